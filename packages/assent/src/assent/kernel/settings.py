@@ -1,0 +1,74 @@
+"""Settings, read once: environment variables `ASSENT_…`."""
+
+from functools import cached_property
+from pathlib import Path
+
+import pydantic
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from assent.kernel.errors import Invalid
+
+
+class Settings(BaseSettings):
+    """What an installation may set. Each is an environment variable `ASSENT_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSENT_", extra="ignore", frozen=True)
+
+    data_dir: Path = pydantic.Field(
+        Path("assent-data"), description="Database (SQLite), bodies, keys, journals."
+    )
+    database_url: str = pydantic.Field(
+        "", description="`postgresql://…`; empty means SQLite in the data directory."
+    )
+    host: str = pydantic.Field("127.0.0.1", description="Address that the server binds.")
+    port: int = pydantic.Field(8400, ge=0, le=65535, description="Port of the server; 0 takes a free one.")
+    gateway_port: int = pydantic.Field(
+        8401, ge=0, le=65535, description="Port of the gateway; 0 takes a free one."
+    )
+    public_url: str = pydantic.Field("", description="How people reach the server; used in links.")
+    origin: str = pydantic.Field(
+        "assent.local/ledger",
+        pattern=r"^[^\s+]+$",
+        description="Name of this ledger in checkpoints and keys.",
+    )
+    bootstrap_token: pydantic.SecretStr | None = pydantic.Field(
+        None,
+        description="Token of the first administrator, for automation; needed only until `assent init` ran.",
+    )
+    step_up_s: int = pydantic.Field(
+        600, ge=30, description="How old a sign-in may be for a vote, in seconds."
+    )
+    session_hours: int = pydantic.Field(12, ge=1, le=24 * 30, description="Life of a console session.")
+    snapshot_ttl_s: int = pydantic.Field(
+        3600, ge=60, description="After how long a snapshot counts as stale."
+    )
+    db_pool_size: int = pydantic.Field(
+        10, ge=1, le=200, description="Connections to the database per process."
+    )
+    max_body_bytes: int = pydantic.Field(
+        16_000_000, ge=1000, description="Largest request that the server reads."
+    )
+    log_level: str = pydantic.Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
+    )
+
+    @cached_property
+    def database(self) -> str:
+        """Give the URL of the database in use."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'assent.db'}"
+
+    @property
+    def base_url(self) -> str:
+        """Give the address for links."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+
+def load(**overrides: object) -> Settings:
+    """Read the environment. Raises: Invalid, naming each variable that is wrong."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks them
+    except pydantic.ValidationError as error:
+        lines = [f"ASSENT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise Invalid(
+            "Settings: " + "; ".join(lines), remedy="Correct the environment variables named here."
+        ) from None
