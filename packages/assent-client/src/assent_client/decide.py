@@ -1,0 +1,251 @@
+"""Decide who gets which variant: a pure function of route, unit and context.
+
+A route is JSON:
+
+    {"key": "support", "kind": "model", "variants": {"stable": "sha256:…", "canary": "sha256:…"},
+     "split": [{"variant": "canary", "start": 0, "end": 50000},
+               {"variant": "stable", "start": 50000, "end": 1000000}],
+     "rules": [{"id": "staff", "variant": "canary",
+                "when": [{"attribute": "organisation", "op": "in", "value": ["acme"]}]}],
+     "unit": "conversation", "algo": "b2b64-v1", "salt": "…", "off": "stable", "enabled": true,
+     "rollout": null, "generation": 1}
+
+Rules are read in order and the first whose conditions all hold decides; else the split decides by the
+unit's bucket. A range that grows keeps every bucket it had, so a canary that grows keeps its units.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from assent_client.conditions import Predicate, all_hold, compile_condition
+
+BUCKETS: Final = 1_000_000
+ALGORITHM: Final = "b2b64-v1"
+KINDS: Final = frozenset({"model", "prompt", "flag"})
+_MAX_SALT_BYTES = blake2b.MAX_KEY_SIZE
+_ROUTE_KEYS = frozenset(
+    {
+        "key",
+        "kind",
+        "variants",
+        "split",
+        "rules",
+        "unit",
+        "algo",
+        "salt",
+        "off",
+        "enabled",
+        "rollout",
+        "generation",
+    }
+)
+
+Context = Mapping[str, Any]
+
+
+class RouteError(ValueError):
+    """Say everything that is wrong with a route; `problems` holds one sentence for each."""
+
+    def __init__(self, key: str, problems: Sequence[str]) -> None:
+        super().__init__(f"the route {key} cannot be used: " + "; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class Decision(NamedTuple):
+    """What a unit gets, and why.
+
+    `value` is the digest of a version, or a flag's JSON value; `rule` the id of the rule that decided;
+    `reason` is disabled | rule | rule_split | static | split; `bucket` is None where none was needed.
+    """
+
+    variant: str | None
+    value: Any
+    rule: str | None
+    reason: str
+    bucket: int | None
+
+
+Decide = Callable[[str, Context], Decision]
+
+
+def bucket(salt: str, unit: str) -> int:
+    """Place a unit in [0, 1,000,000) by `b2b64-v1`.
+
+    blake2b (key = salt, 8 bytes) of the unit's UTF-8, read as a big-endian integer and scaled by
+    multiplication. Lone surrogates are hashed as they are, so that any string has a bucket.
+    """
+    digest = blake2b(_encode(unit), key=_encode(salt), digest_size=8).digest()
+    return int.from_bytes(digest, "big") * BUCKETS >> 64
+
+
+def compile_route(route: Mapping[str, Any]) -> Decide:
+    """Turn a route into the function that decides for a unit and its context.
+
+    Raises: RouteError that lists every problem.
+    """
+    reader = _RouteReader(route)
+    decide = reader.compile()
+    if reader.problems or decide is None:
+        raise RouteError(str(route.get("key")), reader.problems)
+    return decide
+
+
+class _RouteReader:
+    """Read one route, collecting every problem on the way."""
+
+    def __init__(self, route: Mapping[str, Any]) -> None:
+        self.route = route
+        self.problems: list[str] = []
+        variants = route.get("variants")
+        self.variants: Mapping[str, Any] = variants if isinstance(variants, Mapping) else {}
+
+    def compile(self) -> Decide | None:
+        route = self.route
+        self._check_form()
+        if self.problems:
+            return None
+        off = Decision(route["off"], self.variants.get(route["off"]), None, "disabled", None)
+        rules = [self._rule(number, rule) for number, rule in enumerate(route["rules"], 1)]
+        default = self._split(route["split"], None, "the split")
+        if self.problems or default is None:
+            return None
+        if not route["enabled"]:
+            return _always(off)
+        return _with_rules([rule for rule in rules if rule is not None], default)
+
+    def _check_form(self) -> None:
+        route, problem = self.route, self.problems.append
+        missing, unknown = _ROUTE_KEYS - route.keys(), route.keys() - _ROUTE_KEYS
+        if missing or unknown:
+            problem(f"missing keys {sorted(missing)}, unknown keys {sorted(unknown)}")
+            return
+        if not self.variants:
+            problem("variants is an object that is not empty")
+            return
+        if not isinstance(route["kind"], str) or route["kind"] not in KINDS:
+            problem(f"the kind is one of {sorted(KINDS)}, not {route['kind']!r}")
+        if route["algo"] != ALGORITHM:
+            problem(f"the bucketing algorithm {route['algo']!r} is unknown; this version knows {ALGORITHM}")
+        if not isinstance(route["salt"], str) or not 1 <= len(_encode(route["salt"])) <= _MAX_SALT_BYTES:
+            problem(f"the salt is a text of 1 to {_MAX_SALT_BYTES} bytes")
+        if route["off"] is not None and not self._is_variant(route["off"]):
+            problem(f"the off variant {route['off']!r} is not among the variants")
+        for name, kind in (("rules", list), ("split", list), ("enabled", bool)):
+            if not isinstance(route[name], kind):
+                problem(f"{name} is a {kind.__name__}")
+
+    def _is_variant(self, name: Any) -> bool:
+        return isinstance(name, str) and name in self.variants
+
+    def _rule(self, number: int, rule: Any) -> tuple[Callable[[Context], bool], Decide] | None:
+        where = f"rule {number}"
+        if not isinstance(rule, Mapping) or not isinstance(rule.get("id"), str):
+            self.problems.append(f"{where} is an object with an id")
+            return None
+        if rule.keys() not in ({"id", "when", "variant"}, {"id", "when", "split"}):
+            self.problems.append(f"{where} has id, when, and either variant or split")
+            return None
+        matches = self._conditions(where, rule["when"])
+        branch = self._rule_branch(where, rule)
+        return (matches, branch) if matches and branch else None
+
+    def _rule_branch(self, where: str, rule: Mapping[str, Any]) -> Decide | None:
+        if "split" in rule:
+            return self._split(rule["split"], rule["id"], f"the split of {where}")
+        name = rule["variant"]
+        if not self._is_variant(name):
+            self.problems.append(f"{where} names the variant {name!r}, which does not exist")
+            return None
+        fixed = Decision(name, self.variants[name], rule["id"], "rule", None)
+        return _always(fixed)
+
+    def _conditions(self, where: str, when: Any) -> Callable[[Context], bool] | None:
+        if not isinstance(when, list) or not when:
+            self.problems.append(f"{where} needs at least one condition in when")
+            return None
+        conditions: list[tuple[str, Predicate]] = []
+        for condition in when:
+            if not isinstance(condition, Mapping) or condition.keys() != {"attribute", "op", "value"}:
+                self.problems.append(f"{where}: a condition has attribute, op and value")
+                return None
+            try:
+                predicate = compile_condition(condition["op"], condition["value"])
+            except ValueError as error:
+                self.problems.append(f"{where}, {condition['attribute']}: {error}")
+                return None
+            conditions.append((condition["attribute"], predicate))
+        return partial(all_hold, conditions)
+
+    def _split(self, ranges: Any, rule: str | None, where: str) -> Decide | None:
+        problem = self._split_problem(ranges)
+        if problem is not None:
+            self.problems.append(f"{where} {problem}")
+            return None
+        names = [entry["variant"] for entry in ranges]
+        if len(set(names)) == 1:
+            reason = "static" if rule is None else "rule"
+            fixed = Decision(names[0], self.variants[names[0]], rule, reason, None)
+            return _always(fixed)
+        ends = [entry["end"] for entry in ranges]
+        reason = "split" if rule is None else "rule_split"
+        choices = [(name, self.variants[name], rule, reason) for name in names]
+        return _by_bucket(self.route["salt"], ends, choices)
+
+    def _split_problem(self, ranges: Any) -> str | None:
+        if not isinstance(ranges, list) or not ranges:
+            return "is a list of ranges that is not empty"
+        position = 0
+        for entry in ranges:
+            if not isinstance(entry, Mapping) or entry.keys() != {"variant", "start", "end"}:
+                return "has ranges with variant, start and end"
+            if not self._is_variant(entry["variant"]):
+                return f"names the variant {entry['variant']!r}, which does not exist"
+            start, end = entry["start"], entry["end"]
+            if not _is_range(start, end) or start != position:
+                return f"leaves a gap, overlaps or is out of order at bucket {position}"
+            position = end
+        return None if position == BUCKETS else f"ends at {position}, not at {BUCKETS}"
+
+
+def _is_range(start: Any, end: Any) -> bool:
+    return type(start) is int and type(end) is int and start < end
+
+
+def _with_rules(rules: list[tuple[Callable[[Context], bool], Decide]], default: Decide) -> Decide:
+    if not rules:
+        return default
+
+    def decide(unit: str, context: Context) -> Decision:
+        for matches, branch in rules:
+            if matches(context):
+                return branch(unit, context)
+        return default(unit, context)
+
+    return decide
+
+
+def _always(decision: Decision) -> Decide:
+    return lambda unit, context: decision  # noqa: ARG005 -- every decision has one signature
+
+
+def _by_bucket(salt: str, ends: list[int], choices: list[tuple[str, Any, str | None, str]]) -> Decide:
+    # A copy of the keyed state and a bare tuple.__new__ take a third off the time of one decision.
+    copy = blake2b(key=_encode(salt), digest_size=8).copy
+    from_bytes, new = int.from_bytes, tuple.__new__
+
+    def branch(unit: str, context: Context) -> Decision:  # noqa: ARG001 -- every decision has one signature
+        state = copy()
+        state.update(unit.encode("utf-8", "surrogatepass"))
+        place = from_bytes(state.digest(), "big") * BUCKETS >> 64
+        return new(Decision, (*choices[bisect_right(ends, place)], place))
+
+    return branch
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
