@@ -1,0 +1,63 @@
+# Everything a contributor or CI runs. Needs Python >= 3.11 and make; `make setup` brings the rest into .venv.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+BIN := .venv/bin
+READY := .venv/.assent-ready
+PYTEST := $(BIN)/python -m pytest
+TESTS ?= tests
+N ?= 2
+SOURCES := packages tests examples benchmarks .ci
+
+.PHONY: help setup demo up test check lint types imports templates format coverage chaos clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## Bring all packages into .venv (done by the others by themselves)
+
+$(READY): .ci/setup uv.lock pyproject.toml packages/assent/pyproject.toml packages/assent-client/pyproject.toml
+	@PYTHON="$(PYTHON)" .ci/setup
+
+demo: $(READY) ## Run the main job from registration to rollback; DEMO=--json=FILE writes every figure
+	@$(BIN)/python examples/support/demo.py $(DEMO)
+
+up: $(READY) ## Leave the demo's system running: prints the console's address and three sign-ins
+	@$(BIN)/python examples/support/demo.py --stay $(DEMO)
+
+test: $(READY) ## Run the tests; TESTS=tests/registry for a part, ASSENT_TEST_POSTGRES=URL for both databases
+	@$(PYTEST) -n $(N) -q $(TESTS)
+
+check: lint types imports templates coverage ## All that CI runs: linters, types, contracts, tests with their coverage gates
+
+lint: $(READY)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+
+types: $(READY)
+	@$(BIN)/mypy
+
+imports: $(READY)
+	@$(BIN)/lint-imports
+
+templates: $(READY)
+	@$(BIN)/djlint packages/assent/src --lint --quiet
+
+format: $(READY) ## Format the sources
+	@$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+coverage: $(READY) ## Run the tests and hold the coverage gates
+	@$(BIN)/coverage erase
+	@$(PYTEST) -n $(N) -q --cov --cov-report= $(TESTS)
+	@$(BIN)/coverage json --quiet -o .coverage.json
+	@$(BIN)/python .ci/coverage_gates.py .coverage.json
+
+chaos: $(READY) ## Kill writers a hundred times and prove that nothing is lost
+	@ASSENT_CHAOS_KILLS=100 $(PYTEST) -n 0 -q -k chaos tests
+
+bench-%: $(READY) ## Run one benchmark of benchmarks/: make bench-decide
+	@$(BIN)/python benchmarks/$*.py $(BENCH)
+
+clean: ## Remove .venv and what runs leave behind
+	@rm -rf .venv .demo .coverage* .hypothesis .ruff_cache .mypy_cache .import_linter_cache build dist
+	@find packages tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
