@@ -113,13 +113,13 @@ def verify_consistency(size1: int, size2: int, proof: Sequence[bytes], root1: by
     Source: RFC 9162 section 2.1.4.2.
     """
     _check_size(size2)
-    _check_hashes(root1, root2, *proof)
     if not 1 <= size1 <= size2:
         raise VerificationError(f"no proof leads from {size1} leaves to {size2}")
     if size1 == size2:
         if proof or not hmac.compare_digest(root1, root2):
             raise VerificationError(f"two trees of {size1} leaves must have one root and an empty proof")
         return
+    _check_hashes(root1, root2, *proof)
     old, new = _roots_of_consistency(size1, size2, proof, root1)
     if not hmac.compare_digest(old, root1):
         raise VerificationError(f"the proof does not lead to the root of {size1} leaves")
