@@ -1,0 +1,65 @@
+"""How a status looks: icon, word and tone, the same everywhere; never by colour alone."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """What a colour stands for."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARN = "warn"
+    BUSY = "busy"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The look of one status; `icon` names a symbol of `icons.html`."""
+
+    icon: str
+    word: str
+    tone: Tone
+
+
+# Read top down this is also the order in which statuses are listed: what needs somebody comes first.
+LOOKS: dict[str, Look] = {
+    "fail": Look("cross", "Fail", Tone.BAD),
+    "breach": Look("cross", "Breach", Tone.BAD),
+    "rejected": Look("cross", "Rejected", Tone.BAD),
+    "reject": Look("cross", "Reject", Tone.BAD),
+    "refused": Look("cross", "Refused", Tone.BAD),
+    "rolled_back": Look("undo", "Rolled back", Tone.BAD),
+    "killed": Look("stop", "Killed", Tone.BAD),
+    "unknown": Look("question", "Unknown", Tone.WARN),
+    "inconclusive": Look("balance", "Inconclusive", Tone.WARN),
+    "stale": Look("clock", "Stale", Tone.WARN),
+    "paused": Look("pause", "Paused", Tone.WARN),
+    "deprecated": Look("clock", "Deprecated", Tone.WARN),
+    "frozen": Look("pause", "Frozen", Tone.WARN),
+    "draft": Look("dot", "Draft", Tone.QUIET),
+    "review": Look("eye", "In review", Tone.BUSY),
+    "open": Look("eye", "Open", Tone.BUSY),
+    "planned": Look("dot", "Planned", Tone.BUSY),
+    "waiting": Look("clock", "Waiting", Tone.BUSY),
+    "running": Look("play", "Running", Tone.BUSY),
+    "executing": Look("play", "Executing", Tone.BUSY),
+    "pass": Look("check", "Pass", Tone.GOOD),
+    "approve": Look("check", "Approve", Tone.GOOD),
+    "approved": Look("check", "Approved", Tone.GOOD),
+    "promoted": Look("check", "Promoted", Tone.GOOD),
+    "executed": Look("check", "Executed", Tone.GOOD),
+    "live": Look("check", "Live", Tone.GOOD),
+    "abstain": Look("dash", "Abstain", Tone.QUIET),
+    "aborted": Look("stop", "Aborted", Tone.QUIET),
+    "withdrawn": Look("dash", "Withdrawn", Tone.QUIET),
+    "expired": Look("dash", "Expired", Tone.QUIET),
+    "superseded": Look("dash", "Superseded", Tone.QUIET),
+    "retired": Look("dash", "Retired", Tone.QUIET),
+}
+
+
+def look(status: str) -> Look:
+    """Give the look of a status; one that has none of its own shows its word, quietly."""
+    return LOOKS.get(status) or Look("dot", status.replace("_", " ").capitalize() or "None", Tone.QUIET)
