@@ -1,0 +1,1 @@
+"""What evaluation knows, pure: documents, outcomes, statistics, verdicts and events."""
