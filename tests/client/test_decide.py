@@ -266,4 +266,5 @@ def test_semantic_versions_sort_as_the_specification_says():
         "1.0.0-rc.1",
         "1.0.0",
     ]
-    assert sorted(ordered[::-1], key=semver_key) == ordered
+    assert max(ordered, key=semver_key) == "1.0.0"
+    assert sorted(sorted(ordered), key=semver_key) == ordered
