@@ -1,0 +1,1 @@
+"""Pure monitoring: scores, blocks, e-processes, verdicts, intervals and events."""

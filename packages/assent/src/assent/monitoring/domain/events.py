@@ -1,0 +1,98 @@
+"""What monitoring records."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from assent.kernel.events import Event
+from assent.monitoring.domain.scores import Block, tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardCounts:
+    """One guard's histograms in a block: [score in 1/256, units] pairs, ascending."""
+
+    metric: str
+    canary: tuple[tuple[int, int], ...]
+    stable: tuple[tuple[int, int], ...]
+
+    def block(self) -> Block:
+        """Give them as the statistics read them. Raises: ValueError."""
+        return Block(canary=tally(self.canary), stable=tally(self.stable))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockClosed(Event):
+    """A block of a rollout is closed: the windows of these units ended in it, and this is how they went.
+
+    `digest` is that of the guards' canonical form. A block without units is not recorded.
+    """
+
+    TYPE: ClassVar[str] = "monitoring.block.closed"
+    project: str
+    rollout: str
+    block: int  # index on the grid of `block_s` since 1970
+    opened_at: datetime
+    closed_at: datetime
+    guards: tuple[GuardCounts, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardFigures:
+    """One guard at the moment of a verdict. Decimal numbers are strings; intervals hold at every look."""
+
+    metric: str
+    weight: str
+    e_value: str
+    n_canary: int
+    n_stable: int
+    canary_rate: str
+    stable_rate: str
+    canary_interval: tuple[str, str]
+    stable_interval: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentOpened(Event):
+    """A guard failed and the rollout was rolled back in the same transaction."""
+
+    TYPE: ClassVar[str] = "monitoring.incident.opened"
+    incident: str
+    project: str
+    environment: str
+    rollout: str
+    route: str
+    subject: str  # digest of the version that was taken back
+    guard: str
+    total: str  # sum of weight * E over the guards
+    threshold: str  # 1/alpha
+    summary: str  # in figures, by the product; no free text
+    last_block: int
+    guards: tuple[GuardFigures, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentAcknowledged(Event):
+    """A person has seen the incident."""
+
+    TYPE: ClassVar[str] = "monitoring.incident.acknowledged"
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentResolved(Event):
+    """The incident is over. The note is a salted body; here stands its digest."""
+
+    TYPE: ClassVar[str] = "monitoring.incident.resolved"
+    incident: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentReviewed(Event):
+    """The incident was looked back on. The review is a salted body; here stands its digest."""
+
+    TYPE: ClassVar[str] = "monitoring.incident.reviewed"
+    incident: str
+    review: str
