@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 OVERALL = 0.95
@@ -40,8 +41,7 @@ def failures(report: Mapping[str, Any]) -> list[str]:
 
 def main() -> int:
     """Print what does not hold; 1 if anything."""
-    with open(sys.argv[1], encoding="utf-8") as file:
-        report = json.load(file)
+    report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     found = failures(report)
     totals = report["totals"]
     sys.stdout.write(

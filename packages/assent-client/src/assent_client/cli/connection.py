@@ -89,9 +89,14 @@ def load_login() -> Mapping[str, str]:
 def save_login(url: str, token: str, project: str | None = None) -> Path:
     """Keep the login for later commands, readable by this user only."""
     path = login_path()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     saved = {"url": url.rstrip("/"), "token": token} | ({"project": project} if project else {})
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        json.dump(saved, file)  # a temporary file is 0600 from its first byte
-    Path(file.name).replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+            json.dump(saved, file)  # a temporary file is 0600 from its first byte
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise Invalid(
+            f"{path} cannot be written: {error.strerror}.", remedy="Set XDG_CONFIG_HOME to a folder of yours."
+        ) from error
     return path

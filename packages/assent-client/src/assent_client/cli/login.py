@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -19,7 +20,7 @@ app = typer.Typer()
 def login(address: Annotated[str, typer.Argument(metavar="URL", help="The server.")] = DEFAULT_URL) -> None:
     """Save the address and token that later commands use; standard input or you give the token."""
     OPTIONS.url = OPTIONS.url or address
-    OPTIONS.token = OPTIONS.token or _ask()
+    OPTIONS.token = OPTIONS.token or os.environ.get("ASSENT_TOKEN") or _ask()
     with connect() as api:
         api.get("/healthz")
         url = api.url

@@ -77,9 +77,10 @@ def _print_usage(error: Exception) -> None:
         sys.stderr.write(f"{error}\n")
         return
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    sys.stderr.write(f"error: {message}\n")
-    if context is not None:
-        sys.stderr.write(f"{context.get_usage()}\nto do: {context.command_path} --help\n")
+    usage = f"{context.get_usage()}\n" if context else ""
+    sys.stderr.write(
+        f"error: {message}\n{usage}to do: {context.command_path if context else 'assent'} --help\n"
+    )
 
 
 def _print(error: AssentError | Internal) -> None:
