@@ -20,7 +20,7 @@ _TILE_HEIGHT = 8
 
 
 class Tree:
-    """Read-only view of a log of `size` leaves; `fetch` gives the hashes of a tile that exists at that size."""
+    """Read-only view of a log of `size` leaves; `fetch` gives the hashes of a tile of that size."""
 
     def __init__(self, size: int, fetch: Callable[[Tile], Sequence[bytes]]) -> None:
         self.size = size
@@ -82,6 +82,8 @@ class Tree:
         tile = Tile(level, number, width)
         if tile not in self._tiles:
             self._tiles[tile] = self._fetch(tile)
+        n_hashes = len(self._tiles[tile])
+        self._check(n_hashes == width, f"tile {tile.path} has {n_hashes} hashes, not {width}")
         return root_of_frontier(extend_frontier((), 0, self._tiles[tile][offset : offset + (1 << rest)]))
 
 
