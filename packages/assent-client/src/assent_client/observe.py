@@ -1,0 +1,334 @@
+"""Observe calls: a bounded ring, batches, and a disk spool while the server is away.
+
+A batch is one JSON object, POSTed with the header `Idempotency-Key: <batch>`:
+
+    {"batch": "0190…", "instance": "9f…", "project": "acme", "environment": "production",
+     "n_dropped": 0, "observations": [{"kind": "call", …}, {"kind": "feedback", …}]}
+
+`n_dropped` counts what this instance (one process life) has lost so far, in rows. A batch counts as
+delivered on a 2xx answer only; it may arrive twice, so the server tells batches apart by their id.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Protocol
+
+import httpx
+import msgspec
+
+from assent_client import durable
+
+log = logging.getLogger(__name__)
+
+_HOPELESS: Final = frozenset({400, 413, 415, 422})
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_encode = msgspec.json.Encoder().encode
+
+
+class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", gc=False, kw_only=True):
+    """One governed call.
+
+    `unit` is a keyed hash; `sticky` tells whether the caller named it; `as_approved` is None where the
+    upstream did not say which model answered. Times are seconds.
+    """
+
+    at: datetime
+    environment: str
+    route: str
+    variant: str
+    version: str
+    serial: int
+    rule: str | None
+    reason: str
+    rollout: str | None
+    unit: str
+    sticky: bool
+    stream: bool
+    completion_id: str | None
+    status: int
+    error_class: str | None
+    latency_s: float
+    ttft_s: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+    finish_reason: str | None
+    response_model: str | None
+    as_approved: bool | None
+    application: str
+
+
+class Feedback(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback", gc=False, kw_only=True):
+    """What somebody thought of a completion: 1 is good, 0 is bad.
+
+    `matched` tells whether this gateway still knew the call; where it did not, the fields of the call
+    are None and the server finds it by its completion id.
+    """
+
+    at: datetime
+    environment: str
+    completion_id: str
+    value: float
+    comment: str | None
+    matched: bool
+    route: str | None = None
+    variant: str | None = None
+    version: str | None = None
+    unit: str | None = None
+    called_at: datetime | None = None
+    application: str
+
+
+class Exposure(msgspec.Struct, frozen=True, tag_field="kind", tag="exposure", gc=False, kw_only=True):
+    """A decision that an application acted on without the gateway."""
+
+    at: datetime
+    environment: str
+    route: str
+    variant: str
+    serial: int
+    rule: str | None
+    reason: str
+    rollout: str | None
+    unit: str
+
+
+Row = Call | Feedback | Exposure
+
+
+def hash_unit(key: bytes, unit: str) -> str:
+    """Hash a unit's id so that only who holds the key (32 bytes) can tell who it was."""
+    return blake2b(unit.encode("utf-8", "surrogatepass"), key=key, digest_size=16).hexdigest()
+
+
+class Sink(Protocol):
+    """Where batches go."""
+
+    def __call__(self, batch: str, body: bytes) -> int:
+        """Deliver one batch and give the HTTP status; raises httpx.HTTPError where nobody answers."""
+        ...
+
+
+class HttpSink:
+    """POST batches to a server."""
+
+    def __init__(
+        self, url: str, token: str, *, timeout_s: float = 10.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._url = url.rstrip("/") + "/v1/observations"
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        self._http = httpx.Client(headers=headers, timeout=timeout_s, transport=transport)
+
+    def __call__(self, batch: str, body: bytes) -> int:
+        """Deliver one batch."""
+        answer = self._http.post(self._url, content=body, headers={"idempotency-key": batch})
+        return answer.status_code
+
+
+class Spool:
+    """Batches on disk, oldest first, bounded in bytes; the oldest make room for the newest."""
+
+    def __init__(self, folder: Path, max_bytes: int = 256_000_000) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for part in folder.glob(".*.part"):
+            part.unlink()  # a write that a crash cut short was never acknowledged to anybody
+        files = sorted(folder.glob("*.json"))
+        self._sizes = {file.name: file.stat().st_size for file in files}
+
+    def __len__(self) -> int:
+        """Give the number of batches that wait."""
+        return len(self._sizes)
+
+    def put(self, batch: str, n_rows: int, body: bytes) -> int:
+        """Keep a batch durably and give the number of rows lost to make room for it.
+
+        Raises: OSError where the disk refuses it.
+        """
+        n_lost = 0
+        while self._sizes and sum(self._sizes.values()) + len(body) > self._max_bytes:
+            oldest = next(iter(self._sizes))
+            n_lost += int(oldest.split(".")[1])
+            self._remove(oldest)
+        name = f"{batch}.{n_rows}.json"
+        durable.replace(self._folder / name, body)
+        self._sizes[name] = len(body)
+        return n_lost
+
+    def first(self) -> tuple[str, int, bytes] | None:
+        """Give (batch, rows, body) of the oldest batch, or None."""
+        if not self._sizes:
+            return None
+        name = next(iter(self._sizes))
+        batch, n_rows, _ = name.split(".")
+        return batch, int(n_rows), (self._folder / name).read_bytes()
+
+    def drop_first(self) -> None:
+        """Forget the oldest batch."""
+        self._remove(next(iter(self._sizes)))
+
+    def _remove(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+        del self._sizes[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much is kept, how often it goes out, and by which clock (seconds that never step back)."""
+
+    capacity: int = 200_000
+    batch_rows: int = 10_000
+    interval_s: float = 1.0
+    now: Callable[[], float] = time.monotonic
+
+
+class Observations:
+    """Take rows without waiting and deliver them from a thread of their own.
+
+    `add` is safe from any thread. `on_batch` sees each batch's rows before they leave.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        spool: Spool,
+        labels: Mapping[str, str],
+        pace: Pace = Pace(),
+        on_batch: Callable[[Sequence[Row]], None] | None = None,
+    ) -> None:
+        self._sink, self._spool, self._pace, self._on_batch = sink, spool, pace, on_batch
+        self._labels = dict(labels)
+        self.instance = secrets.token_hex(8)
+        self.n_dropped = 0
+        self.n_delivered = 0
+        self._ring: deque[Row] = deque()
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pause_s, self._retry_at = 0.0, 0.0
+
+    def start(self) -> None:
+        """Start the delivering thread."""
+        self._thread = threading.Thread(target=self._deliver_until_closed, name="observations", daemon=True)
+        self._thread.start()
+
+    def add(self, row: Row) -> None:
+        """Take one row; a full ring drops it and counts it."""
+        if len(self._ring) >= self._pace.capacity:
+            self.n_dropped += 1
+            return
+        self._ring.append(row)
+        if len(self._ring) == self._pace.batch_rows:
+            self._wake.set()
+
+    def close(self) -> None:
+        """Deliver or spool what is left, and end the thread."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=15)
+
+    @property
+    def n_waiting(self) -> int:
+        """Give the number of batches on disk."""
+        return len(self._spool)
+
+    def _deliver_until_closed(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait(self._pace.interval_s)
+            self._wake.clear()
+            self.flush()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the ring holds, after what waits on disk; what cannot be sent goes to disk."""
+        while rows := self._take():
+            if self._on_batch is not None:
+                self._guarded(self._on_batch, rows)
+            self._guarded(self._send_or_keep, rows)
+        self._guarded(self._send_spooled)
+
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
+        """Keep the thread alive whatever a disk or a server does."""
+        try:
+            step(*arguments)
+        except Exception:
+            log.exception("observations: a step of the delivery failed")
+
+    def _take(self) -> list[Row]:
+        ring = self._ring
+        return [ring.popleft() for _ in range(min(len(ring), self._pace.batch_rows))]
+
+    def _send_or_keep(self, rows: list[Row]) -> None:
+        batch = f"{time.time_ns():016x}{secrets.token_hex(4)}"
+        body = _encode(
+            {
+                "batch": batch,
+                "instance": self.instance,
+                **self._labels,
+                "n_dropped": self.n_dropped,
+                "observations": rows,
+            }
+        )
+        if len(self._spool) == 0 and self._delivered(batch, len(rows), body):
+            return
+        try:
+            self.n_dropped += self._spool.put(batch, len(rows), body)
+        except OSError as error:
+            self.n_dropped += len(rows)
+            log.error("observations: %d rows lost, the spool cannot be written: %s", len(rows), error)  # noqa: TRY400 -- the cause is in the text
+
+    def _send_spooled(self) -> None:
+        while (waiting := self._spool.first()) is not None:
+            if not self._delivered(*waiting):
+                return
+            self._spool.drop_first()
+
+    def _delivered(self, batch: str, n_rows: int, body: bytes) -> bool:
+        """Tell whether the server has taken the batch, or will never take it."""
+        if self._pace.now() < self._retry_at:
+            return False
+        try:
+            status = self._sink(batch, body)
+        except (httpx.HTTPError, OSError) as error:
+            self._back_off(f"no answer: {error!r}")
+            return False
+        if status in _HOPELESS:
+            self.n_dropped += n_rows
+            log.error("observations: the server refuses batch %s for good: %d", batch, status)
+        elif not 200 <= status < 300:  # noqa: PLR2004 -- the 2xx class
+            self._back_off(f"status {status}")
+            return False
+        else:
+            self.n_delivered += n_rows
+        self._pause_s = self._retry_at = 0.0
+        return True
+
+    def _back_off(self, why: str) -> None:
+        if not self._pause_s:
+            log.warning("observations: kept on disk until the server takes them (%s)", why)
+        self._pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, self._pause_s * 2))
+        self._retry_at = self._pace.now() + self._pause_s
+
+
+def load_unit_key(path: Path, given: str | None = None) -> bytes:
+    """Give the 32-byte key of unit hashes: derived from `given`, else kept in a file of this installation.
+
+    Gateways that serve one environment must share it (`given`), or one person counts as several units.
+    """
+    if given:
+        return blake2b(given.encode(), digest_size=32).digest()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.replace(path, os.urandom(32))
+    return path.read_bytes()

@@ -1,0 +1,213 @@
+"""Observations: bounded, counted, delivered at least once."""
+
+import json
+import threading
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from assent_client.observe import Exposure, HttpSink, Observations, Pace, Spool, hash_unit, load_unit_key
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def row(n: int = 0) -> Exposure:
+    return Exposure(
+        at=AT,
+        environment="production",
+        route="r",
+        variant="v",
+        serial=n,
+        rule=None,
+        reason="split",
+        rollout=None,
+        unit="u",
+    )
+
+
+class Server:
+    """A server that answers what it is told to, and keeps what it acknowledged."""
+
+    def __init__(self):
+        self.status = 202
+        self.batches = {}
+        self.seen = threading.Event()
+
+    def __call__(self, batch, body):
+        if self.status == 0:
+            raise httpx.ConnectError("down")
+        if 200 <= self.status < 300:
+            self.batches[batch] = json.loads(body)
+            self.seen.set()
+        return self.status
+
+    def serials(self):
+        return [o["serial"] for _, b in sorted(self.batches.items()) for o in b["observations"]]
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+@pytest.fixture
+def time_s():
+    return [100.0]
+
+
+@pytest.fixture
+def observations(server, tmp_path, time_s):
+    pace = Pace(capacity=50, batch_rows=10, now=lambda: time_s[0])
+    return Observations(server, Spool(tmp_path), {"project": "acme"}, pace)
+
+
+def test_rows_arrive_in_batches_in_their_order(observations, server):
+    for n in range(25):
+        observations.add(row(n))
+    observations.flush()
+    assert server.serials() == list(range(25))
+    assert sorted(len(b["observations"]) for b in server.batches.values()) == [5, 10, 10]
+
+
+def test_a_batch_names_itself_its_instance_and_its_kind_of_rows(observations, server):
+    observations.add(row())
+    observations.flush()
+    (batch,) = server.batches.values()
+    assert batch["batch"] in server.batches
+    assert batch["project"] == "acme"
+    assert batch["instance"] == observations.instance
+    assert batch["observations"][0]["kind"] == "exposure"
+    assert batch["observations"][0]["at"] == "2026-03-01T00:00:00Z"
+
+
+def test_a_full_ring_drops_and_counts(observations, server):
+    for n in range(60):
+        observations.add(row(n))
+    observations.flush()
+    assert server.serials() == list(range(50))
+    assert observations.n_dropped == 10
+    assert {b["n_dropped"] for b in server.batches.values()} == {10}
+
+
+def test_the_thread_delivers_by_itself_and_at_the_end(server, tmp_path):
+    observations = Observations(server, Spool(tmp_path), {}, Pace(interval_s=0.01))
+    observations.start()
+    observations.add(row(1))
+    assert server.seen.wait(5)
+    observations.add(row(2))
+    observations.close()
+    assert server.serials() == [1, 2]
+
+
+def test_what_a_server_does_not_take_waits_on_disk_and_survives_a_restart(observations, server, tmp_path):
+    server.status = 0
+    for n in range(25):
+        observations.add(row(n))
+    observations.flush()
+    assert observations.n_waiting == 3
+    server.status = 202
+    again = Observations(server, Spool(tmp_path), {})
+    again.flush()
+    assert server.serials() == list(range(25))
+    assert again.n_waiting == len(list(tmp_path.iterdir())) == 0
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 409, 429, 500, 503])
+def test_anything_but_2xx_is_no_acknowledgement(observations, server, status, time_s):
+    server.status = status
+    observations.add(row(7))
+    observations.flush()
+    assert observations.n_waiting == 1
+    server.status = 200
+    time_s[0] += 0.6
+    observations.flush()
+    assert server.serials() == [7]
+
+
+def test_a_batch_that_is_never_taken_does_not_block_the_next(observations, server):
+    server.status = 422
+    observations.add(row(1))
+    observations.flush()
+    assert (observations.n_waiting, observations.n_dropped) == (0, 1)
+    server.status = 200
+    observations.add(row(2))
+    observations.flush()
+    assert server.serials() == [2]
+
+
+def test_an_absent_server_is_not_asked_all_the_time(observations, server, time_s):
+    server.status = 0
+    observations.add(row())
+    observations.flush()
+    server.status = 200
+    observations.flush()
+    assert server.batches == {}
+    time_s[0] += 0.6
+    observations.flush()
+    assert len(server.batches) == 1
+
+
+def test_new_rows_do_not_overtake_those_on_disk(observations, server, time_s):
+    server.status = 0
+    observations.add(row(1))
+    observations.flush()
+    server.status = 200
+    time_s[0] += 0.6
+    observations.add(row(2))
+    observations.flush()
+    assert server.serials() == [1, 2]
+
+
+def test_a_full_spool_gives_up_its_oldest_and_counts(server, tmp_path):
+    spool = Spool(tmp_path, max_bytes=250)
+    assert spool.put("01", 3, b"x" * 100) == 0
+    assert spool.put("02", 4, b"x" * 100) == 0
+    assert spool.put("03", 5, b"x" * 100) == 3
+    assert spool.first()[:2] == ("02", 4)
+
+
+def test_a_write_cut_short_is_swept_away(tmp_path):
+    (tmp_path / ".01.1.json.9.part").write_bytes(b"{")
+    assert len(Spool(tmp_path)) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_counts_the_rows_as_lost(server, tmp_path):
+    observations = Observations(server, Spool(tmp_path / "s"), {})
+    (tmp_path / "s").rmdir()
+    server.status = 0
+    observations.add(row())
+    observations.flush()
+    assert observations.n_dropped == 1
+
+
+def test_a_listener_that_fails_stops_nothing(server, tmp_path):
+    def fail(_rows):
+        raise RuntimeError
+
+    observations = Observations(server, Spool(tmp_path), {}, on_batch=fail)
+    observations.add(row(3))
+    observations.flush()
+    assert server.serials() == [3]
+
+
+def test_the_http_sink_sends_key_and_token():
+    seen = []
+
+    def answer(request):
+        seen.append((request.url.path, request.headers["authorization"], request.headers["idempotency-key"]))
+        return httpx.Response(202)
+
+    sink = HttpSink("http://server/", "secret", transport=httpx.MockTransport(answer))
+    assert sink("b1", b"{}") == 202
+    assert seen == [("/v1/observations", "Bearer secret", "b1")]
+
+
+def test_a_units_hash_depends_on_the_key_and_is_kept(tmp_path):
+    key = load_unit_key(tmp_path / "x" / "unit.key")
+    assert load_unit_key(tmp_path / "x" / "unit.key") == key
+    assert hash_unit(key, "u") != hash_unit(load_unit_key(tmp_path, "shared"), "u")
+    assert hash_unit(load_unit_key(tmp_path, "shared"), "u") == hash_unit(
+        load_unit_key(tmp_path, "shared"), "u"
+    )
