@@ -1,0 +1,158 @@
+"""What a move is checked against; each function lists every reason there is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from assent.delivery.domain.detection import Detectability, detectability, units_needed
+from assent.delivery.domain.form import decimal_text
+from assent.delivery.domain.judgement import Judgement, Verdict
+from assent.delivery.domain.plan import Advance, Plan
+from assent.delivery.domain.route import Route
+from assent.delivery.domain.state import Facts, Rollout
+from assent.kernel.errors import Reason
+
+
+def shortfalls(rollout: Rollout, judgement: Judgement, now: datetime) -> list[Reason]:
+    """List what the step still lacks before the next; at share 1 nothing is compared, so only time counts."""
+    step = rollout.current
+    reasons = time_reasons(rollout, now)
+    if step.share == 1:
+        return reasons
+    units = judgement.n_canary_units - rollout.units_before
+    if units < step.min_units:
+        reasons.append(
+            Reason(
+                "min_units",
+                "The canary has had too few units in this step.",
+                "Wait for traffic.",
+                units,
+                step.min_units,
+            )
+        )
+    if judgement.unknown:
+        names = ", ".join(judgement.unknown)
+        reasons.append(
+            Reason("unknown", f"Not computed: {names}.", "See why no scores arrive for these metrics.")
+        )
+    needed = units_needed(rollout.plan)
+    if step.advance is Advance.PROOF:
+        if judgement.verdict is not Verdict.PASS:
+            reasons.append(
+                Reason(
+                    "proof",
+                    "A guard's bound is not below its margin yet.",
+                    "Wait, or let a person decide.",
+                    judgement.verdict.value,
+                    "pass",
+                )
+            )
+    elif needed is not None and judgement.n_canary_units < needed:
+        reasons.append(
+            Reason(
+                "detectable",
+                "The declared harm would not have been found yet.",
+                "Wait for traffic.",
+                judgement.n_canary_units,
+                needed,
+            )
+        )
+    return reasons
+
+
+def time_reasons(rollout: Rollout, now: datetime) -> list[Reason]:
+    """Say whether the step is too young."""
+    elapsed, least = elapsed_s(rollout, now), rollout.current.min_time_s
+    if elapsed >= least:
+        return []
+    return [Reason("min_time", "The step's shortest time is not over.", "Wait.", int(elapsed), least)]
+
+
+def elapsed_s(rollout: Rollout, now: datetime) -> float:
+    """Give the seconds since the step began."""
+    return (now - rollout.step_started_at).total_seconds() if rollout.step_started_at else 0.0
+
+
+def harm_reasons(judgement: Judgement) -> list[Reason]:
+    """Say what speaks against more exposure whoever asks."""
+    reasons = []
+    if judgement.verdict is Verdict.FAIL:
+        reasons.append(
+            Reason(
+                "guard",
+                f"The guard {judgement.guard} failed.",
+                "Roll back.",
+                decimal_text(judgement.e_value),
+                "below 1/alpha",
+            )
+        )
+    if not judgement.slo_kept:
+        reasons.append(Reason("slo", "A service level objective is broken.", "Wait until it is kept again."))
+    return reasons
+
+
+def person_reasons(facts: Facts) -> list[Reason]:
+    """Say that only a person may do this, where none asks."""
+    if facts.automatic:
+        return [Reason("person", "A paused rollout waits for a person.", "Resume it by hand.")]
+    return []
+
+
+def route_reasons(rollout: Rollout, route: Route | None) -> list[Reason]:
+    """Say what of the route stands against a start."""
+    if route is None:
+        return [
+            Reason(
+                "rollback_target",
+                f"{rollout.environment} serves no {rollout.name} yet; there is nothing to go back to.",
+                f"Adopt what is live: assent env adopt {rollout.environment} {rollout.name}@VERSION.",
+            )
+        ]
+    reasons = []
+    if route.rollout is not None:
+        reasons.append(
+            Reason(
+                "other_rollout",
+                f"The rollout {route.rollout} uses the route.",
+                "End it first.",
+                route.rollout,
+            )
+        )
+    if not route.enabled:
+        reasons.append(Reason("killed", f"{rollout.name} is switched off.", "Restore it first."))
+    if route.stable == rollout.subject:
+        reasons.append(
+            Reason("already_live", f"{rollout.ref} serves all traffic already.", "Nothing is to be done.")
+        )
+    return reasons
+
+
+def detection_reasons(plan: Plan, facts: Facts) -> list[Reason]:
+    """Say whether the plan is blind to the harm it declares, unless that was accepted in it."""
+    found = detectability(plan, facts.observed_units_per_s)
+    if found.ok or plan.accept_undetectable:
+        return []
+    return undetectable(found)
+
+
+def undetectable(found: Detectability) -> list[Reason]:
+    """Say why a plan cannot find its harm, step by step."""
+    if found.ok is None:
+        return [
+            Reason(
+                "detectability",
+                "The traffic is unknown, so nobody can say whether the harm would be found.",
+                "Give expected_units_per_s.",
+            )
+        ]
+    return [
+        Reason(
+            "detectability",
+            f"Step {reach.step + 1} cannot find the declared harm within its longest time.",
+            "Make max_time_s longer, the share larger, or the harm that must be found greater.",
+            reach.units,
+            found.units_needed,
+        )
+        for reach in found.steps
+        if not reach.reaches
+    ]

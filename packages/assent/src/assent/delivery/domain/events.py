@@ -1,0 +1,171 @@
+"""What happens in delivery. Routes and plans are carried as their documents; fractions as decimal strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from assent.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionAdopted(Event):
+    """A version that was live before Assent was there is taken over; this is the decision that admits it."""
+
+    TYPE: ClassVar[str] = "delivery.version.adopted"
+    project: str
+    environment: str
+    name: str
+    kind: str
+    subject: str
+    ref: str
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPlanned(Event):
+    """A rollout was filed with its plan; its request asks for approval."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.planned"
+    project: str
+    environment: str
+    rollout: str
+    name: str
+    kind: str
+    subject: str
+    ref: str
+    request: str
+    plan: dict[str, Any]
+    plan_digest: str
+    salt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutEvent(Event):
+    """What all later events of a rollout carry; `generation` is the rollout's after it."""
+
+    project: str
+    environment: str
+    rollout: str
+    name: str
+    subject: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutQueued(RolloutEvent):
+    """It may start, but not before its time."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.queued"
+    start_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStarted(RolloutEvent):
+    """The first share of the traffic goes to the subject. `receipt`: the route to go back to."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.started"
+    stable: str
+    decision: str
+    decision_kind: str
+    share: str
+    receipt: dict[str, Any]
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutAdvanced(RolloutEvent):
+    """The next step begins. `n_canary_units`: units scored before it. `automatic`: nobody had to ask."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.advanced"
+    step: int
+    share: str
+    n_canary_units: int
+    automatic: bool
+    figures: dict[str, Any]
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPaused(RolloutEvent):
+    """The ramp stands still; the share stays. `because`: person, gate, inconclusive or slo."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.paused"
+    because: str
+    automatic: bool
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutResumed(RolloutEvent):
+    """The ramp goes on; the step's time begins anew."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutPromoted(RolloutEvent):
+    """The subject is the stable version now."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.promoted"
+    stable: str
+    n_canary_units: int
+    automatic: bool
+    figures: dict[str, Any]
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutAborted(RolloutEvent):
+    """A person ended it. `route` is None where it had not started."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.aborted"
+    step: int
+    route: dict[str, Any] | None
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRolledBack(RolloutEvent):
+    """The receipt was applied again. `guard` and figures say why, where a guard did it."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.rolled_back"
+    stable: str
+    step: int
+    automatic: bool
+    because: str
+    guard: str | None
+    e_value: str
+    n_canary_units: int
+    figures: dict[str, Any]
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteKilled(Event):
+    """A name answers nobody any more, until it is restored."""
+
+    TYPE: ClassVar[str] = "delivery.route.killed"
+    project: str
+    environment: str
+    name: str
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteRestored(Event):
+    """A killed name answers again, with the stable version."""
+
+    TYPE: ClassVar[str] = "delivery.route.restored"
+    project: str
+    environment: str
+    name: str
+    route: dict[str, Any]
+    route_generation: int

@@ -1,0 +1,88 @@
+"""The route: which version answers which units. Rollouts write it; the data plane knows nothing else.
+
+The document: {"key", "kind", "variants": {name: digest}, "split": [{"variant", "start", "end"}…],
+"rules": [], "unit", "algo": "b2b64-v1", "salt", "off": variant, "enabled", "rollout": id | null,
+"generation"}; the split is in millionths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+ALGO = "b2b64-v1"
+BUCKETS = 1_000_000
+STABLE = "stable"
+CANARY = "canary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A name's route in an environment: the stable version, and a canary with its share, if one runs."""
+
+    key: str
+    kind: str
+    stable: str
+    canary: str | None = None
+    share: float = 0.0
+    unit: str
+    salt: str
+    rollout: str | None = None
+    enabled: bool = True
+    generation: int
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """List the versions that it can serve."""
+        return (self.stable,) if self.canary is None else (self.stable, self.canary)
+
+
+def compile_route(route: Route) -> dict[str, Any]:
+    """Write the route's document. The canary's range starts at 0 and grows: who is in it stays in it."""
+    variants = {STABLE: route.stable}
+    split = [{"variant": STABLE, "start": 0, "end": BUCKETS}]
+    if route.canary is not None:
+        variants[CANARY] = route.canary
+        border = round(route.share * BUCKETS)
+        ranges = ((CANARY, 0, border), (STABLE, border, BUCKETS))
+        split = [{"variant": name, "start": start, "end": end} for name, start, end in ranges if start < end]
+    return {
+        "key": route.key,
+        "kind": route.kind,
+        "variants": variants,
+        "split": split,
+        "rules": [],
+        "unit": route.unit,
+        "algo": ALGO,
+        "salt": route.salt,
+        "off": STABLE,
+        "enabled": route.enabled,
+        "rollout": route.rollout,
+        "generation": route.generation,
+    }
+
+
+def read_route(document: Mapping[str, Any]) -> Route:
+    """Read a document that `compile_route` wrote."""
+    variants = document["variants"]
+    border = next((part["end"] for part in document["split"] if part["variant"] == CANARY), 0)
+    return Route(
+        key=document["key"],
+        kind=document["kind"],
+        stable=variants[STABLE],
+        canary=variants.get(CANARY),
+        share=border / BUCKETS,
+        unit=document["unit"],
+        salt=document["salt"],
+        rollout=document["rollout"],
+        enabled=document["enabled"],
+        generation=document["generation"],
+    )
+
+
+def settled(route: Route, digest: str) -> Route:
+    """Give all traffic to one version; the next generation."""
+    return replace(
+        route, stable=digest, canary=None, share=0.0, rollout=None, generation=route.generation + 1
+    )

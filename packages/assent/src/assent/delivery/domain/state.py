@@ -1,0 +1,103 @@
+"""A rollout as it stands, and the facts that a move is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from assent.delivery.domain.judgement import NO_JUDGEMENT, Judgement
+from assent.delivery.domain.plan import Plan, Step
+from assent.delivery.domain.route import Route
+from assent.kernel.errors import Reason
+
+
+class State(StrEnum):
+    """Where a rollout stands."""
+
+    PLANNED = "planned"
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    PROMOTED = "promoted"
+    ABORTED = "aborted"
+    ROLLED_BACK = "rolled_back"
+
+
+EXPOSED = frozenset({State.RUNNING, State.PAUSED})
+OPEN = frozenset({State.PLANNED, State.WAITING, *EXPOSED})
+
+
+class Because(StrEnum):
+    """Why a rollout stands still or went back."""
+
+    PERSON = "person"
+    GATE = "gate"
+    INCONCLUSIVE = "inconclusive"
+    SLO = "slo"
+    GUARD = "guard"
+    KILL = "kill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """A rollout as it stands.
+
+    `step` is -1 before the start; `units_before`: canary units scored before this step.
+    """
+
+    id: str
+    project: str
+    environment: str
+    name: str
+    kind: str
+    subject: str
+    ref: str
+    request: str
+    plan: Plan
+    salt: str
+    state: State
+    step: int = -1
+    step_started_at: datetime | None = None
+    units_before: int = 0
+    stable: str | None = None
+    receipt: dict[str, Any] | None = None
+    because: str | None = None
+    generation: int = 1
+
+    @property
+    def current(self) -> Step:
+        """Give the step that runs."""
+        return self.plan.steps[self.step]
+
+    @property
+    def is_last_step(self) -> bool:
+        """Tell whether the step that runs has all the traffic."""
+        return self.step == len(self.plan.steps) - 1
+
+    @property
+    def share(self) -> float:
+        """Give the share of the traffic that the subject has through this rollout."""
+        if self.state in EXPOSED:
+            return self.current.share
+        return 1.0 if self.state is State.PROMOTED else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What lower slices say at the moment of a move.
+
+    objections: every condition that does not hold now (start only).
+    decision: the event that admits the subject.
+    automatic: no person asks. observed_units_per_s: the mean of the last hour, if known.
+    """
+
+    route: Route | None = None
+    objections: tuple[Reason, ...] = ()
+    decision: str = ""
+    decision_kind: str = "approved"
+    automatic: bool = False
+    judgement: Judgement = NO_JUDGEMENT
+    observed_units_per_s: float | None = None
+    because: Because = Because.PERSON
