@@ -13,6 +13,8 @@ from assent.web.status import Tone
 
 PAD_SHARE = 0.08
 N_TICKS = 5
+# Nearer than this to a side, as a share of the width, a text begins or ends at its mark.
+EDGE = 0.2
 # The picture of an e-value series ends here; the figure beside it does not.
 LOWEST_E = 1e-3
 HIGHEST_E = 1e6
@@ -97,14 +99,20 @@ def _interval(estimate: Estimate, scale: Scale, limits: Sequence[Limit]) -> Mark
     return _svg("interval", 28, f"{estimate.label}: {estimate.shown}", *parts)
 
 
+def _side(scale: Scale, value: float) -> str:
+    """Say from where a text at a value is written, so that it stays within the picture."""
+    share = (value - scale.low) / (scale.high - scale.low)
+    return "start" if share < EDGE else "end" if share > 1 - EDGE else "middle"
+
+
 def _axis(scale: Scale, limits: Sequence[Limit]) -> Markup:
     marks = [
         Markup('<text x="{}" y="12" class="tick">{}</text>').format(scale.at(value), number(value))
         for value in ticks(scale)
     ]
     names = [
-        Markup('<text x="{}" y="{}" class="tick limit-name">{}</text>').format(
-            scale.at(limit.value), 28 + 15 * i, limit.label
+        Markup('<text x="{}" y="{}" class="tick {} limit-name">{}</text>').format(
+            scale.at(limit.value), 28 + 15 * i, _side(scale, limit.value), limit.label
         )
         for i, limit in enumerate(limits)
     ]
