@@ -1,0 +1,131 @@
+"""A ledger on a real database, with the slices that a replay needs."""
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import assent.identity.store as identity
+from assent.identity.domain import ProjectCreated
+from assent.kernel.blobs import Blobs
+from assent.kernel.clock import FakeClock
+from assent.kernel.db import connect, metadata
+from assent.kernel.signing import Signers, load_signers
+from assent.kernel.tx import SYSTEM, Ports, Projector, Session
+from assent.ledger import service
+
+POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
+
+
+class NoJobs:
+    """The session of these tests enqueues nothing."""
+
+    def enqueue(self, conn, job, arguments):
+        raise AssertionError(job)
+
+
+@dataclass
+class Installation:
+    """One data directory and its database; `reopened` is what a restarted server sees."""
+
+    url: str
+    folder: Path
+    signers: Signers
+    session: Session
+
+    @property
+    def port(self):
+        return self.session.ports.ledger
+
+    @property
+    def vkey(self):
+        return service.root_document(self.signers)["log_vkey"]
+
+    @property
+    def pin(self):
+        return self.folder / "ledger" / "checkpoint"
+
+    def reopened(self, url=None):
+        self.session.engine.dispose()
+        return open_installation(url or self.url, self.folder)
+
+    def record(self, *events):
+        with self.session.begin(SYSTEM) as tx:
+            return [tx.record(event) for event in events]
+
+    def fill(self, size):
+        """Record projects, all in one commit, until the ledger has so many leaves."""
+        with self.session.read() as reader:
+            start = service.head(reader).size
+        return self.record(
+            *(ProjectCreated(project=f"p{n}", title=f"Project {n}") for n in range(start, size))
+        )
+
+    def checkpoint(self):
+        with self.session.read() as reader:
+            return service.checkpoint(reader)
+
+    def behind_the_back(self, *statements):
+        """Change the database as somebody with its password would: guards off first."""
+        with self.session.engine.connect() as conn:
+            conn = conn.execution_options(assent_writes=True)
+            with conn.begin():
+                for name in ("leaves", "nodes", "mentions"):
+                    unguard(conn, f"ledger_{name}")
+                for statement in statements:
+                    conn.execute(sa.text(statement) if isinstance(statement, str) else statement)
+
+
+def unguard(conn, name):
+    if conn.dialect.name == "sqlite":
+        for verb in ("update", "delete"):
+            conn.execute(sa.text(f"DROP TRIGGER IF EXISTS {name}_no_{verb}"))
+    else:
+        conn.execute(sa.text(f"ALTER TABLE {name} DISABLE TRIGGER USER"))
+
+
+def open_installation(url, folder):
+    signers = load_signers(folder / "keys", "log.example/assent")
+    ports = Ports(
+        clock=FakeClock(),
+        blobs=Blobs(folder / "blobs"),
+        projector=Projector([identity.projections]),
+        ledger=service.open_ledger(signers.ledger, folder),
+        jobs=NoJobs(),
+    )
+    return Installation(url, folder, signers, Session(connect(url), ports))
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
+        ),
+    ]
+)
+def database(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'assent.db'}"
+        return
+    schema = f"ledger_{uuid.uuid4().hex[:12]}"
+    admin = connect(POSTGRES)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
+    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
+
+
+@pytest.fixture
+def installed(database, tmp_path):
+    opened = open_installation(database, tmp_path)
+    with opened.session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
+        metadata.create_all(conn)
+    yield opened
+    opened.session.engine.dispose()
