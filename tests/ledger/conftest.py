@@ -70,13 +70,12 @@ class Installation:
 
     def behind_the_back(self, *statements):
         """Change the database as somebody with its password would: guards off first."""
-        with self.session.engine.connect() as conn:
-            conn = conn.execution_options(assent_writes=True)
-            with conn.begin():
-                for name in ("leaves", "nodes", "mentions"):
-                    unguard(conn, f"ledger_{name}")
-                for statement in statements:
-                    conn.execute(sa.text(statement) if isinstance(statement, str) else statement)
+        with self.session.engine.connect() as opened, opened.execution_options(assent_writes=True) as conn:
+            for name in ("leaves", "nodes", "mentions"):
+                unguard(conn, f"ledger_{name}")
+            for statement in statements:
+                conn.execute(sa.text(statement) if isinstance(statement, str) else statement)
+            conn.commit()
 
 
 def unguard(conn, name):

@@ -42,7 +42,8 @@ def test_a_transaction_that_fails_leaves_no_leaf(installed):
             tx.record(ProjectCreated(project="a", title="A"))
             raise ZeroDivisionError
 
-    pytest.raises(ZeroDivisionError, fail)
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert all_leaves(installed) == []
     with installed.session.read() as reader:
         assert service.head(reader).size == 0
