@@ -101,7 +101,7 @@ def signed_in(request: Request) -> Visit:
 
 
 def visits(permission: Permission) -> Any:
-    """Declare the permission that a page asks for: `visit: Annotated[Visit, visits(Permission.X)]`."""
+    """Declare which permission a page asks for, in the annotation of its visit."""
 
     def authorise(request: Request) -> Visit:
         visit = signed_in(request)
