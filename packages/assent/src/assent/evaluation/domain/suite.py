@@ -1,0 +1,255 @@
+"""Suite versions: what is asked, how answers are scored, and the gate fixed beforehand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from assent.evaluation.domain.fields import Fields, Mistakes
+from assent.evaluation.domain.gate import Direction, Gate, Rule
+from assent.kernel.canonical import digest, is_digest
+
+Kind = Literal["benchmark", "safety", "regression"]
+KINDS = ("benchmark", "safety", "regression")
+SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label")
+REFUSED = "refused"
+"""The metric that every suite has: the share of answers that are refusals."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerSpec:
+    """One scorer of a suite, by kind and configuration."""
+
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+
+    @property
+    def binary(self) -> bool:
+        """Whether each score is 0 or 1 by construction."""
+        if self.kind == "label":
+            return all(value in {0, 1} for value in self.config.get("scores", {}).values())
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalRule:
+    """What counts as a refusal, and what score a refusal gets: 0, unless a tag of the case says otherwise."""
+
+    includes: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    score: float = 0.0
+    by_tag: Mapping[str, float] = field(default_factory=dict)
+
+    def score_of(self, tags: tuple[str, ...]) -> float:
+        """Give a refusal's score for a case with these tags: the lowest of those that its tags name."""
+        return min((value for tag, value in self.by_tag.items() if tag in tags), default=self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a run; a budget of 0 means none."""
+
+    in_flight: int
+    timeout_s: float
+    answer_bytes: int
+    attempts: int
+    requests: int
+    tokens: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite version; `document` is its canonical form with every default written out."""
+
+    kind: str
+    dataset: str
+    solver: Mapping[str, Any]
+    scorers: tuple[ScorerSpec, ...]
+    repeats: int
+    cluster: str | None
+    coverage: float
+    refusal: RefusalRule
+    gate: Gate
+    limits: Limits
+    reuse_days: int
+    document: Mapping[str, Any]
+
+    def is_binary(self, metric: str) -> bool:
+        """Whether the metric is 0 or 1 for each answer."""
+        return metric == REFUSED or next(s.binary for s in self.scorers if s.name == metric)
+
+
+def parse_suite(raw: Any, *, project: str, name: str) -> Suite:
+    """Read a suite as people write it, its dataset already a digest. Raises: Invalid with every mistake."""
+    mistakes = Mistakes()
+    fields = Fields(raw, "", mistakes)
+    kind = fields.one_of("kind", "benchmark", KINDS)
+    if "dataset" not in fields:
+        fields.wrong("dataset", "is missing", "Name a registered dataset: `name@1.0.0`.")
+    dataset = fields.take("dataset", "", is_digest, "the digest of a registered dataset")
+    solver = _solver(fields, mistakes)
+    scorers = _scorers(fields, mistakes)
+    refusal = _refusal(fields, mistakes)
+    gate = _gate(fields, mistakes, {s.name for s in scorers} | {REFUSED})
+    limits = _limits(fields, mistakes)
+    parts: dict[str, Any] = {
+        "kind": kind,
+        "dataset": dataset,
+        "solver": solver,
+        "repeats": fields.whole("repeats", 1, 1, 100),
+        "cluster": fields.text("cluster", max_length=100) or None,
+        "coverage": fields.number("coverage", 0.95, 0.5, 1.0),
+        "reuse_days": fields.whole("reuse_days", 30, 0, 3650),
+    }
+    fields.close()
+    mistakes.check(f"The suite {name!r}")
+    document = {
+        "project": project,
+        "name": name,
+        **parts,
+        "kind": "suite",
+        "purpose": kind,
+        "scorers": [{"name": s.name, "kind": s.kind, **s.config} for s in scorers],
+        "refusal": {
+            "includes": list(refusal.includes),
+            "patterns": list(refusal.patterns),
+            "score": refusal.score,
+            "by_tag": dict(refusal.by_tag),
+        },
+        "gate": gate_document(gate),
+        "limits": {slot: getattr(limits, slot) for slot in Limits.__slots__},
+    }
+    return Suite(
+        scorers=tuple(scorers), refusal=refusal, gate=gate, limits=limits, document=document, **parts
+    )
+
+
+def from_document(document: Mapping[str, Any]) -> Suite:
+    """Read the stored form back."""
+    raw = {key: value for key, value in document.items() if key not in {"project", "name", "purpose"}}
+    raw["kind"] = document["purpose"]
+    if raw["cluster"] is None:
+        del raw["cluster"]
+    return parse_suite(raw, project=document["project"], name=document["name"])
+
+
+def gate_document(gate: Gate) -> dict[str, Any]:
+    """Write a gate with the field its rule uses."""
+    limit = {Rule.THRESHOLD: {"threshold": gate.limit}, Rule.NON_INFERIOR: {"margin": gate.limit}}
+    return {
+        "metric": gate.metric,
+        "rule": gate.rule.value,
+        "direction": gate.direction.value,
+        "alpha": gate.alpha,
+        "baseline": gate.baseline,
+        **limit.get(gate.rule, {}),
+    }
+
+
+def _solver(fields: Fields, mistakes: Mistakes) -> dict[str, Any]:
+    solver = Fields(fields.raw("solver", {"kind": "subject"}), "solver", mistakes)
+    kind = solver.one_of("kind", "subject", ("subject",))
+    solver.close()
+    return {"kind": kind}
+
+
+def _scorers(fields: Fields, mistakes: Mistakes) -> list[ScorerSpec]:
+    raw = fields.items("scorers")
+    if not 1 <= len(raw) <= 20:  # noqa: PLR2004 -- said in the message
+        fields.wrong("scorers", "must be a list of 1 to 20 scorers")
+        return []
+    found: list[ScorerSpec] = []
+    for number, one in enumerate(raw):
+        scorer = Fields(one, f"scorers[{number}]", mistakes)
+        kind = scorer.one_of("kind", "", SCORER_KINDS)
+        if not kind and "kind" not in scorer:
+            scorer.wrong("kind", "is missing", "Use one of " + ", ".join(SCORER_KINDS) + ".")
+        name = scorer.text("name", kind or "scorer", max_length=100)
+        if name == REFUSED or name in {s.name for s in found}:
+            scorer.wrong("name", f"{name!r} is taken", "Give each scorer a name of its own.")
+        config = {
+            k: v
+            for k, v in dict(one if isinstance(one, Mapping) else {}).items()
+            if k not in {"kind", "name"}
+        }
+        found.append(ScorerSpec(name, kind, config))
+    return found
+
+
+def _refusal(fields: Fields, mistakes: Mistakes) -> RefusalRule:
+    rule = Fields(fields.raw("refusal", {}), "refusal", mistakes)
+    includes, patterns = rule.items("includes"), rule.items("patterns")
+    for name, words in (("includes", includes), ("patterns", patterns)):
+        if not all(isinstance(word, str) and 0 < len(word) <= 1000 for word in words):  # noqa: PLR2004 -- in the message
+            rule.wrong(name, "must be a list of texts of 1 to 1,000 characters")
+    by_tag: Mapping[str, float] = rule.take(
+        "by_tag",
+        {},
+        lambda v: isinstance(v, Mapping) and all(_is_score(score) for score in v.values()),
+        "a mapping of tags to scores from 0 to 1",
+    )
+    score = rule.number("score", 0.0, 0.0, 1.0)
+    rule.close()
+    return RefusalRule(tuple(includes), tuple(patterns), score, dict(by_tag))
+
+
+def _is_score(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _gate(fields: Fields, mistakes: Mistakes, metrics: set[str]) -> Gate:
+    if "gate" not in fields:
+        fields.wrong("gate", "is missing", "State metric, direction and margin or threshold before the run.")
+        return Gate("", Rule.THRESHOLD, Direction.HIGHER, 0.0, 0.05, "none")
+    gate = Fields(fields.raw("gate"), "gate", mistakes)
+    metric = gate.text("metric", required=True, max_length=100)
+    if metric and metric not in metrics:
+        gate.wrong(
+            "metric",
+            f"{metric!r} is not a scorer of this suite",
+            "One of " + ", ".join(sorted(metrics)) + ".",
+        )
+    default = Rule.THRESHOLD if "threshold" in gate else Rule.NON_INFERIOR
+    rule = Rule(gate.one_of("rule", default, [r.value for r in Rule]))
+    margin = gate.number("margin", 0.0, 0.0, 1.0)
+    threshold = gate.number("threshold", 0.0, 0.0, 1.0)
+    if ("margin" in gate, "threshold" in gate) != (rule is Rule.NON_INFERIOR, rule is Rule.THRESHOLD):
+        gate.wrong("rule", f"{rule} takes " + {
+            Rule.NON_INFERIOR: "a margin and no threshold",
+            Rule.THRESHOLD: "a threshold and no margin",
+            Rule.SUPERIOR: "neither margin nor threshold",
+        }[rule])  # fmt: skip
+    if rule is Rule.NON_INFERIOR and "margin" in gate and margin == 0.0:
+        gate.wrong(
+            "margin",
+            "must be above 0: no data could show that nothing at all was lost",
+            "Or use rule: superior.",
+        )
+    baseline = gate.text("baseline", "none" if rule is Rule.THRESHOLD else "live", max_length=300)
+    if (baseline == "none") is not (rule is Rule.THRESHOLD):
+        gate.wrong("baseline", "must be none for a threshold, and live or NAME@VERSION otherwise")
+    direction = Direction(gate.one_of("direction", "higher", [d.value for d in Direction]))
+    alpha = gate.number("alpha", 0.05, 1e-6, 0.25)
+    gate.close()
+    return Gate(metric, rule, direction, threshold if rule is Rule.THRESHOLD else margin, alpha, baseline)
+
+
+def _limits(fields: Fields, mistakes: Mistakes) -> Limits:
+    limits = Fields(fields.raw("limits", {}), "limits", mistakes)
+    found = Limits(
+        in_flight=limits.whole("in_flight", 50, 1, 1000),
+        timeout_s=limits.number("timeout_s", 120.0, 0.05, 3600.0),
+        answer_bytes=limits.whole("answer_bytes", 65_536, 100, 1_000_000),
+        attempts=limits.whole("attempts", 6, 1, 20),
+        requests=limits.whole("requests", 0, 0, 10_000_000),
+        tokens=limits.whole("tokens", 0, 0, 10**12),
+        seconds=limits.whole("seconds", 0, 0, 7 * 86_400),
+    )
+    limits.close()
+    return found
+
+
+def suite_digest(suite: Suite) -> str:
+    """Give the digest of a suite version."""
+    return digest(suite.document)

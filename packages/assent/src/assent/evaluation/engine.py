@@ -1,0 +1,262 @@
+"""The engine: asks many cases at once, judges and journals each answer. It knows nothing of governance."""
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, Side
+from assent.evaluation.domain.dataset import Row
+from assent.evaluation.domain.suite import Limits
+from assent.evaluation.journal import Journal
+from assent.evaluation.throttle import Throttle
+from assent.evaluation.upstream import Failure, Target, Upstream
+from assent.kernel.clock import to_text
+
+JudgeAnswer = Callable[[Row, Answer, str], tuple[Outcome, tuple[Score, ...]]]
+MIN_FAILURES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One planned case."""
+
+    side: Side
+    row: Row
+    repeat: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times of the engine; the defaults suit production, tests use shorter ones.
+
+    A case that the server is too busy for is not failed before `patience_s`. Without one success for
+    `give_up_s` (`give_up_first_s` where there never was one) the run stops and can be resumed.
+    """
+
+    backoff_s: float = 0.25
+    max_backoff_s: float = 30.0
+    patience_s: float = 900.0
+    give_up_s: float = 60.0
+    give_up_first_s: float = 10.0
+    progress_s: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands. `stopped` says why cases were left unasked."""
+
+    n_planned: int
+    n_done: int
+    outcomes: Mapping[str, int]
+    in_flight: int
+    window: int
+    n_tokens: int
+    n_requests: int
+    stopped: str | None = None
+    resumable: bool = False
+
+
+@dataclass(slots=True)
+class _State:
+    n_planned: int
+    outcomes: Counter[str]
+    waiting: deque[Ask]
+    began_s: float
+    n_tokens: int = 0
+    n_requests: int = 0
+    n_failures: int = 0
+    last_success_s: float | None = None
+    stopped: str | None = None
+    resumable: bool = False
+
+
+class Engine:
+    """Runs the cases of one run against its targets, one per side."""
+
+    def __init__(
+        self, targets: Mapping[Side, Target], judge: JudgeAnswer, limits: Limits, pace: Pace | None = None
+    ) -> None:
+        self._targets = targets
+        self._judge = judge
+        self._limits = limits
+        self._pace = pace or Pace()
+
+    async def run(self, asks: Iterable[Ask], journal: Journal) -> AsyncIterator[Progress]:
+        """Ask what the journal does not hold yet; give progress until all is done or the run stops.
+
+        Closing the iterator cancels what is in flight; what was answered stays in the journal.
+        """
+        planned = list(asks)
+        state = _State(
+            n_planned=len(planned),
+            outcomes=Counter(record.outcome.value for record in journal.records.values()),
+            waiting=deque(ask for ask in planned if (ask.side, ask.key) not in journal.records),
+            began_s=asyncio.get_running_loop().time(),
+        )
+        limits = self._limits
+        throttle = Throttle(limits.in_flight)
+        upstreams = {
+            side: Upstream(
+                target,
+                in_flight=limits.in_flight,
+                timeout_s=limits.timeout_s,
+                answer_bytes=limits.answer_bytes,
+            )
+            for side, target in self._targets.items()
+        }
+        # Twice as many workers as slots: those that wait for their next attempt hold no slot.
+        workers = [
+            asyncio.create_task(self._work(state, throttle, upstreams, journal))
+            for _ in range(min(2 * limits.in_flight, len(state.waiting)))
+        ]
+        try:
+            pending: set[asyncio.Task[None]] = set(workers)
+            while pending:
+                done, pending = await asyncio.wait(pending, timeout=self._pace.progress_s)
+                for worker in done:
+                    worker.result()
+                await asyncio.to_thread(journal.sync)
+                self._watch(state)
+                yield _progress(state, throttle)
+            if not workers:
+                yield _progress(state, throttle)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for upstream in upstreams.values():
+                await upstream.close()
+
+    def _watch(self, state: _State) -> None:
+        """Stop where a budget is used up, or nothing but failures came for too long."""
+        limits, pace, now = self._limits, self._pace, asyncio.get_running_loop().time()
+        spent = {
+            "requests": (state.n_requests, limits.requests),
+            "tokens": (state.n_tokens, limits.tokens),
+            "seconds": (int(now - state.began_s), limits.seconds),
+        }
+        for name, (used, budget) in spent.items():
+            if 0 < budget <= used and state.waiting:
+                _stop(state, f"the budget of {budget:,} {name} is used up")
+        since = state.began_s if state.last_success_s is None else state.last_success_s
+        patience = pace.give_up_first_s if state.last_success_s is None else pace.give_up_s
+        if state.n_failures >= MIN_FAILURES and now - since > patience:
+            _stop(state, f"the upstream gave no answer for {now - since:.0f} s", resumable=True)
+
+    async def _work(
+        self, state: _State, throttle: Throttle, upstreams: Mapping[Side, Upstream], journal: Journal
+    ) -> None:
+        while state.waiting and state.stopped is None:
+            ask = state.waiting.popleft()
+            record = await self._case(ask, state, throttle, upstreams[ask.side])
+            if record is None:
+                state.waiting.appendleft(ask)
+                return
+            journal.append(record)
+            state.outcomes[record.outcome.value] += 1
+
+    async def _case(
+        self, ask: Ask, state: _State, throttle: Throttle, upstream: Upstream
+    ) -> CaseRecord | None:
+        """Ask until there is an answer or no hope; None where the run stopped in between."""
+        loop = asyncio.get_running_loop()
+        try:
+            body = upstream.body(ask.row)
+        except Exception as error:  # noqa: BLE001 -- a template may fail on a case's variables in any way
+            return _failed(ask, f"the prompt cannot be filled in: {error}", 0)
+        began_s, n_counted, n_attempts = loop.time(), 0, 0
+        while state.stopped is None:
+            n_attempts += 1
+            try:
+                answer, latency_s = await self._attempt(body, state, throttle, upstream)
+            except Failure as failure:
+                # Where nothing at all is answered, the upstream is down: no case is failed for that.
+                n_counted += 0 if failure.busy or state.n_failures >= MIN_FAILURES else 1
+                if failure.denied:
+                    _stop(state, f"the upstream refuses our key: {failure}", resumable=True)
+                    return None
+                tired = n_counted >= self._limits.attempts or loop.time() - began_s > self._pace.patience_s
+                if not failure.again or tired:
+                    return _failed(ask, str(failure), n_attempts)
+                await asyncio.sleep(self._backoff(n_attempts, failure.retry_after_s))
+                continue
+            outcome, scores = self._judge(ask.row, answer, ask.key)
+            return CaseRecord(
+                side=ask.side,
+                sample=ask.row.key,
+                repeat=ask.repeat,
+                answer_key=ask.key,
+                outcome=outcome,
+                answer=answer,
+                scores=scores,
+                error="",
+                asked_at=to_text(datetime.now(UTC)),
+                latency_ms=round(1000 * latency_s, 3),
+                attempts=n_attempts,
+            )
+        return None
+
+    async def _attempt(
+        self, body: bytes, state: _State, throttle: Throttle, upstream: Upstream
+    ) -> tuple[Answer, float]:
+        loop = asyncio.get_running_loop()
+        async with throttle.slot() as taken_in:
+            began_s = loop.time()
+            state.n_requests += 1
+            try:
+                answer = await upstream.ask(body)
+            except Failure as failure:
+                state.n_failures += 1 if failure.again else 0
+                if failure.overload or state.n_failures >= MIN_FAILURES:
+                    throttle.overloaded(
+                        taken_in, retry_after_s=failure.retry_after_s if failure.busy else 0.0
+                    )
+                raise
+            throttle.went_well()
+            state.n_failures, state.last_success_s = 0, loop.time()
+            state.n_tokens += (answer.n_prompt_tokens or 0) + (answer.n_completion_tokens or 0)
+            return answer, loop.time() - began_s
+
+    def _backoff(self, n_attempts: int, retry_after_s: float) -> float:
+        """Wait longer each time, with full jitter so that the waiting do not return together."""
+        ceiling = min(self._pace.max_backoff_s, self._pace.backoff_s * 2 ** min(n_attempts - 1, 20))
+        return retry_after_s + random.uniform(0, ceiling)  # noqa: S311 -- spreads load, guards nothing
+
+
+def _stop(state: _State, reason: str, *, resumable: bool = False) -> None:
+    if state.stopped is None:
+        state.stopped, state.resumable = reason, resumable
+
+
+def _failed(ask: Ask, error: str, attempts: int) -> CaseRecord:
+    return CaseRecord(
+        side=ask.side,
+        sample=ask.row.key,
+        repeat=ask.repeat,
+        answer_key=ask.key,
+        outcome=Outcome.ERROR,
+        answer=None,
+        scores=(),
+        error=error,
+        asked_at=to_text(datetime.now(UTC)),
+        latency_ms=None,
+        attempts=attempts,
+    )
+
+
+def _progress(state: _State, throttle: Throttle) -> Progress:
+    return Progress(
+        n_planned=state.n_planned,
+        n_done=sum(state.outcomes.values()),
+        outcomes=dict(state.outcomes),
+        in_flight=throttle.in_flight,
+        window=throttle.window,
+        n_tokens=state.n_tokens,
+        n_requests=state.n_requests,
+        stopped=state.stopped,
+        resumable=state.resumable,
+    )

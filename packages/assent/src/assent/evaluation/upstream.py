@@ -1,0 +1,203 @@
+"""One question to an OpenAI-compatible endpoint, and every way in which it can go wrong.
+
+aiohttp, because measured on this product's load (50 in flight, 50 ms server, CPU per request): httpx 0.28
+10.1 ms, aiohttp 3.14 0.31 ms.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from assent.evaluation.domain.cases import Answer
+from assent.evaluation.domain.dataset import Row
+
+Messages = Sequence[Mapping[str, Any]]
+MAX_RETRY_AFTER_S = 120.0
+_TOO_MANY, _UNAVAILABLE = 429, 503
+_TRANSIENT = {408, 409, 425, 500, 502, 503, 504, 520, 522, 524, 529}
+_OVERLOAD = {408, 502, 503, 504, 529}
+_DENIED = {401, 403}
+_OK = 200
+_SHOWN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a version's questions go, and how they are put."""
+
+    base_url: str
+    api_key: str | None
+    upstream_model: str
+    parameters: Mapping[str, Any]
+    render: Callable[[Row], Messages]
+
+
+class Failure(Exception):
+    """An attempt that gave no answer.
+
+    `again`: another attempt may help. `overload`: ask for less at once. `busy`: the server itself said so;
+    such attempts are not counted.
+    `denied`: no question will ever be answered.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        again: bool,
+        overload: bool = False,
+        busy: bool = False,
+        denied: bool = False,
+        retry_after_s: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.again = again
+        self.overload = overload
+        self.busy = busy
+        self.denied = denied
+        self.retry_after_s = retry_after_s
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
+_decoder = msgspec.json.Decoder(_Completion)
+_encoder = msgspec.json.Encoder()
+
+
+class Upstream:
+    """A connection pool to one target."""
+
+    def __init__(self, target: Target, *, in_flight: int, timeout_s: float, answer_bytes: int) -> None:
+        self._target = target
+        self._url = target.base_url.rstrip("/") + "/chat/completions"
+        self._answer_bytes = answer_bytes
+        # A byte of an answer takes up to six in JSON (\\u00e9); the rest of the document is small.
+        self._body_bytes = 6 * answer_bytes + 65_536
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if target.api_key is not None:
+            headers["authorization"] = f"Bearer {target.api_key}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=in_flight),
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            headers=headers,
+            auto_decompress=False,
+        )
+        self._timeout_s = timeout_s
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    def body(self, row: Row) -> bytes:
+        """Write the request for a case: what the version fixes cannot be overridden by the case."""
+        messages = list(self._target.render(row))
+        return _encoder.encode(
+            {
+                **self._target.parameters,
+                "model": self._target.upstream_model,
+                "messages": messages,
+                "stream": False,
+            }
+        )
+
+    async def ask(self, body: bytes) -> Answer:
+        """Ask once. Raises: Failure."""
+        try:
+            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+                content = await self._read(response)
+                if response.status != _OK:
+                    raise _refusal(response.status, response.headers, content)
+        except TimeoutError:
+            raise Failure(f"no answer within {self._timeout_s:g} s", again=True, overload=True) from None
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            raise Failure(f"{type(error).__name__}: {error}"[:_SHOWN], again=True, overload=True) from error
+        return self._answer(content)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            response.close()
+            raise Failure("the answer is compressed, which was not asked for", again=False)
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > self._body_bytes:
+                response.close()
+                raise Failure(f"the answer is larger than {self._body_bytes:,} bytes", again=False)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _answer(self, content: bytes) -> Answer:
+        try:
+            completion = _decoder.decode(content)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Failure(f"the answer is not a chat completion: {error}"[:_SHOWN], again=True) from error
+        if not completion.choices:
+            raise Failure("the answer has no choices", again=True)
+        choice, usage = completion.choices[0], completion.usage or _Usage()
+        text = choice.message.content if choice.message.content is not None else choice.message.refusal
+        if text is None:
+            raise Failure("the answer has no text", again=False)
+        n_bytes = len(text.encode("utf-8", "surrogatepass"))
+        if n_bytes > self._answer_bytes:
+            raise Failure(
+                f"the answer has {n_bytes:,} bytes, the suite takes {self._answer_bytes:,}", again=False
+            )
+        return Answer(
+            text,
+            refused=choice.message.refusal is not None or choice.finish_reason == "content_filter",
+            finish=(choice.finish_reason or "")[:40],
+            n_prompt_tokens=usage.prompt_tokens,
+            n_completion_tokens=usage.completion_tokens,
+        )
+
+
+def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> Failure:
+    text = content[:_SHOWN].decode("utf-8", "replace")
+    retry_after_s = parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC))
+    busy = status == _TOO_MANY or (status == _UNAVAILABLE and retry_after_s > 0)
+    return Failure(
+        f"HTTP {status}: {text}",
+        again=busy or status in _TRANSIENT,
+        overload=busy or status in _OVERLOAD,
+        busy=busy,
+        denied=status in _DENIED,
+        retry_after_s=retry_after_s,
+    )
+
+
+def parse_retry_after(text: str, now: datetime) -> float:
+    """Give seconds to wait, 0 to MAX_RETRY_AFTER_S, of a number or an HTTP date; 0 for anything else."""
+    try:
+        wait_s = float(text)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(text)
+        except ValueError:
+            return 0.0
+        wait_s = (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else 0.0  # noqa: PLR0124 -- NaN is not itself
