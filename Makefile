@@ -8,7 +8,7 @@ TESTS ?= tests
 N ?= 2
 SOURCES := packages tests examples benchmarks .ci
 
-.PHONY: help setup demo up test check lint types imports templates format coverage chaos clean
+.PHONY: help setup demo up test check lint types imports templates format coverage chaos docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ chaos: $(READY) ## Kill writers a hundred times and prove that nothing is lost
 
 bench-%: $(READY) ## Run one benchmark of benchmarks/: make bench-decide
 	@$(BIN)/python benchmarks/$*.py $(BENCH)
+
+docs: $(READY) ## Write the documents that follow from the code: events, permissions, settings, errors
+	@$(BIN)/python -m tests.docs.documents
 
 clean: ## Remove .venv and what runs leave behind
 	@rm -rf .venv .demo .coverage* .hypothesis .ruff_cache .mypy_cache .import_linter_cache build dist
