@@ -1,0 +1,93 @@
+"""Who did what, when and why, read from the ledger."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from assent.console.parts import TimelineEntry
+from assent.identity import service as identity
+from assent.kernel.errors import NotFound
+from assent.kernel.tx import SYSTEM, Reader
+from assent.ledger import service as ledger
+from assent.ledger.domain import Leaf, Query
+from assent.web.charts import percent
+
+# Sentences over an entry's fields; an event that has none is told by its type and what it speaks of.
+SENTENCES = {
+    "registry.version.registered": "Version {number} registered",
+    "prompts.version.registered": "Prompt version {number} registered",
+    "evaluation.run.submitted": "Evaluation started",
+    "approvals.request.submitted": "Release to {environment} requested",
+    "approvals.vote.cast": "Vote: {verdict}",
+    "approvals.decision.made": "Decision for {environment}: {effect}",
+    "delivery.version.adopted": "{ref} adopted in {environment}",
+    "delivery.rollout.planned": "Rollout of {ref} to {environment} planned",
+    "delivery.rollout.queued": "Rollout waits until {start_at}",
+    "delivery.rollout.started": "Rollout started at {share}",
+    "delivery.rollout.advanced": "Rollout advanced to {share}",
+    "delivery.rollout.paused": "Rollout paused ({because})",
+    "delivery.rollout.resumed": "Rollout resumed",
+    "delivery.rollout.promoted": "Rollout promoted: all traffic",
+    "delivery.rollout.aborted": "Rollout aborted",
+    "delivery.rollout.rolled_back": "Rollout rolled back ({because})",
+    "delivery.route.killed": "{name} switched off in {environment}",
+    "delivery.route.restored": "{name} switched on in {environment}",
+    "monitoring.incident.opened": "Incident: {summary}",
+}
+# One per second while a rollout runs: the rollout's page shows them, a history would drown in them.
+LEFT_OUT = ("monitoring.block.closed",)
+TOLD = ("ref", "name", "environment", "state", "verdict", "effect")
+
+
+def sentence(kind: str, fields: dict[str, Any]) -> str:
+    """Say in words what happened."""
+    share = fields.get("share")
+    shown = {**fields, "share": percent(float(share))} if isinstance(share, str) else fields
+    try:
+        return SENTENCES[kind].format_map(shown)
+    except KeyError:
+        words = " ".join(kind.split(".")[1:]).replace("_", " ").capitalize()
+        told = [str(fields[name]) for name in TOLD if isinstance(fields.get(name), str)]
+        return f"{words}: {', '.join(told)}" if told else words
+
+
+class Names:
+    """Names of actors; each is looked up once."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._known = {SYSTEM.id: "Assent"}
+
+    def of(self, actor: str) -> str:
+        """Give the name of an actor, or the id of one that is known no longer."""
+        if actor not in self._known:
+            try:
+                self._known[actor] = identity.get_account(self._reader, actor).name
+            except NotFound:
+                self._known[actor] = actor
+        return self._known[actor]
+
+
+def told(leaves: Iterable[Leaf], names: Names) -> list[TimelineEntry]:
+    """Tell leaves as entries of a timeline."""
+    entries = []
+    for leaf in leaves:
+        entry = json.loads(leaf.entry)
+        entries.append(
+            TimelineEntry(
+                at=leaf.at,
+                who=names.of(leaf.actor),
+                what=sentence(leaf.type, entry["data"]),
+                why=entry["reason"] or "",
+                type=leaf.type,
+                index=leaf.index,
+                proof=f"/leaves/{leaf.index}",
+            )
+        )
+    return entries
+
+
+def timeline(reader: Reader, query: Query) -> tuple[list[TimelineEntry], int | None]:
+    """Read a page of what happened, newest first, and where the next page begins."""
+    leaves, older = ledger.entries(reader, query)
+    return told((leaf for leaf in leaves if leaf.type not in LEFT_OUT), Names(reader)), older
