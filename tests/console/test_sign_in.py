@@ -137,6 +137,13 @@ def test_a_session_ends_by_itself(installed):
     assert browser.get(ANY_LEAF).status_code == 303
 
 
+def test_a_fragment_asked_for_without_a_session_reloads_the_whole_page(installed):
+    answer = installed.browser().get(ANY_LEAF, headers={"hx-request": "true"})
+
+    assert answer.status_code == 204
+    assert answer.headers["hx-refresh"] == "true"
+
+
 def test_without_the_permission_a_page_is_refused_with_its_name(installed):
     installed.person("nobody")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from fastapi.responses import Response
 
-from assent.console.timeline import Names, told
+from assent.console.timeline import told
 from assent.console.visit import PageRoute, Visit, visits
 from assent.identity.domain import Permission
 from assent.ledger import service as ledger
@@ -25,7 +25,7 @@ def show(
     with visit.read() as reader:
         leaf = ledger.leaf_at(reader, index)
         proof = ledger.prove(reader, leaf)
-        (entry,) = told([leaf], Names(reader))
+        (entry,) = told(reader, [leaf])
     return visit.page(
         "leaf/page.html",
         entry=entry,

@@ -1,6 +1,7 @@
 """Who did what, when and why, read from the ledger."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +37,7 @@ SENTENCES = {
 }
 # One per second while a rollout runs: the rollout's page shows them, a history would drown in them.
 LEFT_OUT = ("monitoring.block.closed",)
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 TOLD = ("ref", "name", "environment", "state", "verdict", "effect")
 
 
@@ -49,6 +51,16 @@ def sentence(kind: str, fields: dict[str, Any]) -> str:
         words = " ".join(kind.split(".")[1:]).replace("_", " ").capitalize()
         told = [str(fields[name]) for name in TOLD if isinstance(fields.get(name), str)]
         return f"{words}: {', '.join(told)}" if told else words
+
+
+def reason_text(reader: Reader, reason: str | None) -> str:
+    """Give the words of a reason; a leaf holds the digest of a body {"salt", "text"} that can be erased."""
+    if reason is None or not DIGEST.match(reason):
+        return reason or ""
+    try:
+        return str(json.loads(reader.blobs.get(reason))["text"])
+    except NotFound:
+        return "(erased)"
 
 
 class Names:
@@ -68,9 +80,9 @@ class Names:
         return self._known[actor]
 
 
-def told(leaves: Iterable[Leaf], names: Names) -> list[TimelineEntry]:
+def told(reader: Reader, leaves: Iterable[Leaf]) -> list[TimelineEntry]:
     """Tell leaves as entries of a timeline."""
-    entries = []
+    names, entries = Names(reader), []
     for leaf in leaves:
         entry = json.loads(leaf.entry)
         entries.append(
@@ -78,7 +90,7 @@ def told(leaves: Iterable[Leaf], names: Names) -> list[TimelineEntry]:
                 at=leaf.at,
                 who=names.of(leaf.actor),
                 what=sentence(leaf.type, entry["data"]),
-                why=entry["reason"] or "",
+                why=reason_text(reader, entry["reason"]),
                 type=leaf.type,
                 index=leaf.index,
                 proof=f"/leaves/{leaf.index}",
@@ -90,4 +102,4 @@ def told(leaves: Iterable[Leaf], names: Names) -> list[TimelineEntry]:
 def timeline(reader: Reader, query: Query) -> tuple[list[TimelineEntry], int | None]:
     """Read a page of what happened, newest first, and where the next page begins."""
     leaves, older = ledger.entries(reader, query)
-    return told((leaf for leaf in leaves if leaf.type not in LEFT_OUT), Names(reader)), older
+    return told(reader, (leaf for leaf in leaves if leaf.type not in LEFT_OUT)), older

@@ -129,6 +129,9 @@ def see_other(path: str) -> Response:
 
 def error_page(request: Request, error: AssentError) -> Response:
     """Show an error; send whoever is not signed in to the sign-in page."""
+    if isinstance(error, Unauthenticated) and request.headers.get("hx-request"):
+        # A fragment has no place for the sign-in page: the whole page is asked for again, and leads there.
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
     if isinstance(error, Unauthenticated) and request.method == "GET":
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return see_other(f"/sign-in?next={quote(here)}")
