@@ -27,7 +27,7 @@ def test_the_document_follows_the_code(path):
 
 def test_the_glossary_gives_every_word_one_meaning():
     rows = re.findall(
-        r"^\| ([a-z ]+) \| (.+) \|$", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.M
+        r"^\| ([a-z ]+) \| (.+) \|$", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
     )
     words = [word for word, _ in rows if word != "word"]
     assert len(words) == len(set(words))
@@ -46,7 +46,7 @@ def test_every_dependency_has_its_row_with_reason_licence_and_release():
     rows = re.findall(
         r"^\| ([\w.-]+) \| (.{3,}?) \| (.{3,}?) \| [\w.]+, 20\d\d-\d\d \|$",
         (ROOT / "docs/dependencies.md").read_text(encoding="utf-8"),
-        re.M,
+        re.MULTILINE,
     )
     assert sorted(name for name, _, _ in rows) == sorted(declared)
 
@@ -75,7 +75,7 @@ def test_decisions_are_numbered_without_gaps_and_short():
 
 
 def test_every_make_target_that_the_documents_name_is_there():
-    targets = set(re.findall(r"^([a-z%-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    targets = set(re.findall(r"^([a-z%-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for path in DOCS:
         for name in re.findall(r"`(?:\$ )?make ([a-z-]+)", path.read_text(encoding="utf-8")):
             known = name in targets or (name.startswith("bench-") and "bench-%" in targets)
