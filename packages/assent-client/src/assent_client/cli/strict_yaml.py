@@ -1,7 +1,7 @@
 """YAML as people mean it: the JSON values of YAML 1.2, and a line for every complaint.
 
 Refused: duplicate keys, tags, anchors and aliases, several documents, keys that are no text, and what is
-too large or too deep. `no`, `on` and `2026-01-01` are text; `true`, `null`, `12` and `1.5` are what they look like.
+too large or too deep. `no`, `on` and `2026-01-01` are text; `true`, `null`, `12`, `1.5` are what they seem.
 """
 
 from __future__ import annotations
