@@ -77,7 +77,16 @@ class Api:
         """Give the path of something in the project: `path("models", name)`."""
         if not self.project:
             raise Invalid("No project is chosen.", remedy="Give --project NAME or set ASSENT_PROJECT.")
-        return _join("v1", "projects", self.project, *parts)
+        return self.within(self.project, *parts)
+
+    def within(self, project: str, *parts: str | int) -> str:
+        """Give the path of a project, or of something in it."""
+        return self.join("v1", "projects", project, *parts)
+
+    @staticmethod
+    def join(*parts: str | int) -> str:
+        """Join parts to a path; none of them can leave its place."""
+        return "".join(f"/{quote(str(part), safe='@:')}" for part in parts)
 
     def get(self, path: str, **query: Any) -> Any:
         """Read one thing."""
@@ -189,10 +198,6 @@ def _checked_token(token: str) -> str:
             "The token holds characters that no token has.", remedy="Copy it again, without blanks or quotes."
         )
     return token
-
-
-def _join(*parts: str | int) -> str:
-    return "".join(f"/{quote(str(part), safe='@:')}" for part in parts)
 
 
 def _match(tag: str | None) -> dict[str, str]:

@@ -16,7 +16,18 @@ from assent_client.errors import AssentError, Internal
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Column", "cell", "emit", "note", "plain", "print_error", "print_json", "print_text", "progress"]
+__all__ = [
+    "Column",
+    "Columns",
+    "cell",
+    "emit",
+    "note",
+    "plain",
+    "print_error",
+    "print_json",
+    "print_text",
+    "progress",
+]
 
 
 ABSENT = "-"
@@ -44,9 +55,13 @@ class Column:
         return self.title or self.key.rpartition(".")[2].replace("_", " ")
 
 
+Columns = Sequence[str | Column]
+"""Columns of a table or lines of a view; a plain text is the key of one."""
+
+
 def emit(
     value: Any,
-    table: Sequence[str | Column] | Callable[[Any], None] | None = None,
+    table: Columns | Callable[[Any], None] | None = None,
     *,
     title: str | None = None,
     empty: str = "None.",

@@ -1,0 +1,123 @@
+"""`assent env`: what each environment serves, and the switch that turns a name off."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assent_client.cli.connection import connect
+from assent_client.cli.output import Column, cell, emit, note
+from assent_client.cli.rollout import confirm
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+ROUTES = [
+    Column("name"),
+    Column("stable_ref", "version"),
+    Column("canary_ref", "canary"),
+    Column("share", right=True, show=lambda share: f"{share:.6g}"),
+    Column("enabled", "on"),
+    Column("rollout"),
+    Column("changed_at", "changed"),
+    Column("generation", right=True),
+]
+GATEWAYS = [Column("replica"), Column("epoch"), Column("serial"), Column("acknowledged_at", "acknowledged")]
+
+Environment = Annotated[str, typer.Argument(metavar="ENVIRONMENT")]
+Name = Annotated[str, typer.Argument(help="Name of the model or prompt.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept on record.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the environments of the project."""
+    with connect() as api:
+        emit(list(api.pages(api.path("environments"))), ["name", "protected"], empty="No environments.")
+
+
+@app.command()
+def create(
+    environment: Environment,
+    *,
+    protected: Annotated[bool, typer.Option(help="Reach it through a policy only.")] = True,
+) -> None:
+    """Create an environment."""
+    with connect() as api:
+        emit(api.post(api.path("environments"), {"name": environment, "protected": protected}))
+
+
+@app.command()
+def show(environment: Environment) -> None:
+    """Show what an environment serves, and which snapshot its gateways run on."""
+    with connect() as api:
+        emit(api.get(api.path("environments", environment, "live")), _print_live)
+
+
+@app.command()
+def adopt(
+    environment: Environment,
+    version: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="The version that is live already.")],
+    reason: Reason,
+    unit: Annotated[str, typer.Option(help="What sticks: user, conversation or organisation.")] = "user",
+    *,
+    yes: Yes = False,
+) -> None:
+    """Take over a version that was live before; without a review, so only where nothing is routed yet."""
+    confirm(f"Let {environment} serve {version} without a review?", yes=yes)
+    body = {"subject": version, "reason": reason, "unit": unit}
+    with connect() as api:
+        emit(api.post(api.path("environments", environment, "adoptions"), body))
+
+
+@app.command()
+def kill(environment: Environment, name: Name, reason: Reason, *, yes: Yes = False) -> None:
+    """Switch a name off at once: it answers nobody, and a rollout on it is taken back."""
+    confirm(f"Switch {name} off in {environment} for everybody?", yes=yes)
+    _switch("kills", environment, name, reason)
+
+
+@app.command()
+def restore(environment: Environment, name: Name, reason: Reason) -> None:
+    """Let a name answer again, with its stable version."""
+    _switch("restorations", environment, name, reason)
+
+
+@app.command()
+def snapshot(
+    environment: Environment,
+    audience: Annotated[str, typer.Option(help="sdk or gateway.")] = "sdk",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output without.")] = None,
+) -> None:
+    """Fetch the signed snapshot that gateways and SDKs run on."""
+    with connect() as api:
+        envelope = api.read(api.path("environments", environment, "snapshot"), audience=audience)
+    if out is None:
+        sys.stdout.write(envelope.decode() + "\n")
+        return
+    out.write_bytes(envelope)
+    note(f"Written to {out} ({len(envelope):,} bytes).")
+
+
+def _switch(action: str, environment: str, name: str, reason: str) -> None:
+    with connect() as api:
+        route = api.get(api.path("environments", environment, "routes", name))
+        path = api.path("environments", environment, "routes", name, action)
+        emit(api.post(path, {"reason": reason}, if_match=str(route["generation"])))
+
+
+def _print_live(live: Any) -> None:
+    protected = "protected" if live["protected"] else "open"
+    emit(
+        live["routes"],
+        ROUTES,
+        title=f"{cell(live['environment'])} ({protected})",
+        empty="It serves nothing yet.",
+    )
+    if live["gateways"]:
+        emit(live["gateways"], GATEWAYS, title="Gateways")

@@ -1,0 +1,51 @@
+"""`assent key`: keys of applications that call a gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assent_client.cli.connection import connect
+from assent_client.cli.output import Column, Columns, emit, note
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+COLUMNS: Columns = [
+    "id",
+    "environment",
+    "name",
+    Column("names", "models"),
+    Column("created_at", "created"),
+    Column("revoked_at", "revoked"),
+]
+
+
+@app.command("list")
+def list_(environment: Annotated[str | None, typer.Option("--env", help="Only of this one.")] = None) -> None:
+    """List keys, without their secrets."""
+    with connect() as api:
+        emit(list(api.pages(api.path("keys"), environment=environment)), COLUMNS, empty="No keys.")
+
+
+@app.command()
+def issue(
+    environment: str,
+    name: Annotated[str, typer.Argument(help="The application.")],
+    model: Annotated[list[str] | None, typer.Option(help="A model it may call; else all.")] = None,
+) -> None:
+    """Issue a key for an application in an environment; its secret is shown once."""
+    body = {"environment": environment, "name": name, "names": model or ["*"]}
+    with connect() as api:
+        emit(api.post(api.path("keys"), body), ["key"])
+    note("Keep it now: it is not shown again.")
+
+
+@app.command()
+def revoke(key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Revoke a key; gateways refuse it within a second."""
+    with connect() as api:
+        api.delete(api.path("keys", key))
+    emit({"id": key, "revoked": True})
