@@ -134,6 +134,10 @@ class HttpSink:
         answer = self._http.post(self._url, content=body, headers={"idempotency-key": batch})
         return answer.status_code
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
 
 class Spool:
     """Batches on disk, oldest first, bounded in bytes; the oldest make room for the newest."""

@@ -1,0 +1,273 @@
+"""One governed call: from a client's request to the upstream and back, observed."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from assent.gateway.problems import PHRASES, Refusal
+from assent.gateway.stream import EventWatch, Outcome
+from assent.gateway.upstream import Failure, Header, UpstreamConnection
+
+if TYPE_CHECKING:
+    from assent.gateway.core import Chosen, Core
+    from assent.gateway.inbound import ClientConnection, Request
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection",
+        b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length",
+    }
+)  # fmt: skip
+_NOT_UPSTREAM: Final = HOP_BY_HOP | {
+    b"authorization", b"host", b"expect", b"accept-encoding", b"content-type", b"cookie",
+}  # fmt: skip
+_SUCCESS: Final = range(200, 300)
+
+
+def forwarded(headers: list[Header], dropped: frozenset[bytes]) -> list[bytes]:
+    """Copy header lines but those dropped, those that `Connection` names, and ours."""
+    lines, named = [], None
+    for name, value in headers:
+        lower = name.lower()
+        if lower in dropped:
+            if lower == b"connection" and value.lower() not in {b"keep-alive", b"close"}:
+                named = {token.strip().lower() for token in value.split(b",")} | (named or set())
+        elif not lower.startswith(b"x-assent-"):
+            lines.append(name + b": " + value + b"\r\n")
+    if named is None:
+        return lines
+    return [line for line in lines if line.partition(b":")[0].lower() not in named]
+
+
+class Ending(NamedTuple):
+    """How a call ended, and how long it took in seconds."""
+
+    status: int
+    error_class: str | None
+    latency_s: float
+    ttft_s: float | None
+
+
+class Call:
+    """The exchange between one client connection and one upstream connection."""
+
+    __slots__ = (
+        "_chosen",
+        "_connection",
+        "_core",
+        "_head",
+        "_held",
+        "_is_chunked",
+        "_n_held",
+        "_out",
+        "_outcome",
+        "_request",
+        "_started_at",
+        "_status",
+        "_task",
+        "_ttft_s",
+        "_was_retried",
+        "_watch",
+        "client",
+        "deadline",
+        "is_done",
+    )  # fmt: skip
+
+    def __init__(self, core: Core, client: ClientConnection, request: Request, chosen: Chosen) -> None:
+        self._core, self.client, self._request, self._chosen = core, client, request, chosen
+        self._started_at = request.started_at
+        self._outcome = Outcome()
+        self._connection: UpstreamConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._watch: EventWatch | None = None
+        self._held: list[bytes] | None = None
+        self._n_held = 0
+        self._head: bytes | None = None
+        self._out: list[bytes] = []
+        self._status = 0
+        self._ttft_s: float | None = None
+        self._is_chunked = False
+        self._was_retried = False
+        self.is_done = False
+        self.deadline = float("inf")
+
+    def start(self) -> None:
+        """Ask for a connection; what follows is told through the `on_…` methods."""
+        self._task = self._core.pool(self._chosen.upstream.endpoint).acquire(self)
+
+    # upstream's events
+
+    def on_connection(self, connection: UpstreamConnection) -> None:
+        """Send the request."""
+        self._task = None
+        if self.is_done:
+            self._core.pool(self._chosen.upstream.endpoint).release(connection)
+            return
+        self._connection = connection
+        self.deadline = monotonic() + self._chosen.upstream.first_token_timeout_s
+        body = self._chosen.body
+        lines = forwarded(self._request.headers, _NOT_UPSTREAM)
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        connection.send(self, b"".join((self._chosen.upstream.start, *lines, length, body)))
+
+    def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
+        """Choose how the body travels, and write the head."""
+        self._status = status
+        kind, encoding = b"", b""
+        for name, value in headers:
+            lower = name.lower()
+            if lower == b"content-type":
+                kind = value.lower()
+            elif lower == b"content-encoding":
+                encoding = value.lower()
+        if encoding not in {b"", b"identity"}:
+            pass  # nobody asked for it; the bytes go on as they are, unread
+        elif kind.startswith(b"text/event-stream"):
+            self._watch = EventWatch(self._outcome, drop_usage=not self._chosen.ask.wants_usage)
+            length = None
+        elif status in _SUCCESS:
+            self._held = []
+        self._write_head(status, headers, length)
+
+    def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
+        lines = forwarded(headers, HOP_BY_HOP)
+        lines.insert(0, b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"Unknown")))
+        lines.append(self._chosen.headers)
+        has_body = status not in {204, 304}
+        if length is not None:
+            lines.append(b"content-length: %d\r\n" % length)
+        elif has_body and self._request.is_http11:
+            self._is_chunked = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        elif has_body:
+            self._request.keep_alive = False
+        if not self._request.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+
+    def on_body(self, content: bytes) -> None:
+        """Pass a piece on, or hold it where the whole is still to be judged."""
+        if self._ttft_s is None:
+            self._ttft_s = monotonic() - self._started_at
+        if self._watch is not None:
+            content = self._watch.feed(content)
+            if content:
+                self._out.append(content)
+            return
+        if self._held is None:
+            self._out.append(content)
+            return
+        self._held.append(content)
+        self._n_held += len(content)
+        if self._n_held > self._core.limits.held_response_bytes:
+            self._out, self._held = self._held, None
+
+    def on_pause(self) -> None:
+        """Write what one read brought."""
+        self.deadline = monotonic() + self._chosen.upstream.idle_timeout_s
+        if (self._held is None and self._head is not None) or self._out:
+            self._flush(b"")
+
+    def on_end(self) -> None:
+        """Write the rest and report."""
+        if self._held is not None:
+            body = b"".join(self._held)
+            if not self._outcome.read(body):
+                self.on_failure(
+                    Failure("upstream_rubbish", "it answered 200 with something that is no completion")
+                )
+                return
+            self._out = [body]
+        if self._watch is not None and (rest := self._watch.rest()):
+            self._out.append(rest)
+        self._flush(b"0\r\n\r\n" if self._is_chunked else b"")
+        self._connection = None
+        error_class = None if self._status in _SUCCESS else f"upstream_{self._status}"
+        self._finish(self._status, error_class)
+        self.client.answered(self._request)
+
+    def on_failure(self, failure: Failure) -> None:
+        """Answer with the reason, try a stale connection's successor, or cut a half-sent answer."""
+        if self.is_done:
+            return
+        connection, self._connection = self._connection, None
+        if connection is not None and self._is_stale(connection, failure):
+            self._was_retried = True
+            self.deadline = float("inf")
+            self._task = self._core.pool(self._chosen.upstream.endpoint).acquire(self, fresh=True)
+            return
+        status = 504 if failure.kind == "upstream_timeout" else 502
+        if self._status and self._head is None:  # the head has gone out: only a cut can tell the client
+            self._finish(self._status, failure.kind)
+            self.client.abort()
+            return
+        self._finish(status, failure.kind)
+        message = f"The upstream of {self._chosen.version.ref} failed: {failure}."
+        refusal = Refusal(status, failure.kind, message)
+        self.client.refuse(self._request, refusal, self._chosen.headers)
+
+    def _is_stale(self, connection: UpstreamConnection, failure: Failure) -> bool:
+        """Tell whether a pooled connection was closed before it could have seen this request."""
+        is_fresh = connection.n_sent == 1 or connection.has_answered
+        return failure.kind == "upstream_cut" and not is_fresh and not self._was_retried
+
+    def _flush(self, ending: bytes) -> None:
+        head, out = self._head, self._out
+        self._head = None
+        content = b"".join(out) if len(out) != 1 else out[0]
+        if out:
+            self._out = []
+        if self._is_chunked and content:
+            content = b"%x\r\n%b\r\n" % (len(content), content)
+        if head is not None or content or ending:
+            self.client.write(b"".join((head or b"", content, ending)))
+
+    # client's events
+
+    def on_client_gone(self, error_class: str = "client_gone") -> None:
+        """Abort the upstream: nobody waits for its answer."""
+        if self.is_done:
+            return
+        if self._task is not None:
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+        self._finish(499, error_class)
+
+    def on_client_slow(self) -> None:
+        """Stop reading from the upstream until the client has read."""
+        self.deadline = monotonic() + self._core.limits.stalled_s
+        if self._connection is not None:
+            self._connection.pause()
+
+    def on_client_ready(self) -> None:
+        """Read from the upstream again."""
+        self.deadline = monotonic() + self._chosen.upstream.idle_timeout_s
+        if self._connection is not None:
+            self._connection.resume()
+
+    def on_deadline(self) -> None:
+        """End what takes too long, by the phase it is in."""
+        if self.client.is_slow:
+            self.on_client_gone("client_stalled")
+            self.client.abort()
+            return
+        upstream = self._chosen.upstream
+        phase, seconds = ("first token", upstream.first_token_timeout_s)
+        if self._status:
+            phase, seconds = "further token", upstream.idle_timeout_s
+        if self._connection is not None:
+            self._connection.abort()
+        self.on_failure(Failure("upstream_timeout", f"no {phase} within {seconds:g} s"))
+
+    # observation
+
+    def _finish(self, status: int, error_class: str | None) -> None:
+        self.is_done = True
+        self._core.forget(self)
+        ttft_s = self._ttft_s if self._watch is not None else None
+        ending = Ending(status, error_class, monotonic() - self._started_at, ttft_s)
+        self._core.observe(self._chosen, self._outcome, ending)

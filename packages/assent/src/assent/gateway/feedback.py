@@ -1,0 +1,130 @@
+"""Remember which version gave which completion, so that a thumb finds what it judges.
+
+The answer's id is the provider's and must reach the client unchanged, so nothing can be written into
+it. Hence a bounded map in memory, and beside it a journal of the same lines on disk, written with each
+batch of observations and read at the start. What a restart or another gateway does not know is sent on
+as `matched: false`, and the server finds the call by its completion id.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from assent.gateway.problems import Refusal
+from assent_client.observe import Call, Row
+
+log = logging.getLogger(__name__)
+
+
+class Known(NamedTuple):
+    """What is remembered of a completion."""
+
+    at: datetime
+    route: str
+    variant: str
+    version: str
+    unit: str
+    application: str
+
+
+class Thumb(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an application sends to `POST /v1/feedback`."""
+
+    completion_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    value: Annotated[float, msgspec.Meta(ge=0, le=1)] | Literal["up", "down"]
+    comment: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+
+    @property
+    def score(self) -> float:
+        """Give the value in [0, 1]; 1 is good."""
+        if isinstance(self.value, str):
+            return 1.0 if self.value == "up" else 0.0
+        return float(self.value)
+
+
+_decode = msgspec.json.Decoder(Thumb).decode
+_decode_line = msgspec.json.Decoder(tuple[str, Known]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def read_thumb(body: bytes) -> Thumb:
+    """Read feedback; raises Refusal (422)."""
+    try:
+        return _decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        message = (
+            f'Feedback is {{"completion_id": "…", "value": "up" | "down" | 0…1, "comment": "…"}}: {error}.'
+        )
+        raise Refusal(422, "invalid_feedback", message) from None
+
+
+class Completions:
+    """The latest completions, newest last, at most `capacity`; the journal holds up to twice as many."""
+
+    def __init__(self, folder: Path, capacity: int = 100_000) -> None:
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._capacity = capacity
+        self._now = folder / "completions.jsonl"
+        self._before = folder / "completions.before.jsonl"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._n_lines = 0
+        for path in (self._before, self._now):
+            self._n_lines = self._load(path)
+
+    def remember(self, completion_id: str, known: Known) -> None:
+        """Note a completion; the oldest is forgotten when there are too many."""
+        self._known[completion_id] = known
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+
+    def find(self, completion_id: str) -> Known | None:
+        """Find a completion, or None."""
+        return self._known.get(completion_id)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append a batch's calls to the journal. Raises: OSError."""
+        lines = [
+            _encode(
+                (
+                    row.completion_id,
+                    Known(row.at, row.route, row.variant, row.version, row.unit, row.application),
+                )
+            )
+            for row in rows
+            if isinstance(row, Call) and row.completion_id is not None
+        ]
+        if not lines:
+            return
+        if self._n_lines >= self._capacity:
+            self._now.replace(self._before)
+            self._n_lines = 0
+        descriptor = os.open(self._now, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(b"\n".join(lines) + b"\n")
+        self._n_lines += len(lines)
+
+    def _load(self, path: Path) -> int:
+        if not path.exists():
+            return 0
+        n_bad, lines = 0, path.read_bytes().splitlines()
+        for line in lines:
+            try:
+                self.remember(*_decode_line(line))
+            except msgspec.MsgspecError:
+                n_bad += 1  # a line that a crash cut short
+        if n_bad:
+            log.warning("gateway: %d lines of %s cannot be read and are passed over", n_bad, path)
+        return len(lines)
+
+
+def now() -> datetime:
+    """Give the present time, UTC aware."""
+    return datetime.now(UTC)

@@ -1,0 +1,344 @@
+"""A client's connection: strict HTTP/1.1, bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import httptools
+
+from assent.gateway.problems import Refusal, head
+from assent.gateway.settings import Limits
+from assent.gateway.upstream import Header
+
+if TYPE_CHECKING:
+    from assent.gateway.call import Call
+    from assent.gateway.core import Core
+    from assent_client.snapshot import ApplicationKey
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NEVER: Final = float("inf")
+
+
+class Request:
+    """One request as it arrives."""
+
+    __slots__ = (
+        "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive", "key",
+        "method", "n_body", "path", "started_at",
+    )  # fmt: skip
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.method = b""
+        self.path = b""
+        self.headers: list[Header] = []
+        self.body: list[bytes] = []
+        self.n_body = 0
+        self.authorization: bytes | None = None
+        self.conversation: bytes | None = None
+        self.expects = False
+        self.is_http11 = True
+        self.keep_alive = True
+        self.key: ApplicationKey | None = None
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal(413, "request_too_large", f"The request is larger than {limits.body_bytes} bytes.")
+
+
+def _judge_length(_request: Request, value: bytes, limits: Limits) -> None:
+    if int(value) > limits.body_bytes:
+        raise _too_large(limits)
+
+
+def _judge_coding(request: Request, value: bytes, _limits: Limits) -> None:
+    if value.lower() != b"chunked" or not request.is_http11:
+        raise Refusal(400, "invalid_request", "The only transfer coding taken is chunked.")
+
+
+def _judge_expectation(request: Request, value: bytes, _limits: Limits) -> None:
+    if value.lower() != b"100-continue":
+        raise Refusal(417, "expectation_failed", "The only expectation met is 100-continue.")
+    request.expects = True
+
+
+def _note_key(request: Request, value: bytes, _limits: Limits) -> None:
+    request.authorization = value
+
+
+def _note_conversation(request: Request, value: bytes, _limits: Limits) -> None:
+    request.conversation = value
+
+
+_JUDGES: Final[Mapping[bytes, Callable[[Request, bytes, Limits], None]]] = {
+    b"content-length": _judge_length,
+    b"transfer-encoding": _judge_coding,
+    b"expect": _judge_expectation,
+    b"authorization": _note_key,
+    b"x-assent-conversation": _note_conversation,
+}
+
+
+class ClientConnection(asyncio.Protocol):
+    """Parse requests, answer them in their order, and keep the peer within the limits."""
+
+    __slots__ = (
+        "_core", "_head_bytes", "_is_linger", "_limits", "_loop", "_parser", "_queue", "_refusal", "_request",
+        "_transport", "_url", "active", "deadline", "is_slow",
+    )  # fmt: skip
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._limits = core.limits
+        self._loop = core.loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self._request: Request | None = None
+        self._refusal: Refusal | None = None
+        self._transport: asyncio.Transport | None = None
+        self._url = b""
+        self._head_bytes = 0
+        self._is_linger = False
+        self.active: Request | Call | None = None
+        self.is_slow = False
+        self.deadline = _NEVER
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the client, or close where there are too many."""
+        self._transport = transport  # type: ignore[assignment] # a stream's transport is a Transport
+        if len(self._core.clients) >= self._limits.n_connections:
+            transport.abort()  # type: ignore[attr-defined] # as above
+            return
+        self._core.clients.add(self)
+        self.deadline = monotonic() + self._limits.header_s
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
+        """Tell the call that nobody waits."""
+        self._core.clients.discard(self)
+        self._transport = None
+        self.deadline = _NEVER
+        self._queue.clear()
+        call, self.active = self.active, None
+        if call is not None and not isinstance(call, Request):
+            call.on_client_gone()
+
+    def pause_writing(self) -> None:
+        """Hold the upstream: the client reads too slowly."""
+        self.is_slow = True
+        if self.active is not None and not isinstance(self.active, Request):
+            self.active.on_client_slow()
+        else:
+            self.deadline = monotonic() + self._limits.stalled_s
+
+    def resume_writing(self) -> None:
+        """Let the upstream go on."""
+        self.is_slow = False
+        if self.active is not None and not isinstance(self.active, Request):
+            self.active.on_client_ready()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, then serve what is complete."""
+        if self._is_linger:
+            return
+        if self._request is None and self.active is None:
+            self.deadline = monotonic() + self._limits.header_s
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "invalid_request", "This gateway does not upgrade connections.")
+        except httptools.HttpParserError as error:
+            self._refuse(400, "invalid_request", f"This is not strict HTTP/1.1: {error}.")
+        request = self._request
+        if request is not None and not request.method:
+            self._count_head(len(data))
+        if request is not None and request.method and self.active is None:
+            self.deadline = monotonic() + self._limits.body_s
+        self._serve_next()
+
+    # httptools
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._request = Request(monotonic())
+        self._url = b""
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the target; it may come in parts."""
+        self._url += url
+        if len(self._url) > self._limits.line_bytes:
+            self._refuse(
+                414, "uri_too_long", f"The request line is longer than {self._limits.line_bytes} bytes."
+            )
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header; trailers are dropped."""
+        request = self._request
+        if request is None or request.method:
+            return
+        self._count_head(len(name) + len(value) + 4)
+        if len(request.headers) >= self._limits.n_headers:
+            self._refuse(431, "too_many_headers", f"There are more than {self._limits.n_headers} headers.")
+            return
+        request.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Judge the head before any body is read."""
+        request = self._request
+        if request is None or self._refusal is not None:
+            return
+        request.method = self._parser.get_method()
+        request.path = self._url.partition(b"?")[0]
+        request.is_http11 = self._parser.get_http_version() == "1.1"
+        request.keep_alive = self._parser.should_keep_alive()
+        try:
+            self._judge(request)
+            self._core.admit(request)
+        except Refusal as refusal:
+            self._refusal = refusal
+            return
+        if request.expects and self.active is None and not self._queue:
+            self.write(_CONTINUE)
+
+    def _judge(self, request: Request) -> None:
+        counts = {b"host": 0, b"authorization": 0}
+        for name, value in request.headers:
+            lower = name.lower()
+            if lower in counts:
+                counts[lower] += 1
+            judge = _JUDGES.get(lower)
+            if judge is not None:
+                judge(request, value.strip(), self._limits)
+        n_hosts, n_keys = counts.values()
+        if n_hosts > 1 or n_keys > 1 or (request.is_http11 and not n_hosts):
+            raise Refusal(
+                400, "invalid_request", "A request has one Host header and at most one Authorization."
+            )
+
+    def on_body(self, content: bytes) -> None:
+        """Collect the body up to the limit."""
+        request = self._request
+        if request is None or self._refusal is not None:
+            return
+        request.body.append(content)
+        request.n_body += len(content)
+        if request.n_body > self._limits.body_bytes:
+            self._refusal = _too_large(self._limits)
+
+    def on_message_complete(self) -> None:
+        """Queue the request; a client may send some ahead."""
+        request, self._request = self._request, None
+        if request is None or self._refusal is not None:
+            return
+        if len(self._queue) >= self._limits.n_pipelined:
+            self._refuse(
+                400,
+                "invalid_request",
+                f"More than {self._limits.n_pipelined} requests wait on one connection.",
+            )
+            return
+        self._queue.append(request)
+
+    def _count_head(self, n_bytes: int) -> None:
+        self._head_bytes += n_bytes
+        if self._head_bytes > self._limits.header_bytes:
+            limit = self._limits.header_bytes
+            self._refuse(431, "headers_too_large", f"The headers are longer than {limit} bytes.")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        self._refusal = self._refusal or Refusal(status, code, message)
+
+    # answers
+
+    def _serve_next(self) -> None:
+        """Serve the next complete request; a refused one is answered last, and ends the connection."""
+        if self.active is not None:
+            if self._queue and self._transport is not None:
+                self._transport.pause_reading()  # it has asked enough; what it sends waits in its own buffers
+            return
+        if self._queue:
+            request = self._queue.popleft()
+            self.active = request
+            self.deadline = _NEVER
+            self._core.serve(self, request)
+        elif self._refusal is not None:
+            self._close_with(self._refusal)
+
+    def write(self, content: bytes) -> None:
+        """Send bytes of an answer."""
+        if self._transport is not None:
+            self._transport.write(content)
+
+    def respond(self, request: Request, status: int, body: bytes, *lines: bytes) -> None:
+        """Send a whole answer of the gateway's own."""
+        if not request.keep_alive:
+            lines = (*lines, b"connection: close\r\n")
+        self.write(head(status, len(body), *lines) + body)
+        self.answered(request)
+
+    def refuse(self, request: Request, refusal: Refusal, *lines: bytes) -> None:
+        """Send a refusal; the connection stays."""
+        self.respond(request, refusal.status, refusal.body, *lines)
+
+    def answered(self, request: Request) -> None:
+        """Go on to the next request, or close."""
+        self.active = None
+        if self._transport is None:
+            return
+        if not request.keep_alive or self._core.is_draining:
+            self._linger()
+            return
+        self.deadline = monotonic() + self._limits.idle_s
+        if self._queue or self._refusal is not None:
+            self._loop.call_soon(self._serve_next)
+        if not self._queue:
+            self._transport.resume_reading()
+
+    def _close_with(self, refusal: Refusal) -> None:
+        body = refusal.body
+        self.write(head(refusal.status, len(body), b"connection: close\r\n") + body)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close for writing and read on for a moment, so that a reset does not destroy the answer."""
+        self._is_linger = True
+        self.deadline = monotonic() + 2.0
+        transport = self._transport
+        if transport is None:
+            return
+        if self._request is None and self._refusal is None:
+            transport.close()
+        elif transport.can_write_eof():
+            transport.write_eof()
+
+    def abort(self) -> None:
+        """Cut the connection: the client must see that its answer is not whole."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close_idle(self) -> None:
+        """Close if nothing is under way."""
+        if self.active is None and self._transport is not None:
+            self._transport.close()
+
+    def end(self) -> None:
+        """Close after what was written, or cut an answer that is not whole."""
+        if self.active is not None:
+            self.abort()
+        self.close_idle()
+
+    def on_deadline(self) -> None:
+        """End a client that is too slow."""
+        self.deadline = _NEVER
+        if self._is_linger or self.is_slow:
+            self.abort()
+        elif self._request is not None:
+            self._close_with(Refusal(408, "request_timeout", "The request did not arrive in time."))
+        elif self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,144 @@
+"""The gateway's process: socket, loop, signals, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+from assent.gateway.core import Core, Recorder
+from assent.gateway.feed import Feed
+from assent.gateway.feedback import Completions
+from assent.gateway.inbound import ClientConnection
+from assent.gateway.served import Served, tls_context
+from assent.gateway.settings import GatewaySettings
+from assent.kernel.errors import Conflict, Unavailable
+from assent_client.observe import HttpSink, Observations, Pace, Spool, load_unit_key
+from assent_client.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+Ready = Callable[[int], None]
+
+
+def run(settings: GatewaySettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_signalled(settings))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give uvloop's loop, which takes half the CPU of the standard one, where the platform has it."""
+    return importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
+
+
+async def _until_signalled(settings: GatewaySettings) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, lambda port: log.info("gateway: listening on %s:%d", settings.host, port), stop)
+
+
+async def serve(settings: GatewaySettings, ready: Ready, stop: asyncio.Event | None = None) -> None:
+    """Serve until `stop` is set or the task is cancelled; `ready` is told the port.
+
+    Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
+    """
+    core, observations, sink = _prepare(settings)
+    feed = Feed(settings, lambda snapshot: _swap(core, settings, snapshot))
+    feed.open()
+    listener = _bind(settings)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: ClientConnection(core), sock=listener)
+    observations.start()
+    tasks = [loop.create_task(feed.run()), loop.create_task(_sweep(core))]
+    ready(listener.getsockname()[1])
+    try:
+        await _first_end(tasks, stop or asyncio.Event())
+    finally:
+        server.close()
+        await _drain(core)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        core.close_pools()
+        await asyncio.to_thread(observations.close)
+        sink.close()
+
+
+async def _first_end(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for the order to stop; a part that dies is a defect and ends the process, never silently."""
+    waiting = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done - {waiting}:
+        task.result()
+
+
+def _prepare(settings: GatewaySettings) -> tuple[Core, Observations, HttpSink]:
+    folder = settings.data_dir
+    try:
+        completions = Completions(folder)
+        spool = Spool(folder / "observations")
+        unit_key = load_unit_key(folder / "unit.key", settings.unit_key)
+        tls = tls_context(settings.upstream_ca)
+    except OSError as error:
+        raise Unavailable(
+            f"The gateway cannot use {error.filename or folder}: {error.strerror}.",
+            remedy="Make it readable and writable for this process, or name another one.",
+        ) from None
+    labels = {"project": settings.project, "environment": settings.environment, "gateway": settings.name}
+    pace = Pace(interval_s=settings.observation_interval_s)
+    sink = HttpSink(settings.server_url, settings.token)
+    observations = Observations(sink, spool, labels, pace, completions.write)
+    recorder = Recorder(observations, completions, unit_key)
+    return Core(settings.limits, recorder, tls, settings.max_staleness_s), observations, sink
+
+
+def _swap(core: Core, settings: GatewaySettings, snapshot: Snapshot) -> None:
+    """Make a snapshot the one for all requests that start from now on."""
+    core.served = Served(snapshot, settings.server_url, core.served)
+    log.info("gateway: serving serial %d", core.served.serial)
+
+
+def _bind(settings: GatewaySettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by what it accepts
+        listener.bind((settings.host, settings.port))
+        listener.listen(1024)
+        listener.setblocking(False)  # noqa: FBT003 -- the socket's own signature
+    except (OSError, OverflowError) as error:
+        listener.close()
+        message = f"The gateway cannot listen on {settings.host}:{settings.port}: {error}."
+        raise Conflict(
+            message, remedy="Stop what uses the port, or choose another one with --port."
+        ) from None
+    return listener
+
+
+async def _sweep(core: Core) -> None:
+    while True:
+        await asyncio.sleep(core.limits.sweep_s)
+        core.sweep()
+
+
+async def _drain(core: Core) -> None:
+    """Let calls under way finish, then close every connection."""
+    core.is_draining = True
+    for client in list(core.clients):
+        client.close_idle()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(core.limits.drain_s):
+            await core.quiet.wait()
+    for client in list(core.clients):
+        client.end()
