@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assent.delivery.domain import (
+    decimal_text,
     detectability,
     parse_plan,
     plan_document,

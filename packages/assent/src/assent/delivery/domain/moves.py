@@ -30,7 +30,7 @@ from assent.kernel.errors import Conflict, Reason, Refused
 
 def start(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutStarted | events.RolloutQueued:
     """Begin the first step, or wait for the plan's time. Raises: Conflict, Refused with every reason."""
-    _expect(rollout, "start", State.PLANNED, State.WAITING)
+    expect(rollout, "start", State.PLANNED, State.WAITING)
     reasons = [
         *facts.objections,
         *route_reasons(rollout, facts.route),
@@ -67,7 +67,7 @@ def start(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutStarte
 
 def advance(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAdvanced:
     """Go to the next step of the plan. Raises: Conflict, Refused with every reason."""
-    _expect(rollout, "advance", *EXPOSED)
+    expect(rollout, "advance", *EXPOSED)
     if rollout.is_last_step:
         raise Conflict(f"The rollout of {rollout.ref} is at its last step.", remedy="Promote it.")
     _may_grow(rollout, facts, now)
@@ -88,7 +88,7 @@ def advance(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAdva
 
 def promote(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutPromoted:
     """Make the subject the stable version, at the end of the last step. Raises: Conflict, Refused."""
-    _expect(rollout, "promote", *EXPOSED)
+    expect(rollout, "promote", *EXPOSED)
     if not rollout.is_last_step:
         raise Conflict(
             f"The rollout of {rollout.ref} is at step {rollout.step + 1} of {len(rollout.plan.steps)}.",
@@ -109,7 +109,7 @@ def promote(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutProm
 
 def pause(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutPaused:  # noqa: ARG001 -- all moves have one signature
     """Let the ramp stand still. Raises: Conflict."""
-    _expect(rollout, "pause", State.RUNNING)
+    expect(rollout, "pause", State.RUNNING)
     return events.RolloutPaused(
         **_common(rollout),
         because=facts.because.value,
@@ -120,7 +120,7 @@ def pause(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutPaused
 
 def resume(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutResumed:  # noqa: ARG001 -- all moves have one signature
     """Let the ramp go on. Raises: Conflict, Refused."""
-    _expect(rollout, "resume", State.PAUSED)
+    expect(rollout, "resume", State.PAUSED)
     reasons = [*person_reasons(facts), *harm_reasons(facts.judgement)]
     if reasons:
         raise Refused(f"The rollout of {rollout.ref} cannot go on.", reasons=reasons)
@@ -129,7 +129,7 @@ def resume(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutResum
 
 def abort(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAborted:  # noqa: ARG001 -- all moves have one signature
     """End it and give the traffic back, if it had any. Raises: Conflict."""
-    _expect(rollout, "abort", *OPEN)
+    expect(rollout, "abort", *OPEN)
     if rollout.state not in EXPOSED:
         return events.RolloutAborted(**_common(rollout), step=rollout.step, route=None, route_generation=0)
     route = _receipt(rollout, facts)
@@ -140,7 +140,7 @@ def abort(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAborte
 
 def roll_back(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutRolledBack:  # noqa: ARG001 -- all moves have one signature
     """Apply the receipt again; after a promotion, while nothing came since. Raises: Conflict, Refused."""
-    _expect(rollout, "roll back", *EXPOSED, State.PROMOTED)
+    expect(rollout, "roll back", *EXPOSED, State.PROMOTED)
     route = _routed(facts)
     if rollout.state is State.PROMOTED and (route.stable != rollout.subject or route.rollout is not None):
         raise Conflict(
@@ -219,7 +219,8 @@ def _may_grow(rollout: Rollout, facts: Facts, now: datetime) -> None:
         raise Refused(f"The rollout of {rollout.ref} cannot grow.", reasons=reasons)
 
 
-def _expect(rollout: Rollout, verb: str, *states: State) -> None:
+def expect(rollout: Rollout, verb: str, *states: State) -> None:
+    """Check that the rollout is in one of the states. Raises: Conflict."""
     if rollout.state not in states:
         raise Conflict(
             f"The rollout of {rollout.ref} is {rollout.state.replace('_', ' ')}; it cannot {verb}.",
