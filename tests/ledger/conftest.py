@@ -1,21 +1,32 @@
 """A ledger on a real database, with the slices that a replay needs."""
 
 import os
+import socket
+import threading
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
 
 import assent.identity.store as identity
-from assent.identity.domain import ProjectCreated
+from assent.identity import http as identity_http
+from assent.identity import service as identity_service
+from assent.identity.domain import EnvironmentCreated, ProjectCreated
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import FakeClock
 from assent.kernel.db import connect, metadata
+from assent.kernel.runtime import Runtime
+from assent.kernel.settings import load
 from assent.kernel.signing import Signers, load_signers
 from assent.kernel.tx import SYSTEM, Ports, Projector, Session
-from assent.ledger import service
+from assent.ledger import http, service
+from assent.web.api import install_errors
+from assent_client.api import Api
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 
@@ -128,3 +139,49 @@ def installed(database, tmp_path):
         metadata.create_all(conn)
     yield opened
     opened.session.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Served:
+    """An installation behind its HTTP server, and a token that may read."""
+
+    url: str
+    token: str
+    installed: Installation
+
+    def api(self, token="", project="a"):
+        return Api(self.url, token or self.token, project)
+
+
+@pytest.fixture
+def served(installed):
+    """Serve the installation: a project `a` with one environment, and the first administrator."""
+    runtime = Runtime(load(data_dir=installed.folder), installed.session, installed.signers)
+    with installed.session.begin(SYSTEM) as tx:
+        token = identity_service.bootstrap(tx, "ann")
+        tx.record(ProjectCreated(project="a", title="A"))
+        tx.record(EnvironmentCreated(project="a", name="production", protected=True))
+    app = FastAPI()
+    app.state.runtime, app.state.authenticate = runtime, identity_http.authenticator(runtime)
+    app.include_router(http.public)
+    app.include_router(http.router)
+    install_errors(app)
+    with listening(app) as port:
+        yield Served(f"http://127.0.0.1:{port}", token, installed)
+
+
+@contextmanager
+def listening(app):
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    )
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield bound.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
