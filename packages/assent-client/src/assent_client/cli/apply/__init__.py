@@ -1,0 +1,104 @@
+"""`assent apply`: make a project what one assent.yaml says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assent_client.api import Api
+from assent_client.cli.apply import identity
+from assent_client.cli.apply.plan import Action, Change, Entry, placed
+from assent_client.cli.apply.sections import entries_of
+from assent_client.cli.connection import OPTIONS, connect
+from assent_client.cli.output import Column, emit, note
+from assent_client.cli.strict_yaml import read
+from assent_client.errors import Conflict, Invalid, Reason
+
+__all__ = ["app", "make", "plan"]
+
+DIFFERS = 1
+
+app = typer.Typer()
+
+
+@app.command()
+def apply(
+    file: Annotated[Path, typer.Option("-f", "--file", help="The file.")] = Path("assent.yaml"),
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")
+    ] = False,
+) -> None:
+    """Make a project what one assent.yaml says; what it does not name is left alone."""
+    entries = entries_of(read(file))
+    name = entries["project"][0].fields["name"]
+    if OPTIONS.project not in {None, name}:
+        raise Invalid(
+            f"{file} describes the project {name!r}, not {OPTIONS.project!r}.", remedy="Leave out --project."
+        )
+    OPTIONS.project = name
+    with connect() as api:
+        changes = plan(api, entries)
+        secrets = {} if check else make(changes)
+    _show(changes, secrets, is_made=not check)
+    if check and any(one.action is not Action.UNCHANGED for one in changes):
+        raise typer.Exit(DIFFERS)
+
+
+def plan(api: Api, entries: dict[str, list[Entry]] | Any) -> list[Change]:
+    """Compare the file with what is there, in the order in which things need each other.
+
+    Raises: Conflict, if something would have to change that cannot; every one is named.
+    """
+    changes = [
+        *identity.project(api, entries["project"][0]),
+        *identity.environments(api, entries.get("environments", [])),
+        *identity.accounts(api, entries.get("people", []), kind="person"),
+        *identity.accounts(api, entries.get("services", []), kind="service"),
+        *identity.groups(api, entries.get("groups", [])),
+        *identity.keys(api, entries.get("keys", [])),
+    ]
+    impossible = [one for one in changes if one.action is Action.IMPOSSIBLE]
+    if impossible:
+        raise Conflict(
+            "The file asks for changes that cannot be made; nothing was changed.",
+            reasons=[
+                Reason(
+                    f"{one.kind}.{one.name}",
+                    f"{one.entry.where()}: {one.kind} {one.name}: {', '.join(one.differs)}",
+                )
+                for one in impossible
+            ],
+        )
+    return changes
+
+
+def make(changes: list[Change]) -> dict[str, str]:
+    """Do what the plan says; give the secrets that were made, by kind and name."""
+    secrets = {}
+    for change in changes:
+        if change.action in {Action.CREATE, Action.UPDATE}:
+            with placed(change.entry, change.kind, change.name):
+                secret = change.make()
+            if secret is not None:
+                secrets[f"{change.kind} {change.name}"] = secret
+    return secrets
+
+
+COLUMNS = ("action", "kind", "name", Column("differs"))
+
+
+def _show(changes: list[Change], secrets: dict[str, str], *, is_made: bool) -> None:
+    counts = {f"n_{action}": sum(one.action is action for one in changes) for action in list(Action)[:3]}
+    value = {"changes": [one.to_wire() for one in changes], **counts, "applied": is_made, "secrets": secrets}
+    if OPTIONS.json:
+        emit(value)
+        return
+    emit(value["changes"], COLUMNS)
+    for name, secret in secrets.items():
+        emit(f"{name}: {secret}")
+    verb = "created" if is_made else "to create"
+    other = "updated" if is_made else "to update"
+    note(f"{counts['n_create']} {verb}, {counts['n_update']} {other}, {counts['n_unchanged']} unchanged.")
