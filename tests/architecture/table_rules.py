@@ -73,8 +73,9 @@ def unrecorded_writes(root: Path = ROOT) -> list[str]:
     governed = {(table.module.slice, table.variable) for table in tables(root) if table.kind == "governed"}
     found = []
     for module in _server(root):
+        projecting = _projecting(module)
         for function in _functions(module):
-            if _is_projection(function):
+            if function.name in projecting:
                 continue
             for call in _own_calls(function):
                 written = _written(call)
@@ -119,6 +120,21 @@ def _is_projection(function: ast.FunctionDef) -> bool:
         one.annotation is not None and ast.unparse(one.annotation) == "Writer" for one in function.args.args
     )
     return decorated or writer
+
+
+def _projecting(module: Module) -> set[str]:
+    """Name the projections of a module and the private functions that only they call."""
+    functions = list(_functions(module))
+    callers: dict[str, set[str]] = {}
+    for function in functions:
+        for call in _own_calls(function):
+            callers.setdefault(_called(call), set()).add(function.name)
+    known = {function.name for function in functions if _is_projection(function)}
+    while True:
+        parts = {f.name for f in functions if f.name.startswith("_") and callers.get(f.name, {""}) <= known}
+        if parts <= known:
+            return known
+        known |= parts
 
 
 def _written(call: ast.Call) -> str | None:

@@ -61,6 +61,15 @@ CASES: list[tuple[Callable[[Path], list[str]], Mapping[str, str], str]] = [
         },
         "writes store.t",
     ),
+    (
+        table_rules.unrecorded_writes,
+        {
+            f"{S}/alpha/store.py": 't = table("alpha_t", kind="governed")\n'
+            + PROJECTION.format("_change()")
+            + "def _change():\n    return update(t)\ndef also(tx):\n    tx.conn.execute(_change())\n"
+        },
+        "_change writes t",
+    ),
     (table_rules.commits, {f"{S}/alpha/service.py": "def f(session):\n    with session.begin(): ...\n"}, "begin"),
     (sources.silent_exceptions, {f"{C}/x.py": "x = 1  # noqa: BLE001\n"}, "without a reason"),
     (sources.late_work, {f"{C}/x.py": "# TO" "DO: later\n"}, "left for later"),
@@ -96,6 +105,8 @@ def test_a_part_of_a_projection_may_write_and_a_projection_that_only_assigns_is_
         't = table("alpha_t", kind="governed")\nb = table("alpha_b", kind="body")\n'
         + PROJECTION.format("insert(t)")
         + "def _part(conn: Writer) -> None:\n    conn.execute(t.update())\n"
+        + PROJECTION.replace("_made", "_moved").format("_change(r)")
+        + "def _change(r):\n    return _where(r).values(a=1)\ndef _where(r):\n    return sa.update(t)\n"
         + "def body(tx):\n    tx.conn.execute(insert(b))\n",
     )
     assert table_rules.unrecorded_writes(tmp_path) == []
