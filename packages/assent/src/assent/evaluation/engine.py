@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -85,7 +85,7 @@ class Engine:
         self._limits = limits
         self._pace = pace or Pace()
 
-    async def run(self, asks: Iterable[Ask], journal: Journal) -> AsyncIterator[Progress]:
+    async def run(self, asks: Iterable[Ask], journal: Journal) -> AsyncGenerator[Progress, None]:
         """Ask what the journal does not hold yet; give progress until all is done or the run stops.
 
         Closing the iterator cancels what is in flight; what was answered stays in the journal.

@@ -186,7 +186,7 @@ def _schema_unique(_validator: Any, wanted: bool, instance: Any, _schema: Any) -
 
 def _json_schema(config: Fields) -> Judge:
     schema = config.raw("schema")
-    fenced = Pattern(r"```(?:json)?\s*\n(.*?)```") if config.flag("fenced", default=False) else None
+    fenced = Pattern(r"(?s)```(?:json)?\s*\n(.*?)```") if config.flag("fenced", default=False) else None
     if not isinstance(schema, Mapping):
         config.wrong("schema", "is missing or not a mapping")
         return lambda _answer, _target: 0.0

@@ -105,6 +105,8 @@ class Upstream:
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             headers=headers,
             auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("accept", "user-agent"),
         )
         self._timeout_s = timeout_s
 

@@ -1,0 +1,78 @@
+"""What happens in evaluation, as the ledger keeps it; figures are decimal text, bodies are digests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from assent.kernel.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRegistered(Event):
+    """A dataset version exists; `body` holds its rows."""
+
+    TYPE: ClassVar[str] = "evaluation.dataset.registered"
+    id: str
+    project: str
+    name: str
+    number: str
+    position: int
+    digest: str
+    body: str
+    n_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRegistered(Event):
+    """A suite version exists; its gate stands here, before any run of it."""
+
+    TYPE: ClassVar[str] = "evaluation.suite.registered"
+    id: str
+    project: str
+    name: str
+    number: str
+    position: int
+    digest: str
+    body: str
+    kind: str
+    dataset: str
+    gate: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSubmitted(Event):
+    """A run was asked for: of a suite on a subject, beside a baseline where the gate compares."""
+
+    TYPE: ClassVar[str] = "evaluation.run.submitted"
+    id: str
+    project: str
+    suite: str
+    suite_ref: str
+    subject: str
+    subject_ref: str
+    environment: str | None
+    baseline: str | None
+    baseline_ref: str | None
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunClosed(Event):
+    """A run ended with a verdict. `digest` covers every case; `journal` and `result` are bodies."""
+
+    TYPE: ClassVar[str] = "evaluation.run.closed"
+    run: str
+    verdict: str
+    digest: str
+    journal: str
+    result: str
+    n_records: int
+    figures: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelled(Event):
+    """A run was given up; it says nothing."""
+
+    TYPE: ClassVar[str] = "evaluation.run.cancelled"
+    run: str

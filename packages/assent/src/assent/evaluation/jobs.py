@@ -1,0 +1,152 @@
+"""The job that carries out a run: resumes from the journal, asks, judges, closes."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from assent.evaluation import service
+from assent.evaluation.domain.cases import CaseRecord, answer_key
+from assent.evaluation.engine import Ask, Engine, JudgeAnswer, Progress
+from assent.evaluation.journal import Journal
+from assent.evaluation.scorers import compile_suite
+from assent.evaluation.service import JOB, Plan
+from assent.evaluation.store import Run, RunProgress
+from assent.kernel.canonical import digest
+from assent.kernel.clock import from_text
+from assent.kernel.errors import AssentError, Conflict
+from assent.kernel.jobs import job
+from assent.kernel.runtime import Runtime
+from assent.kernel.tx import SYSTEM
+
+log = logging.getLogger(__name__)
+
+PROGRESS_S = 1.0
+
+
+@job(JOB)
+def run(runtime: Runtime, *, run_id: str) -> None:
+    """Carry a run out, or on; a run that has ended, or that another worker holds, is left alone."""
+    with runtime.session.read() as reader:
+        found = service.get_run(reader, run_id)
+        if found.state != "submitted":
+            return
+    try:
+        with Journal(journal_path(runtime, run_id), _header(found)) as journal:
+            _carry_out(runtime, found, journal)
+    except Conflict as error:
+        log.warning("the run %s is left alone: %s", run_id, error)
+    except AssentError as error:
+        _note(runtime, RunProgress(run_id, "stopped", 0, 0, {}, _words(error), runtime.clock.now()))
+
+
+def journal_path(runtime: Runtime, run_id: str) -> Path:
+    """Give the file of a run while it is under way; once closed, its bytes are a body."""
+    return runtime.settings.data_dir / "journals" / f"{run_id}.jsonl"
+
+
+def _header(found: Run) -> dict[str, str | None]:
+    return {"run": found.id, "subject": found.subject, "suite": found.suite, "baseline": found.baseline}
+
+
+def _carry_out(runtime: Runtime, found: Run, journal: Journal) -> None:
+    with runtime.session.read() as reader:
+        plan = service.plan(reader, found)
+    judge = compile_suite(plan.suite).score
+    asks = list(asks_of(plan))
+    _reuse(plan, asks, judge, journal, runtime.clock.now())
+    last = asyncio.run(_ask(runtime, plan, judge, asks, journal))
+    if last is None:
+        return
+    if last.stopped is not None and last.resumable:
+        _note(runtime, _step(found.id, last, "stopped"))
+        return
+    journal.sync()
+    with runtime.session.begin(SYSTEM) as tx:
+        service.close(tx, found.id, journal.content())
+    journal.path.unlink()
+    runtime.signals.notify("evaluation")
+
+
+def asks_of(plan: Plan) -> Iterator[Ask]:
+    """List every case of a run: both sides of a row one after the other, so that a stopped run has pairs."""
+    solver = digest(dict(plan.suite.solver))
+    subjects = {"candidate": plan.run.subject, "baseline": plan.run.baseline or ""}
+    for repeat in range(plan.suite.repeats):
+        for row in plan.rows:
+            for side in plan.targets:
+                yield Ask(side, row, repeat, answer_key(subjects[side], solver, row.key, repeat))
+
+
+def _reuse(plan: Plan, asks: list[Ask], judge: JudgeAnswer, journal: Journal, now: datetime) -> None:
+    """Take over answers that earlier runs got to the same question, and judge them anew."""
+    oldest = now - timedelta(days=plan.suite.reuse_days)
+    for ask in asks:
+        run_id, record = plan.earlier.get(ask.key, ("", None))
+        if record is None or record.answer is None or (ask.side, ask.key) in journal.records:
+            continue
+        if from_text(record.asked_at) < oldest:
+            continue
+        outcome, scores = judge(ask.row, record.answer, ask.key)
+        journal.append(
+            CaseRecord(
+                side=ask.side,
+                sample=ask.row.key,
+                repeat=ask.repeat,
+                answer_key=ask.key,
+                outcome=outcome,
+                answer=record.answer,
+                scores=scores,
+                error="",
+                asked_at=record.asked_at,
+                latency_ms=record.latency_ms,
+                attempts=record.attempts,
+                reused_from=record.reused_from or run_id,
+            )
+        )
+    journal.sync()
+
+
+async def _ask(
+    runtime: Runtime, plan: Plan, judge: JudgeAnswer, asks: list[Ask], journal: Journal
+) -> Progress | None:
+    """Run the engine, telling how far it is; None where the run was cancelled meanwhile."""
+    engine = Engine(plan.targets, judge, plan.suite.limits)
+    last: Progress | None = None
+    told_s = -PROGRESS_S
+    steps = engine.run(asks, journal)
+    try:
+        async for last in steps:
+            now_s = asyncio.get_running_loop().time()
+            if now_s - told_s >= PROGRESS_S or last.n_done == last.n_planned:
+                told_s = now_s
+                if not await asyncio.to_thread(_note, runtime, _step(plan.run.id, last, "running")):
+                    return None
+    finally:
+        await steps.aclose()
+    return last
+
+
+def _step(run_id: str, at: Progress, state: str) -> RunProgress:
+    return RunProgress(
+        run=run_id,
+        state=state,
+        n_planned=at.n_planned,
+        n_done=at.n_done,
+        counts=dict(at.outcomes),
+        note=at.stopped or "",
+        at=datetime.min,  # noqa: DTZ901 -- `advance` writes the clock's time
+    )
+
+
+def _note(runtime: Runtime, step: RunProgress) -> bool:
+    with runtime.session.begin(SYSTEM) as tx:
+        goes_on = service.advance(tx, step)
+    runtime.signals.notify("evaluation")
+    return goes_on
+
+
+def _words(error: AssentError) -> str:
+    parts = [error.message, *(reason.message for reason in error.reasons), error.remedy or ""]
+    return " ".join(part for part in parts if part)[:2000]
