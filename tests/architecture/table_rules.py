@@ -94,6 +94,8 @@ def commits(root: Path = ROOT) -> list[str]:
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
         and call.func.attr in {"commit", "rollback", "begin"}
+        and ast.unparse(call.func.value).rpartition(".")[2]
+        in {"session", "engine", "conn", "connection", "tx"}
     ]
 
 

@@ -60,8 +60,9 @@ def entries_of(document: Document) -> Mapping[str, list[Entry]]:
         mistakes.append(_mistake(document, (), "the section `project` is missing"))
     found = {name: _section(document, name, mistakes) for name in SECTIONS if name in top}
     if mistakes:
-        detail = "; ".join(reason.message for reason in mistakes)
-        raise Invalid(f"{detail}.", remedy="docs/assent-yaml.md shows every section.")
+        n = len(mistakes)
+        message = mistakes[0].message if n == 1 else f"{document.path} has {n} mistakes"
+        raise Invalid(f"{message}.", remedy="docs/assent-yaml.md shows every section.", reasons=mistakes)
     return found
 
 
