@@ -1,0 +1,170 @@
+"""Speed of monitoring: observations taken in per second, and the cost of a look at a rollout.
+
+python benchmarks/monitoring.py [--rows 100000] prints JSON. One core, SQLite with synchronous=FULL.
+"""
+
+import argparse
+import json
+import secrets
+import tempfile
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from assent.kernel.blobs import Blobs
+from assent.kernel.clock import SystemClock
+from assent.kernel.db import connect, metadata
+from assent.kernel.tx import SYSTEM, Ports, Projector, Session
+from assent.monitoring import service, store
+from assent.monitoring.domain import eprocess, state
+from assent.monitoring.domain.events import GuardCounts
+from assent.monitoring.domain.scores import Block, block_index, tally
+from assent.monitoring.store.blocks import Watch, add_watch, find_watch, tallies
+from assent_client.observe import Call
+
+BATCH = 10_000
+ROLLOUT = "ro_bench"
+DIGEST = "sha256:" + "ab" * 32
+
+
+class NoLedger:
+    def append(self, *_):
+        raise AssertionError("observations are no events")
+
+
+class NoJobs:
+    def enqueue(self, *_):
+        raise AssertionError("observations need no jobs")
+
+
+def batch(number: int, size: int, now: float) -> bytes:
+    rows = [
+        Call(
+            at=datetime.fromtimestamp(now - 5 + i / size, UTC),
+            environment="production",
+            route="customer-support-assistant",
+            variant="canary" if i % 20 == 0 else "stable",
+            version=DIGEST,
+            serial=12,
+            rule=None,
+            reason="split",
+            rollout=ROLLOUT,
+            unit=f"{(number * size + i) * 7 // 10:032x}",
+            sticky=True,
+            stream=False,
+            completion_id=f"chatcmpl-{number * size + i:012x}{secrets.token_hex(8)}",
+            status=200,
+            error_class=None,
+            latency_s=0.2 + (i % 97) / 100,
+            ttft_s=0.1,
+            tokens_in=100,
+            tokens_out=50,
+            finish_reason="stop",
+            response_model="m",
+            as_approved=True,
+            application="key_1",
+        )
+        for i in range(size)
+    ]
+    envelope = {
+        "batch": f"b{number}",
+        "instance": "i",
+        "project": "acme",
+        "n_dropped": 0,
+        "observations": rows,
+    }
+    return msgspec.json.encode(envelope)
+
+
+def ingestion(session: Session, n_rows: int) -> dict[str, float]:
+    bodies = [batch(i, BATCH, time.time()) for i in range(n_rows // BATCH)]
+    held = []
+    began, cpu = time.perf_counter(), time.process_time()
+    for body in bodies:
+        parsed = service.parse(body, session.ports.clock.now())
+        locked = time.perf_counter()
+        with session.begin(SYSTEM) as tx:
+            receipt = service.take(tx, parsed, body)
+        held.append(time.perf_counter() - locked)
+        assert receipt["n_accepted"] == BATCH, receipt
+    elapsed, used = time.perf_counter() - began, time.process_time() - cpu
+    return {
+        "rows": len(bodies) * BATCH,
+        "rows_per_s": round(len(bodies) * BATCH / elapsed),
+        "rows_per_cpu_s": round(len(bodies) * BATCH / used),
+        "write_lock_s_per_batch": round(sum(held) / len(held), 4),
+    }
+
+
+def looking(session: Session) -> dict[str, float]:
+    with session.read() as reader:
+        watch = find_watch(reader.conn, ROLLOUT)
+        n = reader.conn.execute(sa.select(sa.func.count()).select_from(store.tables.units)).scalar_one()
+        began = time.perf_counter()
+        rows = tallies(reader.conn, watch, block_index(time.time() + 60, watch.block_s))
+        counted = time.perf_counter() - began
+        began = time.perf_counter()
+        none = tallies(reader.conn, watch, 0)
+        idle = time.perf_counter() - began
+    assert not none
+    return {
+        "units": n,
+        "tally_all_units_at_once_s": round(counted, 4),
+        "alike": len(rows),
+        "idle_s": round(idle, 6),
+    }
+
+
+def statistics() -> dict[str, float]:
+    block = Block(tally([(256, 1), (0, 6)]), tally([(256, 7), (0, 136)]))
+    counts = (GuardCounts(metric="thumbs_down", canary=block.canary.counts, stable=block.stable.counts),)
+    terms = state.Terms({"thumbs_down": Decimal(1)}, {"thumbs_down": Decimal("0.05")})
+    watched, process = state.begin(terms), eprocess.Process()
+    began = time.perf_counter()
+    for _ in range(200):
+        process = eprocess.advance(process, block)
+    per_block = (time.perf_counter() - began) / 200
+    began = time.perf_counter()
+    for _ in range(200):
+        watched = state.take(watched, counts)
+    with_proof = (time.perf_counter() - began) / 200
+    return {
+        "e_process_block_ms": round(per_block * 1000, 3),
+        "with_proof_block_ms": round(with_proof * 1000, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        engine = connect(f"sqlite:///{folder}/bench.db")
+        ports = Ports(
+            SystemClock(), Blobs(Path(folder)), Projector([store.projections]), NoLedger(), NoJobs()
+        )
+        session = Session(engine, ports)
+        metadata.create_all(
+            engine, tables=[t for t in metadata.sorted_tables if t.name.startswith("monitoring_")]
+        )
+        with session.begin(SYSTEM) as tx:
+            add_watch(tx.conn, Watch(ROLLOUT, 3.0, 1.0, None, -1, None))
+        print(
+            json.dumps(
+                {
+                    "ingestion": ingestion(session, options.rows),
+                    "look": looking(session),
+                    "statistics": statistics(),
+                },
+                indent=2,
+            )
+        )
+        engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

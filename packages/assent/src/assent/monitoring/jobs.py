@@ -1,0 +1,43 @@
+"""Ticks: watch every running rollout each second, and keep the ring small."""
+
+import logging
+
+from assent.delivery import service as delivery
+from assent.kernel.jobs import tick
+from assent.kernel.runtime import Runtime
+from assent.kernel.tx import SYSTEM
+from assent.monitoring import service
+
+log = logging.getLogger(__name__)
+
+PRUNES_PER_TICK = 20
+
+
+@tick("monitoring.watch", every_s=1)
+def watch(runtime: Runtime) -> None:
+    """Close due blocks and act on the verdicts; one rollout's trouble keeps no other from its guard."""
+    with runtime.session.read() as reader:
+        running = delivery.list_running(reader)
+    troubles: list[Exception] = []
+    for rollout in running:
+        try:
+            with runtime.session.read() as reader:
+                sight = service.look(reader, rollout)
+                due = service.needs_writing(reader, rollout, sight)
+            if due:
+                with runtime.session.begin(SYSTEM) as tx:
+                    service.apply(tx, rollout, sight)
+        except Exception as trouble:
+            log.exception("watching %s failed", rollout.id)
+            troubles.append(trouble)
+    if troubles:
+        raise ExceptionGroup("some rollouts could not be watched", troubles)
+
+
+@tick("monitoring.prune", every_s=30)
+def prune(runtime: Runtime) -> None:
+    """Delete what is too old, a little at a time."""
+    for _ in range(PRUNES_PER_TICK):
+        with runtime.session.begin(SYSTEM) as tx:
+            if not service.prune(tx):
+                return

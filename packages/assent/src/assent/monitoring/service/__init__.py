@@ -1,0 +1,23 @@
+"""What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
+
+from assent.monitoring.service import evidence, incidents, live
+from assent.monitoring.service.batch import Batch, parse
+from assent.monitoring.service.ingestion import take
+from assent.monitoring.service.looking import Sight, look
+from assent.monitoring.service.pruning import prune
+from assent.monitoring.service.watching import apply, needs_writing, watch_of
+
+__all__ = [
+    "Batch",
+    "Sight",
+    "apply",
+    "evidence",
+    "incidents",
+    "live",
+    "look",
+    "needs_writing",
+    "parse",
+    "prune",
+    "take",
+    "watch_of",
+]

@@ -1,0 +1,187 @@
+"""Batches of observations as they arrive: strict about each row, so that one bad row costs only itself.
+
+The form is that of `assent_client.observe`:
+{"batch", "instance", "project", "environment", "n_dropped",
+ "observations": [{"kind": "call|feedback|exposure", …}]}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from assent.kernel.errors import Invalid, TooLarge
+from assent_client import observe
+
+MAX_ROWS = 20_000
+MAX_SHOWN_REJECTIONS = 20
+FUTURE_S = 60.0
+ANCIENT_S = 7 * 86_400.0
+
+Moment = Annotated[datetime, Meta(tz=True)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=63)]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Seconds = Annotated[float, Meta(ge=0, le=1e6)]
+
+
+class Call(observe.Call, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """One governed call, with the limits that the store relies on."""
+
+    at: Moment
+    environment: Name
+    route: Word
+    variant: Word
+    version: Digest
+    serial: Count
+    rule: Word | None
+    reason: Id
+    rollout: Id | None
+    unit: Id
+    completion_id: Word | None
+    status: Annotated[int, Meta(ge=0, le=999)]
+    error_class: Word | None
+    latency_s: Seconds
+    ttft_s: Seconds | None
+    tokens_in: Count | None
+    tokens_out: Count | None
+    finish_reason: Word | None
+    response_model: Word | None
+    application: Annotated[str, Meta(max_length=200)]
+
+
+class Feedback(observe.Feedback, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """One opinion, with the limits that the store relies on."""
+
+    at: Moment
+    environment: Name
+    completion_id: Word
+    value: Annotated[float, Meta(ge=0, le=1)]
+    comment: Annotated[str, Meta(max_length=10_000)] | None
+    application: Annotated[str, Meta(max_length=200)]
+
+
+class Exposure(observe.Exposure, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """One decision acted on in an application, with the limits that the store relies on."""
+
+    at: Moment
+    environment: Name
+    route: Word
+    variant: Word
+    serial: Count
+    rule: Word | None
+    reason: Id
+    rollout: Id | None
+    unit: Id
+
+
+Row = Call | Feedback | Exposure
+
+
+class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A batch whose rows are not read yet."""
+
+    batch: Word
+    instance: Word
+    project: Name
+    environment: Name | None = None
+    n_dropped: Count = 0
+    observations: list[msgspec.Raw]
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A batch of which only the rows are read."""
+
+    observations: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that was not taken, and why."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch, its rows by kind; `rejections` holds every row that is not among them."""
+
+    id: str
+    instance: str
+    project: str
+    n_dropped: int
+    calls: Sequence[tuple[int, Call]] = ()
+    feedback: Sequence[Feedback] = ()
+    exposures: Sequence[Exposure] = ()
+    rejections: Sequence[Rejection] = field(default=())
+
+
+_read_envelope = msgspec.json.Decoder(Envelope).decode
+_read_all = msgspec.json.Decoder(Rows).decode
+_read_row = msgspec.json.Decoder(Row).decode
+
+
+def parse(body: bytes, now: datetime) -> Batch:
+    """Read a batch. Raises: Invalid for a malformed one, TooLarge for too many rows."""
+    try:
+        envelope = _read_envelope(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"This is not a batch of observations: {error}.",
+            remedy="Send the JSON that assent_client.observe writes; numbers are finite.",
+        ) from error
+    if len(envelope.observations) > MAX_ROWS:
+        raise TooLarge(
+            f"The batch has {len(envelope.observations):,} rows; at most {MAX_ROWS:,} are taken at once.",
+            remedy="Send smaller batches.",
+        )
+    present = now.timestamp()
+    calls, feedback, exposures, rejections = [], [], [], []
+    for index, raw in enumerate(_rows(body) or envelope.observations):
+        row = _checked(raw, present)
+        if isinstance(row, Call):
+            calls.append((index, row))
+        elif isinstance(row, Feedback):
+            feedback.append(row)
+        elif isinstance(row, Exposure):
+            exposures.append(row)
+        else:
+            rejections.append(Rejection(index, row))
+    return Batch(
+        envelope.batch,
+        envelope.instance,
+        envelope.project,
+        envelope.n_dropped,
+        calls,
+        feedback,
+        exposures,
+        rejections,
+    )
+
+
+def _rows(body: bytes) -> Sequence[Row] | None:
+    """Read all rows at once, which is twice as fast as one by one; None when one of them is wrong."""
+    try:
+        return _read_all(body).observations
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _checked(raw: Row | msgspec.Raw, present: float) -> Row | str:
+    """Give a row, or say what is wrong with it."""
+    try:
+        row: Row = _read_row(raw) if isinstance(raw, msgspec.Raw) else raw
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return str(error)
+    age_s = present - row.at.timestamp()
+    if age_s < -FUTURE_S:
+        return f"`at` lies {-age_s:.0f} s in the future; set the clock of the sender"
+    if age_s > ANCIENT_S:
+        return f"`at` lies {age_s / 86_400:.1f} days back; at most {ANCIENT_S / 86_400:.0f} are taken"
+    return row

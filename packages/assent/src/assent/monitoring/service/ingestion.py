@@ -1,0 +1,226 @@
+"""Taking observations in: durable when acknowledged, each batch and each completion once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from assent.kernel.canonical import digest_bytes
+from assent.kernel.errors import Conflict
+from assent.kernel.tx import Tx
+from assent.monitoring.service.batch import MAX_SHOWN_REJECTIONS, Batch, Call, Exposure, Feedback
+from assent.monitoring.service.sums import (
+    FIRST_TOKEN,
+    WHOLE_ANSWER,
+    Outcome,
+    SeriesKey,
+    SeriesSums,
+    UnitSums,
+    duration_rows,
+)
+from assent.monitoring.service.watching import watch_of
+from assent.monitoring.store import observations as store
+from assent.monitoring.store.blocks import Watch
+
+REFUSALS = frozenset({"content_filter", "refusal"})
+CLIENT_LEFT = 499  # the caller hung up: nobody's fault that a version could be blamed for
+SERVER_ERROR = 500
+
+
+class Placed(NamedTuple):
+    """A call with its key in the store, its series and its time in seconds."""
+
+    completion: str
+    series: int
+    at: float
+    call: Call
+
+
+def take(tx: Tx, batch: Batch, body: bytes) -> dict[str, Any]:
+    """Take a batch in; the same batch again changes nothing and gets the same receipt.
+
+    Raises: Conflict when another batch came under this id.
+    """
+    digest = digest_bytes(body)
+    known = store.find_batch(tx.conn, batch.id)
+    if known is not None:
+        return _receipt_of(known, digest, batch.id)
+    now_s = tx.now().timestamp()
+    received = {"batch": batch.id, "digest": digest, "instance": batch.instance, "received_at": now_s}
+    seq = store.insert_batch(tx.conn, received)
+    store.put_instance(
+        tx.conn,
+        {
+            "instance": batch.instance,
+            "project": batch.project,
+            "n_dropped": batch.n_dropped,
+            "seen_at": now_s,
+        },
+    )
+    placed = _write_calls(tx.conn, batch, seq)
+    _count(tx, placed, batch.exposures, batch.feedback)
+    receipt = {
+        "batch": batch.id,
+        "n_accepted": len(placed) + len(batch.feedback) + len(batch.exposures),
+        "n_duplicates": len(batch.calls) - len(placed),
+        "n_rejected": len(batch.rejections),
+        "rejections": [
+            {"index": r.index, "reason": r.reason} for r in batch.rejections[:MAX_SHOWN_REJECTIONS]
+        ],
+    }
+    store.finish_batch(tx.conn, seq, receipt)
+    return receipt
+
+
+def _receipt_of(known: sa.Row[str, Any], digest: str, batch: str) -> dict[str, Any]:
+    if known.digest != digest:
+        raise Conflict(
+            f"Another batch came under the id {batch}.", remedy="Give every batch an id of its own."
+        )
+    return dict(known.receipt)
+
+
+def _write_calls(conn: sa.Connection, batch: Batch, seq: int) -> list[Placed]:
+    """Write the calls into the raw ring; give those that were not known."""
+    numbers: dict[tuple[str, str, str, str], int] = {}
+    keys = []
+    placed: dict[str, Placed] = {}
+    for index, call in batch.calls:
+        parts = (call.environment, call.route, call.variant, call.version)
+        number = numbers.get(parts)
+        if number is None:
+            key = SeriesKey(batch.project, *parts)
+            number = numbers[parts] = key.id
+            keys.append({"id": number, **key._asdict()})
+        completion = call.completion_id or f"{batch.id}:{index}"
+        placed.setdefault(completion, Placed(completion, number, call.at.timestamp(), call))
+    store.add_series(conn, keys)
+    calls = list(placed.values())
+    first = seq * store.ROWS_PER_BATCH
+    if store.add_calls(conn, [_call_row(first + i, one) for i, one in enumerate(calls)]) == len(calls):
+        return calls
+    written = store.written(conn, list(placed), first)
+    return [one for one in calls if one.completion in written]
+
+
+def _call_row(n: int, placed: Placed) -> tuple[Any, ...]:
+    """Give the columns of `monitoring_calls`: they follow the fields of `Call` from serial to application."""
+    fields = msgspec.structs.astuple(placed.call)
+    return (n, placed.completion, placed.at, placed.series, *fields[5:12], *fields[13:])
+
+
+def _count(tx: Tx, placed: Sequence[Placed], exposures: Sequence[Exposure], said: Sequence[Feedback]) -> None:
+    opinions = _opinions(tx.conn, placed, said)
+    found = store.find_calls(tx.conn, list(opinions))
+    watches = _watches(tx, placed, exposures, found)
+    outcomes = _outcomes(placed, exposures, watches)
+    units, sums = UnitSums(watches), SeriesSums()
+    keys = {(one.rollout, one.unit) for one in outcomes}
+    keys |= {(one.rollout, one.unit) for one in found.values() if one.rollout in watches}
+    units.find(tx.conn, keys)
+    units.add(outcomes)
+    _count_calls(tx.conn, placed, sums)
+    _count_feedback(tx.conn, opinions, found, units, sums)
+    units.write(tx.conn)
+    sums.write(tx.conn)
+
+
+def _watches(
+    tx: Tx, placed: Sequence[Placed], exposures: Sequence[Exposure], found: dict[str, store.Called]
+) -> dict[str, Watch]:
+    rollouts = {one.call.rollout for one in placed}
+    rollouts |= {one.rollout for one in exposures}
+    rollouts |= {one.rollout for one in found.values()}
+    watched = ((rollout, watch_of(tx, rollout)) for rollout in sorted(r for r in rollouts if r is not None))
+    return {rollout: watch for rollout, watch in watched if watch is not None}
+
+
+def _outcomes(
+    placed: Sequence[Placed], exposures: Sequence[Exposure], watches: dict[str, Watch]
+) -> list[Outcome]:
+    """Give what the calls and exposures of watched rollouts say about their units."""
+    outcomes = []
+    for _, _, at, call in placed:
+        rollout = call.rollout
+        if rollout in watches:
+            limit = watches[rollout].slow_above_s
+            slow = limit is not None and call.latency_s > limit
+            flags = (_failed(call), call.finish_reason in REFUSALS, slow)
+            outcomes.append(Outcome(at, rollout, call.unit, call.variant, 1, *flags))
+    for one in exposures:
+        if one.rollout in watches:
+            at = one.at.timestamp()
+            outcomes.append(Outcome(at, one.rollout, one.unit, one.variant, 0))
+    return outcomes
+
+
+def _failed(call: Call) -> bool:
+    return call.status != CLIENT_LEFT and (call.error_class is not None or call.status >= SERVER_ERROR)
+
+
+def _count_calls(conn: sa.Connection, placed: Sequence[Placed], sums: SeriesSums) -> None:
+    """Add calls to the sums and latency histograms of their series."""
+    by_series: dict[int, list[Placed]] = defaultdict(list)
+    for one in placed:
+        by_series[one.series].append(one)
+    durations: list[tuple[int, ...]] = []
+    for series, ones in by_series.items():
+        at = [one.at for one in ones]
+        calls = [one.call for one in ones]
+        columns: list[list[float]] = [
+            [_failed(call) for call in calls],
+            [call.finish_reason in REFUSALS for call in calls],
+            [call.as_approved is False for call in calls],
+            [call.tokens_in or 0 for call in calls],
+            [call.tokens_out or 0 for call in calls],
+        ]
+        sums.add_calls(series, at, columns)
+        durations += duration_rows(series, WHOLE_ANSWER, at, [call.latency_s for call in calls])
+        first = [(one.at, one.call.ttft_s) for one in ones if one.call.ttft_s is not None]
+        durations += duration_rows(series, FIRST_TOKEN, [t for t, _ in first], [s for _, s in first])
+    store.add_to_latencies(conn, durations)
+
+
+class Opinion(NamedTuple):
+    """Feedback on a completion: when, how bad (1 = bad), and from which application."""
+
+    at: float
+    badness: float
+    application: str
+
+
+def _opinions(conn: sa.Connection, placed: Sequence[Placed], said: Sequence[Feedback]) -> dict[str, Opinion]:
+    """Gather the feedback of this batch, and the earlier one that waited for a call of this batch."""
+    opinions: dict[str, Opinion] = {}
+    if placed and store.has_unmatched_feedback(conn):
+        waiting = store.find_feedback(conn, [one.completion for one in placed])
+        opinions = {
+            one.completion: Opinion(one.at, one.badness, "") for one in waiting.values() if not one.matched
+        }
+    for one in sorted(said, key=lambda s: s.at):
+        opinions[one.completion_id] = Opinion(one.at.timestamp(), 1 - one.value, one.application)
+    return opinions
+
+
+def _count_feedback(
+    conn: sa.Connection,
+    opinions: dict[str, Opinion],
+    found: dict[str, store.Called],
+    units: UnitSums,
+    sums: SeriesSums,
+) -> None:
+    """Count feedback where its call is known; the last word stands while the window is open."""
+    earlier = store.find_feedback(conn, list(opinions))
+    rows = []
+    for completion, said in opinions.items():
+        call, before = found.get(completion), earlier.get(completion)
+        in_window = False
+        if call is not None:
+            counted = before is not None and before.matched
+            n, badness = (0, said.badness - before.badness) if before and counted else (1, said.badness)
+            in_window = units.add_feedback((call.rollout or "", call.unit), said.at, n, badness)
+            sums.add_feedback(call.series, said.at, n, badness)
+        rows.append((completion, said.at, said.badness, said.application, call is not None, in_window))
+    store.put_feedback(conn, rows)

@@ -1,0 +1,242 @@
+"""Looking at a rollout: which blocks are due, what they say, and what follows. Reads only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from assent.delivery.domain import Judgement, Metric, Plan, Rollout, Verdict
+from assent.kernel.canonical import digest
+from assent.kernel.tx import Reader
+from assent.monitoring.domain import state as states
+from assent.monitoring.domain.events import BlockClosed, GuardCounts, GuardFigures
+from assent.monitoring.domain.intervals import rate_interval
+from assent.monitoring.domain.latency import quantile
+from assent.monitoring.domain.scores import LEVELS, Arm, block_index, quantise, tally
+from assent.monitoring.domain.state import Terms, Watched
+from assent.monitoring.domain.verdict import Look, judge, units_to_detect
+from assent.monitoring.store import blocks as store
+from assent.monitoring.store import reading
+from assent.monitoring.store.blocks import UnitTally, Watch
+
+GRACE_S = 2.0
+"""How long after a block's end its observations may still be on their way (gateways send every second)."""
+
+MAX_BLOCKS_PER_LOOK = 300
+DISPLAY_ALPHA = 0.05
+BASELINE_S = 3_600
+SLOT_S = 10
+SLOW_SHARE = 0.95
+LARGEST = 1e300
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look: the blocks that are due, the state after them, and the judgement."""
+
+    watch: Watch
+    is_new: bool
+    blocks: tuple[BlockClosed, ...]
+    terms: Terms
+    watched: Watched
+    judgement: Judgement
+    guards: tuple[GuardFigures, ...]
+
+
+def look(reader: Reader, rollout: Rollout) -> Sight:
+    """Look at a running rollout."""
+    found = store.find_watch(reader.conn, rollout.id)
+    watch = found or new_watch(reader, rollout)
+    terms = states.terms_of(rollout.plan)
+    before = block_index(reader.now().timestamp() - GRACE_S, watch.block_s)
+    due = _due(rollout, watch, terms, store.tallies(reader.conn, watch, before))
+    watched = state_after(reader, watch, terms)
+    for block in due:
+        watched = states.take(watched, block.guards)
+    guards = guard_figures(watched, terms)
+    judgement = _judgement(rollout.plan, watch, terms, watched, guards)
+    return Sight(watch, found is None, due, terms, watched, judgement, guards)
+
+
+def new_watch(reader: Reader, rollout: Rollout) -> Watch:
+    """Fix what a rollout is scored by: window, blocks, and what "slow" means, from before its start."""
+    plan = rollout.plan
+    return Watch(rollout.id, plan.window_s, plan.block_s, _slow_above(reader, rollout), -1, None)
+
+
+def _slow_above(reader: Reader, rollout: Rollout) -> float | None:
+    """Give the p95 latency of the stable version in the hour before; None when it had no calls."""
+    plan = rollout.plan
+    watched = {g.metric for g in plan.guards} | {o.metric for o in plan.slo}
+    if Metric.SLOW not in watched or rollout.stable is None:
+        return None
+    where = {
+        "project": rollout.project,
+        "environment": rollout.environment,
+        "route": rollout.name,
+        "version": rollout.stable,
+    }
+    now_slot = int(reader.now().timestamp() // SLOT_S)
+    slots = (now_slot - BASELINE_S // SLOT_S, now_slot + 1)
+    ids = [row.id for row in reading.sums_by_series(reader.conn, where, *slots)]
+    merged: dict[int, int] = {}
+    for (_, kind), counts in reading.histograms(reader.conn, ids, *slots).items():
+        if kind == 0:
+            for bucket, n in counts.items():
+                merged[bucket] = merged.get(bucket, 0) + n
+    return quantile(merged, SLOW_SHARE)
+
+
+def state_after(reader: Reader, watch: Watch, terms: Terms) -> Watched:
+    """Give the state after the last closed block: kept, or computed again from the blocks."""
+    if watch.state is not None:
+        return states.load(watch.state, terms)
+    return states.replay(terms, (block.guards for block in store.closed_blocks(reader.conn, watch.rollout)))
+
+
+def missing_metrics(watch: Watch, terms: Terms) -> tuple[str, ...]:
+    """List the metrics for which no scores can be made."""
+    computable = {Metric.ERROR, Metric.REFUSAL, Metric.THUMBS_DOWN}
+    if watch.slow_above_s is not None:
+        computable.add(Metric.SLOW)
+    return tuple(name for name in terms.metrics if name not in computable)
+
+
+def _due(
+    rollout: Rollout, watch: Watch, terms: Terms, tallies: Sequence[UnitTally]
+) -> tuple[BlockClosed, ...]:
+    missing = missing_metrics(watch, terms)
+    metrics = [name for name in terms.metrics if name not in missing] or [Metric.ERROR.value]
+    closed: list[BlockClosed] = []
+    for block, alike in groupby(tallies, key=lambda t: t.block):
+        if len(closed) == MAX_BLOCKS_PER_LOOK:
+            break
+        rows = list(alike)
+        guards = tuple(_counts(metric, rows) for metric in metrics)
+        closed.append(
+            BlockClosed(
+                project=rollout.project,
+                rollout=rollout.id,
+                block=block,
+                opened_at=datetime.fromtimestamp(block * watch.block_s, UTC),
+                closed_at=datetime.fromtimestamp((block + 1) * watch.block_s, UTC),
+                guards=guards,
+                digest=digest(counts_document(guards)),
+            )
+        )
+    return tuple(closed)
+
+
+def _counts(metric: str, rows: Sequence[UnitTally]) -> GuardCounts:
+    arms = {
+        arm: tally((_score(metric, row), row.n_units) for row in rows if row.arm == arm).counts for arm in Arm
+    }
+    return GuardCounts(metric=metric, canary=arms[Arm.CANARY], stable=arms[Arm.STABLE])
+
+
+def _score(metric: str, row: UnitTally) -> int:
+    """Give a unit's score: its mean over the calls (or opinions) in its window; none of them scores 0."""
+    if metric == Metric.THUMBS_DOWN:
+        return quantise(row.badness, row.n_feedback)
+    bad = {Metric.ERROR: row.n_errors, Metric.REFUSAL: row.n_refusals, Metric.SLOW: row.n_slow}
+    return quantise(bad[Metric(metric)], row.n_calls)
+
+
+def counts_document(guards: Sequence[GuardCounts]) -> list[dict[str, Any]]:
+    """Write the form that a block's digest is made of."""
+    return [
+        {"metric": g.metric, "canary": [list(p) for p in g.canary], "stable": [list(p) for p in g.stable]}
+        for g in guards
+    ]
+
+
+def guard_figures(watched: Watched, terms: Terms) -> tuple[GuardFigures, ...]:
+    """Give what is shown of each guard."""
+    figures = []
+    for name, weight in sorted(terms.weights.items()):
+        guard = watched.guards[name]
+        process, proven = guard.process, guard.proof
+        canary = rate_interval(proven.canary_badness / LEVELS, proven.n_canary, DISPLAY_ALPHA)
+        stable = rate_interval(process.stable_badness / LEVELS, process.n_stable, DISPLAY_ALPHA)
+        figures.append(
+            GuardFigures(
+                metric=name,
+                weight=str(weight),
+                e_value=str(process.e_value),
+                n_canary=proven.n_canary,
+                n_stable=process.n_stable,
+                canary_rate=_mean(proven.canary_badness, proven.n_canary),
+                stable_rate=_mean(process.stable_badness, process.n_stable),
+                canary_interval=(_share(canary.low), _share(canary.high)),
+                stable_interval=(_share(stable.low), _share(stable.high)),
+            )
+        )
+    return tuple(figures)
+
+
+def _mean(badness: int, n: int) -> str:
+    return _share(badness / LEVELS / n) if n else "0"
+
+
+def _share(value: float) -> str:
+    return f"{value:.6f}"
+
+
+def _judgement(
+    plan: Plan, watch: Watch, terms: Terms, watched: Watched, guards: Sequence[GuardFigures]
+) -> Judgement:
+    weighed = states.weighing(watched, terms)
+    missing = missing_metrics(watch, terms)
+    broken = states.broken_objectives(watched, terms)
+    verdict = Verdict.INCONCLUSIVE
+    if weighed is not None:
+        proofs = {name: watched.guards[name].proof.factor for name in terms.margins}
+        seen = Look(
+            n_canary=watched.n_canary,
+            n_stable=watched.n_stable,
+            weighing=weighed,
+            proofs=proofs,
+            missing=missing,
+        )
+        verdict = judge(seen, terms.alpha)
+    return Judgement(
+        verdict=verdict,
+        guard=weighed.worst if weighed else None,
+        e_value=min(float(weighed.total), LARGEST) if weighed else 1.0,
+        n_canary_units=watched.n_canary,
+        n_stable_units=watched.n_stable,
+        slo_kept=not broken,
+        unknown=missing,
+        figures={
+            "guards": [figure_document(guard) for guard in guards],
+            "threshold": f"{1 / terms.alpha:g}",
+            "broken_objectives": list(broken),
+            "units_to_detect": _to_detect(plan, watched),
+        },
+    )
+
+
+def _to_detect(plan: Plan, watched: Watched) -> int | None:
+    """Give the canary units in which the declared harm is found on average, at the present split."""
+    if plan.detect is None or not watched.n_canary or not watched.n_stable or not plan.guards:
+        return None
+    share = plan.weight(plan.detect.metric) * plan.alpha
+    ratio = watched.n_stable / watched.n_canary
+    needed = units_to_detect(plan.detect.usual, plan.detect.harmful, share, ratio)
+    return round(needed) if needed < LARGEST else None
+
+
+def figure_document(guard: GuardFigures) -> Mapping[str, Any]:
+    """Write a guard's figures as JSON."""
+    return {
+        "metric": guard.metric,
+        "weight": guard.weight,
+        "e_value": guard.e_value,
+        "n_canary": guard.n_canary,
+        "n_stable": guard.n_stable,
+        "canary_rate": guard.canary_rate,
+        "stable_rate": guard.stable_rate,
+        "canary_interval": list(guard.canary_interval),
+        "stable_interval": list(guard.stable_interval),
+    }

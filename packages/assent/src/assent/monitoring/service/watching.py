@@ -1,0 +1,84 @@
+"""Watching rollouts: close what is due, hand the judgement to delivery, open incidents."""
+
+from assent.delivery import service as delivery
+from assent.delivery.domain import Because, Move, Rollout
+from assent.delivery.domain.moves import decide
+from assent.kernel.ids import new_id
+from assent.kernel.tx import Reader, Tx
+from assent.monitoring.domain import state as states
+from assent.monitoring.domain.events import GuardFigures, IncidentOpened
+from assent.monitoring.domain.verdict import threshold
+from assent.monitoring.service.looking import Sight, new_watch
+from assent.monitoring.store import blocks as store
+from assent.monitoring.store.blocks import Watch
+
+
+def watch_of(tx: Tx, rollout: str) -> Watch | None:
+    """Give what a rollout is scored by, fixing it at the first call; None where no such rollout runs."""
+    found = store.find_watch(tx.conn, rollout)
+    if found is not None:
+        return found
+    running = next((one for one in delivery.list_running(tx) if one.id == rollout), None)
+    if running is None:
+        return None
+    store.add_watch(tx.conn, new_watch(tx, running))
+    return store.find_watch(tx.conn, rollout)
+
+
+def needs_writing(reader: Reader, rollout: Rollout, sight: Sight) -> bool:
+    """Tell whether a look led to anything: a closed block, a first look, or a move."""
+    move, _ = decide(rollout, sight.judgement, reader.now())
+    return sight.is_new or bool(sight.blocks) or move is not Move.HOLD
+
+
+def apply(tx: Tx, rollout: Rollout, sight: Sight) -> Move | None:
+    """Record what a look found, in one transaction; None when another worker was faster.
+
+    Closed blocks become events, delivery takes the step that the judgement calls for, and where a guard
+    failed the incident opens together with the rollback.
+    """
+    if sight.is_new:
+        store.add_watch(tx.conn, sight.watch)
+    if sight.blocks:
+        through = sight.blocks[-1].block
+        if not store.move_watch(tx.conn, sight.watch, through, states.dump(sight.watched)):
+            return None
+        for block in sight.blocks:
+            tx.record(block)
+    stepped = delivery.step(tx, rollout.id, sight.judgement)
+    if stepped.move is Move.ROLL_BACK and stepped.because is Because.GUARD:
+        tx.record(incident_of(rollout, sight))
+    return stepped.move
+
+
+def incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
+    """Write down why a rollout was taken back, in figures."""
+    weighed = states.weighing(sight.watched, sight.terms)
+    if weighed is None:
+        raise ValueError("a plan without guards cannot fail one")
+    worst = next(guard for guard in sight.guards if guard.metric == weighed.worst)
+    limit = threshold(sight.terms.alpha)
+    return IncidentOpened(
+        incident=new_id("inc"),
+        project=rollout.project,
+        environment=rollout.environment,
+        rollout=rollout.id,
+        route=rollout.name,
+        subject=rollout.subject,
+        guard=weighed.worst,
+        total=str(weighed.total),
+        threshold=f"{limit:f}",
+        summary=_summary(worst, f"{weighed.total:.4g}", f"{limit:.4g}"),
+        last_block=max([sight.watch.closed_through, *(block.block for block in sight.blocks)]),
+        guards=sight.guards,
+    )
+
+
+def _summary(worst: GuardFigures, total: str, limit: str) -> str:
+    def arm(name: str, n: int, rate: str, interval: tuple[str, str]) -> str:
+        low, high = (float(bound) for bound in interval)
+        return f"{name} {float(rate):.3f} ({low:.3f} to {high:.3f}, {n} units)"
+
+    canary = arm("canary", worst.n_canary, worst.canary_rate, worst.canary_interval)
+    stable = arm("stable", worst.n_stable, worst.stable_rate, worst.stable_interval)
+    return f"{worst.metric}: {canary}, {stable}; evidence {total} reached {limit}"

@@ -1,0 +1,187 @@
+"""Blocks of a rollout: which are due, which are closed, and the state after them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from assent.kernel.db import is_sqlite
+from assent.kernel.events import Recorded
+from assent.kernel.tx import Projections, Writer
+from assent.monitoring.domain.events import (
+    BlockClosed,
+    GuardCounts,
+    IncidentAcknowledged,
+    IncidentOpened,
+    IncidentResolved,
+    IncidentReviewed,
+)
+from assent.monitoring.store.tables import blocks, incidents, units, watches
+
+projections = Projections("monitoring")
+
+
+class Watch(NamedTuple):
+    """What is fixed at the first look at a rollout, and how far its blocks are closed."""
+
+    rollout: str
+    window_s: float
+    block_s: float
+    slow_above_s: float | None
+    closed_through: int
+    state: Mapping[str, Any] | None
+
+
+class UnitTally(NamedTuple):
+    """How many units of a block and arm have the same outcomes."""
+
+    block: int
+    arm: str
+    n_calls: int
+    n_errors: int
+    n_refusals: int
+    n_slow: int
+    n_feedback: int
+    badness: float
+    n_units: int
+
+
+class ClosedBlock(NamedTuple):
+    """A closed block as the ledger has it."""
+
+    block: int
+    guards: tuple[GuardCounts, ...]
+    digest: str
+    event: str
+
+
+@projections.on(BlockClosed)
+def _closed(conn: Writer, r: Recorded[BlockClosed]) -> None:
+    e = r.event
+    conn.execute(
+        sa.insert(blocks).values(
+            rollout=e.rollout,
+            block=e.block,
+            project=e.project,
+            opened_at=e.opened_at,
+            closed_at=e.closed_at,
+            guards=[
+                {"metric": g.metric, "canary": _pairs(g.canary), "stable": _pairs(g.stable)} for g in e.guards
+            ],
+            digest=e.digest,
+            event=r.id,
+        )
+    )
+
+
+@projections.on(IncidentOpened)
+def _opened(conn: Writer, r: Recorded[IncidentOpened]) -> None:
+    e = r.event
+    conn.execute(
+        sa.insert(incidents).values(
+            id=e.incident,
+            project=e.project,
+            environment=e.environment,
+            rollout=e.rollout,
+            route=e.route,
+            subject=e.subject,
+            guard=e.guard,
+            total=e.total,
+            threshold=e.threshold,
+            summary=e.summary,
+            last_block=e.last_block,
+            guards=[
+                {
+                    "metric": g.metric,
+                    "weight": g.weight,
+                    "e_value": g.e_value,
+                    "n_canary": g.n_canary,
+                    "n_stable": g.n_stable,
+                    "canary_rate": g.canary_rate,
+                    "stable_rate": g.stable_rate,
+                    "canary_interval": list(g.canary_interval),
+                    "stable_interval": list(g.stable_interval),
+                }
+                for g in e.guards
+            ],
+            opened_at=r.at,
+        )
+    )
+
+
+@projections.on(IncidentAcknowledged)
+def _acknowledged(conn: Writer, r: Recorded[IncidentAcknowledged]) -> None:
+    conn.execute(_change(r.event.incident).values(acknowledged_at=r.at, acknowledged_by=r.actor))
+
+
+@projections.on(IncidentResolved)
+def _resolved(conn: Writer, r: Recorded[IncidentResolved]) -> None:
+    conn.execute(_change(r.event.incident).values(resolved_at=r.at, resolved_by=r.actor, note=r.event.note))
+
+
+@projections.on(IncidentReviewed)
+def _reviewed(conn: Writer, r: Recorded[IncidentReviewed]) -> None:
+    conn.execute(
+        _change(r.event.incident).values(reviewed_at=r.at, reviewed_by=r.actor, review=r.event.review)
+    )
+
+
+def _change(incident: str) -> sa.Update:
+    return sa.update(incidents).where(incidents.c.id == incident)
+
+
+def _pairs(counts: Sequence[tuple[int, int]]) -> list[list[int]]:
+    return [[score, n] for score, n in counts]
+
+
+def find_watch(conn: sa.Connection, rollout: str) -> Watch | None:
+    """Find the watch of a rollout."""
+    row = conn.execute(sa.select(watches).where(watches.c.rollout == rollout)).one_or_none()
+    return None if row is None else Watch(*row)
+
+
+def add_watch(conn: sa.Connection, watch: Watch) -> None:
+    """Begin to watch a rollout; nothing happens when somebody was faster."""
+    insert = sqlite.insert if is_sqlite(conn) else postgresql.insert
+    conn.execute(insert(watches).values(watch._asdict()).on_conflict_do_nothing())
+
+
+def move_watch(conn: sa.Connection, watch: Watch, closed_through: int, state: Mapping[str, Any]) -> bool:
+    """Move on from exactly this watch's last block; False when somebody else did."""
+    w = watches.c
+    mine = sa.and_(w.rollout == watch.rollout, w.closed_through == watch.closed_through)
+    changed = sa.update(watches).where(mine).values(closed_through=closed_through, state=state)
+    return conn.execute(changed).rowcount == 1
+
+
+def tallies(conn: sa.Connection, watch: Watch, before_block: int) -> list[UnitTally]:
+    """Count the units of all blocks that are due, alike units together; ascending by block."""
+    u = units.c
+    alike = (u.block, u.arm, u.n_calls, u.n_errors, u.n_refusals, u.n_slow, u.n_feedback, u.badness)
+    due = sa.and_(u.rollout == watch.rollout, u.block > watch.closed_through, u.block < before_block)
+    wanted = sa.select(*alike, sa.func.count()).where(due).group_by(*alike).order_by(u.block)
+    return [UnitTally(*row) for row in conn.execute(wanted)]
+
+
+def closed_blocks(conn: sa.Connection, rollout: str, last: int | None = None) -> list[ClosedBlock]:
+    """List the closed blocks of a rollout in their order; with `last`, only the newest so many."""
+    b = blocks.c
+    wanted = sa.select(b.block, b.guards, b.digest, b.event).where(b.rollout == rollout)
+    rows = conn.execute(wanted.order_by(b.block.desc()).limit(last)).all()
+    return [
+        ClosedBlock(
+            row.block,
+            tuple(
+                GuardCounts(
+                    metric=g["metric"],
+                    canary=tuple((score, n) for score, n in g["canary"]),
+                    stable=tuple((score, n) for score, n in g["stable"]),
+                )
+                for g in row.guards
+            ),
+            row.digest,
+            row.event,
+        )
+        for row in reversed(rows)
+    ]

@@ -1,0 +1,202 @@
+"""Writing what was observed, and finding it again."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from assent.kernel.db import is_sqlite
+from assent.monitoring.store.tables import (
+    batches,
+    calls,
+    feedback,
+    instances,
+    latencies,
+    rollups,
+    series,
+    units,
+)
+
+Row = Mapping[str, Any]
+CHUNK = 500
+ROWS_PER_BATCH = 1 << 15
+ROLLUP_SUMS = (
+    "n_calls", "n_errors", "n_refusals", "n_not_as_approved",
+    "tokens_in", "tokens_out", "n_feedback", "badness",
+)  # fmt: skip
+UNIT_SUMS = (
+    "n_calls", "n_errors", "n_refusals", "n_slow", "n_feedback", "badness", "n_late", "late_badness",
+)  # fmt: skip
+
+
+class Called(NamedTuple):
+    """Where a call belongs."""
+
+    completion: str
+    series: int
+    rollout: str | None
+    unit: str
+
+
+class Said(NamedTuple):
+    """Feedback as it was counted."""
+
+    completion: str
+    at: float
+    badness: float
+    matched: bool
+    in_window: bool
+
+
+def find_batch(conn: sa.Connection, batch: str) -> sa.Row[str, Any] | None:
+    """Find a batch that was taken before."""
+    wanted = sa.select(batches.c.digest, batches.c.receipt).where(batches.c.batch == batch)
+    return conn.execute(wanted).one_or_none()
+
+
+def insert_batch(conn: sa.Connection, row: Row) -> int:
+    """Write a batch down; give its number. Raises: sqlalchemy.exc.IntegrityError when it is there already."""
+    return int(conn.execute(sa.insert(batches).values(row).returning(batches.c.seq)).scalar_one())
+
+
+def finish_batch(conn: sa.Connection, seq: int, receipt: Row) -> None:
+    """Keep what was answered."""
+    conn.execute(sa.update(batches).where(batches.c.seq == seq).values(receipt=receipt))
+
+
+def put_instance(conn: sa.Connection, row: Row) -> None:
+    """Keep how much an instance has lost; the figure never falls."""
+    statement = _insert(conn, instances)
+    lost = sa.case(
+        (statement.excluded.n_dropped > instances.c.n_dropped, statement.excluded.n_dropped),
+        else_=instances.c.n_dropped,
+    )
+    changed = {"n_dropped": lost, "seen_at": statement.excluded.seen_at}
+    conn.execute(statement.on_conflict_do_update(index_elements=["instance"], set_=changed), row)
+
+
+def add_series(conn: sa.Connection, rows: Sequence[Row]) -> None:
+    """Make sure that these series are known."""
+    if rows:
+        conn.execute(_insert(conn, series).on_conflict_do_nothing(), rows)
+
+
+def add_calls(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Write calls, a tuple of all columns each; those whose completion is known are left out.
+
+    Give how many were written.
+    """
+    return _write_many(conn, calls, rows, "ON CONFLICT DO NOTHING")
+
+
+def written(conn: sa.Connection, completions: Sequence[str], from_n: int) -> set[str]:
+    """Tell which of these calls have a number of at least `from_n`: those that this batch wrote."""
+    wanted = sa.select(calls.c.completion).where(calls.c.n >= from_n)
+    return {
+        row.completion
+        for part in _chunks(completions)
+        for row in conn.execute(wanted.where(calls.c.completion.in_(part)))
+    }
+
+
+def find_calls(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Called]:
+    """Find where calls belong."""
+    wanted = sa.select(calls.c.completion, calls.c.series, calls.c.rollout, calls.c.unit)
+    return {
+        row.completion: Called(*row)
+        for part in _chunks(completions)
+        for row in conn.execute(wanted.where(calls.c.completion.in_(part)))
+    }
+
+
+def find_units(
+    conn: sa.Connection, rollout: str, names: Collection[str]
+) -> list[sa.Row[str, str, str, float, int]]:
+    """Find the units of a rollout that are known: rollout, unit, arm, first_at, block."""
+    u = units.c
+    wanted = sa.select(u.rollout, u.unit, u.arm, u.first_at, u.block).where(u.rollout == rollout)
+    return [row for part in _chunks(list(names)) for row in conn.execute(wanted.where(u.unit.in_(part)))]
+
+
+def add_to_units(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add outcomes to units; the first row of a unit fixes its arm, first exposure and block."""
+    _add(conn, units, rows, UNIT_SUMS)
+
+
+def add_to_rollups(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to the sums of series and slots."""
+    _add(conn, rollups, rows, ROLLUP_SUMS)
+
+
+def add_to_latencies(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to the histograms of series and slots."""
+    _add(conn, latencies, rows, ("n",))
+
+
+def find_feedback(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Said]:
+    """Find the feedback on these completions."""
+    f = feedback.c
+    wanted = sa.select(f.completion, f.at, f.badness, f.matched, f.in_window)
+    return {
+        row.completion: Said(*row)
+        for part in _chunks(completions)
+        for row in conn.execute(wanted.where(f.completion.in_(part)))
+    }
+
+
+def has_unmatched_feedback(conn: sa.Connection) -> bool:
+    """Tell whether feedback waits for its call."""
+    return conn.execute(sa.select(feedback.c.at).where(~feedback.c.matched).limit(1)).first() is not None
+
+
+def put_feedback(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Keep feedback, a tuple of all columns each; the last one on a completion stands."""
+    changed = ", ".join(f"{name} = excluded.{name}" for name in ("at", "badness", "matched", "in_window"))
+    _write_many(conn, feedback, rows, f"ON CONFLICT (completion) DO UPDATE SET {changed}")
+
+
+def prune(conn: sa.Connection, before: Mapping[str, float], limit: int) -> int:
+    """Delete at most `limit` rows of each kind that are older than `before`; give how many went."""
+    c, f, b = calls.c, feedback.c, batches.c
+    newest = sa.select(sa.func.max(b.seq)).where(b.received_at < before["calls"]).scalar_subquery()
+    aged = (
+        (calls, c.n, c.n < (sa.func.coalesce(newest, 0) + 1) * ROWS_PER_BATCH),
+        (feedback, f.completion, f.at < before["feedback"]),
+        (batches, b.seq, b.received_at < before["batches"]),
+    )
+    gone = 0
+    for table, key, is_old in aged:
+        old = sa.select(key).where(is_old).limit(limit).scalar_subquery()
+        gone += conn.execute(sa.delete(table).where(key.in_(old))).rowcount
+    return gone
+
+
+def _insert(conn: sa.Connection, table: sa.Table) -> Any:
+    return sqlite.insert(table) if is_sqlite(conn) else postgresql.insert(table)
+
+
+def _add(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], sums: Sequence[str]) -> None:
+    keys = ", ".join(column.name for column in table.primary_key)
+    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in sums)
+    # One order for everybody (the keys stand first): two writers then never wait for each other in a ring.
+    _write_many(conn, table, sorted(rows), f"ON CONFLICT ({keys}) DO UPDATE SET {added}")
+
+
+def _write_many(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], conflict: str) -> int:
+    """Insert many rows of plain values, a tuple of all columns each; give how many were written.
+
+    SQLAlchemy looks at each parameter of each row, which costs more than the insert itself; these columns
+    need no conversion, so the rows go to the driver as they are.
+    """
+    if not rows:
+        return 0
+    columns = ", ".join(column.name for column in table.columns)
+    marks = ", ".join(("?" if is_sqlite(conn) else "%s",) * len(table.columns))
+    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {conflict}"  # noqa: S608 -- names of our own tables; values are parameters
+    return conn.exec_driver_sql(statement, list(rows)).rowcount
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]

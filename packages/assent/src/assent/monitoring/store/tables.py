@@ -1,0 +1,172 @@
+"""Tables of monitoring.
+
+Times in the tables that every call writes to are seconds since 1970 (a float costs a tenth of a text there);
+governed tables keep text as everywhere.
+"""
+
+import sqlalchemy as sa
+
+from assent.kernel.db import Json, Utc, table
+
+ID = sa.String(64)
+NAME = sa.String(63)
+DIGEST = sa.String(71)
+KEY = sa.String(200)
+# SQLite numbers rows by itself only in a column that is called INTEGER.
+BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+blocks = table(
+    "monitoring_blocks",
+    sa.Column("rollout", ID, primary_key=True),
+    sa.Column("block", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("project", NAME, nullable=False),
+    sa.Column("opened_at", Utc, nullable=False),
+    sa.Column("closed_at", Utc, nullable=False),
+    sa.Column("guards", Json, nullable=False),
+    sa.Column("digest", DIGEST, nullable=False),
+    sa.Column("event", ID, nullable=False),
+    kind="governed",
+)
+incidents = table(
+    "monitoring_incidents",
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("project", NAME, nullable=False, index=True),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("rollout", ID, nullable=False, index=True),
+    sa.Column("route", KEY, nullable=False),
+    sa.Column("subject", DIGEST, nullable=False),
+    sa.Column("guard", sa.String(32), nullable=False),
+    sa.Column("total", sa.String(64), nullable=False),
+    sa.Column("threshold", sa.String(64), nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("last_block", sa.BigInteger, nullable=False),
+    sa.Column("guards", Json, nullable=False),
+    sa.Column("opened_at", Utc, nullable=False),
+    sa.Column("acknowledged_at", Utc),
+    sa.Column("acknowledged_by", ID),
+    sa.Column("resolved_at", Utc),
+    sa.Column("resolved_by", ID),
+    sa.Column("note", DIGEST),
+    sa.Column("reviewed_at", Utc),
+    sa.Column("reviewed_by", ID),
+    sa.Column("review", DIGEST),
+    kind="governed",
+)
+
+batches = table(
+    "monitoring_batches",
+    sa.Column("seq", BIG_ID, primary_key=True, autoincrement=True),
+    sa.Column("batch", KEY, nullable=False, unique=True),
+    sa.Column("digest", DIGEST, nullable=False),
+    sa.Column("instance", KEY, nullable=False),
+    sa.Column("received_at", sa.Double, nullable=False, index=True),
+    sa.Column("receipt", Json),
+    kind="operational",
+)
+instances = table(
+    "monitoring_instances",  # gateways and applications that observe: what each has lost in its life
+    sa.Column("instance", KEY, primary_key=True),
+    sa.Column("project", NAME, nullable=False, index=True),
+    sa.Column("n_dropped", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    kind="operational",
+)
+series = table(
+    "monitoring_series",
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # a hash of the other columns
+    sa.Column("project", NAME, nullable=False),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("route", KEY, nullable=False),
+    sa.Column("variant", KEY, nullable=False),
+    sa.Column("version", DIGEST, nullable=False),
+    sa.Index("ix_monitoring_series_route", "project", "environment", "route"),
+    kind="operational",
+)
+calls = table(
+    "monitoring_calls",  # the raw ring: the recent calls, one row each
+    sa.Column("n", BIG_ID, primary_key=True, autoincrement=False),  # grows: batch * 2^15 + index in it
+    sa.Column("completion", KEY, nullable=False, unique=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("series", sa.BigInteger, nullable=False),
+    sa.Column("serial", sa.BigInteger, nullable=False),
+    sa.Column("rule", KEY),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("rollout", ID),
+    sa.Column("unit", ID, nullable=False),
+    sa.Column("sticky", sa.Boolean, nullable=False),
+    sa.Column("stream", sa.Boolean, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("error_class", KEY),
+    sa.Column("latency_s", sa.Double, nullable=False),
+    sa.Column("ttft_s", sa.Double),
+    sa.Column("tokens_in", sa.BigInteger),
+    sa.Column("tokens_out", sa.BigInteger),
+    sa.Column("finish_reason", KEY),
+    sa.Column("response_model", KEY),
+    sa.Column("as_approved", sa.Boolean),
+    sa.Column("application", KEY, nullable=False),
+    kind="operational",
+)
+feedback = table(
+    "monitoring_feedback",
+    sa.Column("completion", KEY, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("badness", sa.Double, nullable=False),  # 0 good, 1 bad
+    sa.Column("application", KEY, nullable=False),
+    sa.Column("matched", sa.Boolean, nullable=False),  # the call that it speaks of is known
+    sa.Column("in_window", sa.Boolean, nullable=False),  # counted in its unit's score
+    sa.Index("ix_monitoring_feedback_at", "at"),
+    sa.Index("ix_monitoring_feedback_matched", "matched"),
+    kind="operational",
+)
+rollups = table(
+    "monitoring_rollups",  # sums per 10 s and series
+    sa.Column("series", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("n_calls", sa.BigInteger, nullable=False),
+    sa.Column("n_errors", sa.BigInteger, nullable=False),
+    sa.Column("n_refusals", sa.BigInteger, nullable=False),
+    sa.Column("n_not_as_approved", sa.BigInteger, nullable=False),
+    sa.Column("tokens_in", sa.BigInteger, nullable=False),
+    sa.Column("tokens_out", sa.BigInteger, nullable=False),
+    sa.Column("n_feedback", sa.BigInteger, nullable=False),
+    sa.Column("badness", sa.Double, nullable=False),
+    kind="operational",
+)
+latencies = table(
+    "monitoring_latencies",  # histograms per 10 s and series; kind 0 whole answer, 1 first token
+    sa.Column("series", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    kind="operational",
+)
+watches = table(
+    "monitoring_watches",  # one per rollout: fixed at its first look, and how far blocks are closed
+    sa.Column("rollout", ID, primary_key=True),
+    sa.Column("window_s", sa.Double, nullable=False),
+    sa.Column("block_s", sa.Double, nullable=False),
+    sa.Column("slow_above_s", sa.Double),  # p95 of the stable version's latency before the start
+    sa.Column("closed_through", sa.BigInteger, nullable=False),  # index of the last closed block
+    sa.Column("state", Json),  # the e-processes after it; recomputable from the blocks
+    kind="operational",
+)
+units = table(
+    "monitoring_units",  # one per unit and rollout: first arm, first exposure, outcomes within its window
+    sa.Column("rollout", ID, primary_key=True),
+    sa.Column("unit", ID, primary_key=True),
+    sa.Column("arm", sa.String(6), nullable=False),
+    sa.Column("first_at", sa.Double, nullable=False),
+    sa.Column("block", sa.BigInteger, nullable=False),  # in which its window closes
+    sa.Column("n_calls", sa.BigInteger, nullable=False),
+    sa.Column("n_errors", sa.BigInteger, nullable=False),
+    sa.Column("n_refusals", sa.BigInteger, nullable=False),
+    sa.Column("n_slow", sa.BigInteger, nullable=False),
+    sa.Column("n_feedback", sa.BigInteger, nullable=False),
+    sa.Column("badness", sa.Double, nullable=False),
+    sa.Column("n_late", sa.BigInteger, nullable=False),  # outcomes after the window: shown, not counted
+    sa.Column("late_badness", sa.Double, nullable=False),
+    sa.Index("ix_monitoring_units_block", "rollout", "block"),
+    kind="operational",
+)

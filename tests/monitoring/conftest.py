@@ -1,0 +1,207 @@
+"""A release desk with one running rollout, on a real database with a real ledger."""
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from assent.delivery import store as delivery_store
+from assent.delivery.domain import compile_route, parse_plan, plan_document
+from assent.delivery.domain.events import RolloutPlanned, RolloutStarted, VersionAdopted
+from assent.delivery.domain.route import Route
+from assent.kernel.blobs import Blobs
+from assent.kernel.canonical import digest
+from assent.kernel.clock import FakeClock
+from assent.kernel.db import connect, metadata
+from assent.kernel.signing import load_signers
+from assent.kernel.tx import SYSTEM, Ports, Projector, Session
+from assent.ledger import service as ledger
+from assent.monitoring import service
+from assent.monitoring import store as monitoring_store
+from assent_client.observe import Call, Exposure, Feedback
+
+POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
+STABLE, CANARY = "sha256:" + "aa" * 32, "sha256:" + "cc" * 32
+PROJECT, ENVIRONMENT, ROUTE, ROLLOUT = "acme", "production", "assistant", "ro_1"
+PLAN = {
+    "steps": [
+        {"share": 0.25, "min_time_s": 10, "min_units": 5, "max_time_s": 3600},
+        {"share": 1, "min_time_s": 10},
+    ],
+    "guards": [{"metric": "thumbs_down", "margin": 0.1, "weight": 0.75}, {"metric": "error", "weight": 0.25}],
+    "detect": {"metric": "thumbs_down", "from": 0.05, "to": 0.6},
+    "window_s": 3,
+    "block_s": 1,
+    "expected_units_per_s": 100,
+}
+
+
+class NoJobs:
+    """The session of these tests enqueues nothing."""
+
+    def enqueue(self, conn, job, arguments):
+        raise AssertionError(job)
+
+
+@dataclass
+class Desk:
+    session: Session
+    clock: FakeClock
+    n: int = 0
+    batches: int = 0
+    sent: list = field(default_factory=list)
+
+    def call(self, unit, variant="stable", *, ago_s=0.0, **changes):
+        self.n += 1
+        values = {
+            "at": self.clock.now() - timedelta(seconds=ago_s),
+            "environment": ENVIRONMENT,
+            "route": ROUTE,
+            "variant": variant,
+            "version": CANARY if variant == "canary" else STABLE,
+            "serial": 7,
+            "rule": None,
+            "reason": "split",
+            "rollout": ROLLOUT,
+            "unit": unit,
+            "sticky": True,
+            "stream": False,
+            "completion_id": f"cmpl-{self.n}",
+            "status": 200,
+            "error_class": None,
+            "latency_s": 0.2,
+            "ttft_s": None,
+            "tokens_in": 10,
+            "tokens_out": 5,
+            "finish_reason": "stop",
+            "response_model": "m",
+            "as_approved": True,
+            "application": "key_1",
+        }
+        return Call(**{**values, **changes})
+
+    def thumb(self, call, value, *, ago_s=0.0, **changes):
+        values = {
+            "at": self.clock.now() - timedelta(seconds=ago_s),
+            "environment": ENVIRONMENT,
+            "completion_id": call.completion_id,
+            "value": value,
+            "comment": None,
+            "matched": True,
+            "application": "key_1",
+        }
+        return Feedback(**{**values, **changes})
+
+    def exposure(self, unit, variant="stable"):
+        return Exposure(
+            at=self.clock.now(), environment=ENVIRONMENT, route=ROUTE, variant=variant, serial=7, rule=None,
+            reason="split", rollout=ROLLOUT, unit=unit,
+        )  # fmt: skip
+
+    def body(self, *rows, **envelope):
+        self.batches += 1
+        values = {"batch": f"b{self.batches}", "instance": "gw", "project": PROJECT, "n_dropped": 0}
+        return msgspec.json.encode({**values, **envelope, "observations": rows})
+
+    def take(self, body):
+        with self.session.begin(SYSTEM) as tx:
+            return service.take(tx, service.parse(body, self.clock.now()), body)
+
+    def send(self, *rows, **envelope):
+        return self.take(self.body(*rows, **envelope))
+
+    def writing(self):
+        return self.session.begin(SYSTEM)
+
+    def read(self, function, *arguments, **named):
+        with self.session.read() as reader:
+            return function(reader, *arguments, **named)
+
+    def rows(self, table):
+        with self.session.read() as reader:
+            return reader.conn.execute(sa.select(monitoring_store.tables.__dict__[table])).all()
+
+    def record(self, *events):
+        with self.session.begin(SYSTEM) as tx:
+            return [tx.record(event) for event in events]
+
+    def plan(self, plan):
+        """Plan and start a rollout whose receipt is the adopted version."""
+        parsed = parse_plan(plan)
+        values = {"kind": "model", "unit": "user", "salt": "s"}
+        before = Route(key=ROUTE, stable=STABLE, generation=1, **values)
+        after = Route(
+            key=ROUTE,
+            stable=STABLE,
+            canary=CANARY,
+            share=parsed.first_share,
+            rollout=ROLLOUT,
+            generation=2,
+            **values,
+        )
+        common = {"project": PROJECT, "environment": ENVIRONMENT, "name": ROUTE, "subject": CANARY}
+        self.record(
+            VersionAdopted(
+                project=PROJECT, environment=ENVIRONMENT, name=ROUTE, kind="model", subject=STABLE,
+                ref=f"{ROUTE}@2.0.0", route=compile_route(before), route_generation=1,
+            ),
+            RolloutPlanned(
+                **common, rollout=ROLLOUT, kind="model", ref=f"{ROUTE}@2.1.0", request="req_1",
+                plan=plan_document(parsed), plan_digest=digest(plan_document(parsed)), salt="s",
+            ),
+            RolloutStarted(
+                **common, rollout=ROLLOUT, generation=2, stable=STABLE, decision="evt_1", decision_kind="approved",
+                share=f"{parsed.first_share}", receipt=compile_route(before), route=compile_route(after), route_generation=2,
+            ),
+        )  # fmt: skip
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
+        ),
+    ]
+)
+def database(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'assent.db'}"
+        return
+    schema = f"monitoring_{uuid.uuid4().hex[:12]}"
+    admin = connect(POSTGRES)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
+    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
+
+
+@pytest.fixture
+def desk(database, tmp_path: Path):
+    engine = connect(database)
+    clock = FakeClock()
+    ports = Ports(
+        clock=clock,
+        blobs=Blobs(tmp_path / "blobs"),
+        projector=Projector([delivery_store.projections, monitoring_store.projections]),
+        ledger=ledger.open_ledger(load_signers(tmp_path / "keys", "log.example/assent").ledger, tmp_path),
+        jobs=NoJobs(),
+    )
+    with engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
+        metadata.create_all(conn)
+    yield Desk(Session(engine, ports), clock)
+    engine.dispose()
+
+
+@pytest.fixture
+def running(desk):
+    desk.plan(PLAN)
+    return desk
