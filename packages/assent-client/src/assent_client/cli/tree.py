@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Annotated, Any
@@ -138,6 +139,7 @@ def _with_server(name: str, command: Any) -> Any:
     return command
 
 
+@cache
 def _server_commands() -> Sequence[metadata.EntryPoint]:
     return tuple(metadata.entry_points(group=SERVER_COMMANDS))
 
