@@ -138,6 +138,11 @@ def test_a_proof_without_a_root_is_printed_with_the_issuer_unknown(assent):
     assert found.keys() >= {"entry", "proof", "checkpoint"}
 
 
+def test_the_root_document_is_printed(assent, served):
+    code, root = assent("root")
+    assert (code, root["log_vkey"]) == (0, served.installed.vkey)
+
+
 def test_a_file_that_cannot_be_written_is_said(assent):
     assert assent("root", "-o", "absent/root.json")[0] == Frozen.exit_code
 

@@ -76,6 +76,13 @@ def test_an_honest_log_verifies(size):
     assert seen[-1:] == ([(size, size)] if size else [])
 
 
+def test_a_log_of_three_levels_verifies_and_its_upper_tiles_are_checked():
+    content = served([entry(number) for number in range(65_537)])
+    assert check(content).checkpoint.size == 65_537
+    for path in ("tile/1/000", "tile/2/000.p/1"):
+        assert refuse({**content, path: flipped(content[path], 31, 1)}, "is wrong over leaf 0").index == 0
+
+
 def test_without_a_key_of_its_own_the_caller_does_not_know_the_issuer():
     assert verify_log(fetch_from(served(ENTRIES_600[:3]))).trusted is False
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from assent.identity.domain import EnvironmentCreated, GroupCreated, ProjectCreated
 from assent.kernel.errors import Frozen, Invalid, NotFound, Unavailable
 from assent.kernel.tx import SYSTEM, Actor
-from assent.ledger import service
+from assent.ledger import service, store
 from assent.ledger.domain import Query
 from assent_client.verify.merkle import leaf_hash, root_of_leaves, verify_consistency, verify_inclusion
 from assent_client.verify.note import verify_note
@@ -199,6 +199,16 @@ def test_rows_of_the_ledger_cannot_be_changed_or_removed(installed, table, verb)
     installed.fill(256)
     with installed.session.engine.connect() as conn, pytest.raises(sa.exc.DBAPIError, match="append-only"):
         conn.execution_options(assent_writes=True).execute(sa.text(verb.format(table)))
+
+
+def test_both_databases_are_told_to_guard_the_rows():
+    assert [text.split()[:6] for text in store.guards("t", "sqlite")] == [
+        ["CREATE", "TRIGGER", "IF", "NOT", "EXISTS", "t_no_update"],
+        ["CREATE", "TRIGGER", "IF", "NOT", "EXISTS", "t_no_delete"],
+    ]
+    function, trigger = store.guards("t", "postgresql")
+    assert "RAISE EXCEPTION" in function
+    assert "BEFORE UPDATE OR DELETE OR TRUNCATE ON t " in trigger
 
 
 def test_writers_at_the_same_time_leave_no_gap(installed):

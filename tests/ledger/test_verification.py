@@ -74,6 +74,13 @@ def test_a_tile_beyond_the_end_is_found(installed):
         verified(installed)
 
 
+def test_the_first_wrong_tile_is_named(installed):
+    installed.fill(512)
+    installed.behind_the_back("DELETE FROM ledger_nodes WHERE idx = 1")
+    with pytest.raises(VerificationError, match="the tile over leaf 256 is wrong or missing"):
+        verified(installed)
+
+
 def test_two_exchanged_leaves_are_found(installed):
     installed.fill(5)
     installed.behind_the_back(

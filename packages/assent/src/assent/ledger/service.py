@@ -165,10 +165,10 @@ def leaf(reader: Reader, event_id: str) -> Leaf:
 
 def leaf_at(reader: Reader, index: int) -> Leaf:
     """Get the leaf at an index. Raises: NotFound."""
-    for found in leaves(reader, index, 1):
-        if found.index == index:
-            return found
-    raise NotFound(f"The ledger holds no leaf {index}.")
+    found = leaves(reader, index, 1)
+    if not found or found[0].index != index:
+        raise NotFound(f"The ledger holds no leaf {index}.")
+    return found[0]
 
 
 def prove(reader: Reader, leaf: Leaf) -> Proof:
