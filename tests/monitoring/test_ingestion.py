@@ -64,7 +64,14 @@ def test_another_batch_under_the_same_id_is_refused(running):
         running.send(running.call("u2"), batch="same")
 
 
-def test_a_completion_counts_once_within_and_across_batches(running):
+def test_an_upstream_that_gives_one_id_to_all_answers_loses_no_call(running):
+    calls = [running.call(f"u{i}", completion_id="cmpl-0", ago_s=i / 10) for i in range(5)]
+    assert running.send(*calls)["n_accepted"] == 5
+    running.send(running.thumb(calls[0], 0))
+    assert (unit(running, "u0").badness, unit(running, "u1").badness) == (1, 0)
+
+
+def test_a_call_counts_once_within_and_across_batches(running):
     call = running.call("u1")
     assert running.send(call, call)["n_duplicates"] == 1
     receipt = running.send(call, running.call("u1"))
@@ -197,6 +204,10 @@ def test_feedback_on_a_call_of_no_rollout_counts_for_its_version_only(running):
     running.send(call, running.thumb(call, 0))
     assert running.read(service.live.by_version, "acme", last_s=60)[0]["thumbs_down"]["n"] == 1
     assert running.rows("units") == []
+
+
+def test_a_gateway_may_say_its_name(running):
+    assert running.send(running.call("u1"), gateway="eu-1", environment="production")["n_accepted"] == 1
 
 
 def test_losses_are_shown_and_never_fall(running):

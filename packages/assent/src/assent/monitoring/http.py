@@ -38,6 +38,7 @@ _BATCH_FORM: dict[str, Any] = {
                         "instance": {"type": "string"},
                         "project": {"type": "string"},
                         "environment": {"type": "string"},
+                        "gateway": {"type": "string"},
                         "n_dropped": {"type": "integer", "minimum": 0},
                         "observations": {"type": "array", "items": {"type": "object"}},
                     },

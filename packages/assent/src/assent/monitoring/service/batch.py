@@ -1,7 +1,7 @@
 """Batches of observations as they arrive: strict about each row, so that one bad row costs only itself.
 
 The form is that of `assent_client.observe`:
-{"batch", "instance", "project", "environment", "n_dropped",
+{"batch", "instance", "project", "environment", "gateway", "n_dropped",
  "observations": [{"kind": "call|feedback|exposure", …}]}
 """
 
@@ -23,6 +23,7 @@ ANCIENT_S = 7 * 86_400.0
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=200)]
 Name = Annotated[str, Meta(min_length=1, max_length=63)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -45,14 +46,14 @@ class Call(observe.Call, frozen=True, forbid_unknown_fields=True, gc=False, kw_o
     unit: Id
     completion_id: Word | None
     status: Annotated[int, Meta(ge=0, le=999)]
-    error_class: Word | None
+    error_class: Text | None
     latency_s: Seconds
     ttft_s: Seconds | None
     tokens_in: Count | None
     tokens_out: Count | None
-    finish_reason: Word | None
-    response_model: Word | None
-    application: Annotated[str, Meta(max_length=200)]
+    finish_reason: Text | None
+    response_model: Text | None
+    application: Text
 
 
 class Feedback(observe.Feedback, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -63,7 +64,7 @@ class Feedback(observe.Feedback, frozen=True, forbid_unknown_fields=True, gc=Fal
     completion_id: Word
     value: Annotated[float, Meta(ge=0, le=1)]
     comment: Annotated[str, Meta(max_length=10_000)] | None
-    application: Annotated[str, Meta(max_length=200)]
+    application: Text
 
 
 class Exposure(observe.Exposure, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
@@ -90,6 +91,7 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     instance: Word
     project: Name
     environment: Name | None = None
+    gateway: Text | None = None
     n_dropped: Count = 0
     observations: list[msgspec.Raw]
 

@@ -1,4 +1,4 @@
-"""Taking observations in: durable when acknowledged, each batch and each completion once."""
+"""Taking observations in: durable when acknowledged, each batch and each call once."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -83,10 +83,13 @@ def _receipt_of(known: sa.Row[str, Any], digest: str, batch: str) -> dict[str, A
 
 
 def _write_calls(conn: sa.Connection, batch: Batch, seq: int) -> list[Placed]:
-    """Write the calls into the raw ring; give those that were not known."""
+    """Write the calls into the raw ring; give those that were not known.
+
+    A call is its completion and its time: some upstreams give one id to many answers.
+    """
     numbers: dict[tuple[str, str, str, str], int] = {}
     keys = []
-    placed: dict[str, Placed] = {}
+    placed: dict[tuple[str, float], Placed] = {}
     for index, call in batch.calls:
         parts = (call.environment, call.route, call.variant, call.version)
         number = numbers.get(parts)
@@ -95,14 +98,15 @@ def _write_calls(conn: sa.Connection, batch: Batch, seq: int) -> list[Placed]:
             number = numbers[parts] = key.id
             keys.append({"id": number, **key._asdict()})
         completion = call.completion_id or f"{batch.id}:{index}"
-        placed.setdefault(completion, Placed(completion, number, call.at.timestamp(), call))
+        at = call.at.timestamp()
+        placed.setdefault((completion, at), Placed(completion, number, at, call))
     store.add_series(conn, keys)
     calls = list(placed.values())
     first = seq * store.ROWS_PER_BATCH
     if store.add_calls(conn, [_call_row(first + i, one) for i, one in enumerate(calls)]) == len(calls):
         return calls
-    written = store.written(conn, list(placed), first)
-    return [one for one in calls if one.completion in written]
+    written = store.written(conn, first)
+    return [one for i, one in enumerate(calls) if first + i in written]
 
 
 def _call_row(n: int, placed: Placed) -> tuple[Any, ...]:

@@ -83,26 +83,21 @@ def add_series(conn: sa.Connection, rows: Sequence[Row]) -> None:
 
 
 def add_calls(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Write calls, a tuple of all columns each; those whose completion is known are left out.
+    """Write calls, a tuple of all columns each; those that are known are left out.
 
     Give how many were written.
     """
     return _write_many(conn, calls, rows, "ON CONFLICT DO NOTHING")
 
 
-def written(conn: sa.Connection, completions: Sequence[str], from_n: int) -> set[str]:
-    """Tell which of these calls have a number of at least `from_n`: those that this batch wrote."""
-    wanted = sa.select(calls.c.completion).where(calls.c.n >= from_n)
-    return {
-        row.completion
-        for part in _chunks(completions)
-        for row in conn.execute(wanted.where(calls.c.completion.in_(part)))
-    }
+def written(conn: sa.Connection, from_n: int) -> set[int]:
+    """List the numbers of the calls from `from_n` on."""
+    return set(conn.execute(sa.select(calls.c.n).where(calls.c.n >= from_n)).scalars())
 
 
 def find_calls(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Called]:
-    """Find where calls belong."""
-    wanted = sa.select(calls.c.completion, calls.c.series, calls.c.rollout, calls.c.unit)
+    """Find where calls belong; where an upstream gave an id twice, the newest call."""
+    wanted = sa.select(calls.c.completion, calls.c.series, calls.c.rollout, calls.c.unit).order_by(calls.c.at)
     return {
         row.completion: Called(*row)
         for part in _chunks(completions)
@@ -110,13 +105,12 @@ def find_calls(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Cal
     }
 
 
-def find_units(
-    conn: sa.Connection, rollout: str, names: Collection[str]
-) -> list[sa.Row[str, str, str, float, int]]:
+def find_units(conn: sa.Connection, rollout: str, names: Collection[str]) -> list[sa.Row[Any]]:
     """Find the units of a rollout that are known: rollout, unit, arm, first_at, block."""
     u = units.c
     wanted = sa.select(u.rollout, u.unit, u.arm, u.first_at, u.block).where(u.rollout == rollout)
-    return [row for part in _chunks(list(names)) for row in conn.execute(wanted.where(u.unit.in_(part)))]
+    parts = _chunks(list(names))
+    return [row for part in parts for row in _all(conn, wanted.where(u.unit.in_(part)))]
 
 
 def add_to_units(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -170,6 +164,10 @@ def prune(conn: sa.Connection, before: Mapping[str, float], limit: int) -> int:
         old = sa.select(key).where(is_old).limit(limit).scalar_subquery()
         gone += conn.execute(sa.delete(table).where(key.in_(old))).rowcount
     return gone
+
+
+def _all(conn: sa.Connection, wanted: sa.Select[Any]) -> list[sa.Row[Any]]:
+    return list(conn.execute(wanted).all())
 
 
 def _insert(conn: sa.Connection, table: sa.Table) -> Any:

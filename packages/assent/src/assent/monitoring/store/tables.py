@@ -85,7 +85,7 @@ series = table(
 calls = table(
     "monitoring_calls",  # the raw ring: the recent calls, one row each
     sa.Column("n", BIG_ID, primary_key=True, autoincrement=False),  # grows: batch * 2^15 + index in it
-    sa.Column("completion", KEY, nullable=False, unique=True),
+    sa.Column("completion", KEY, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("series", sa.BigInteger, nullable=False),
     sa.Column("serial", sa.BigInteger, nullable=False),
@@ -105,6 +105,7 @@ calls = table(
     sa.Column("response_model", KEY),
     sa.Column("as_approved", sa.Boolean),
     sa.Column("application", KEY, nullable=False),
+    sa.Index("uq_monitoring_calls_completion", "completion", "at", unique=True),
     kind="operational",
 )
 feedback = table(
