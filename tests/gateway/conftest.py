@@ -1,9 +1,10 @@
 """A gateway between a control plane and an upstream, all on loopback."""
 
-from collections.abc import Iterator
 import hashlib
-from pathlib import Path
 import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +12,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "client")]
 
-from forge import Forge, model_document
-from plane import KEY, Gateway, Server, Upstream, settings, until
+from forge import Forge, model_document  # noqa: E402 -- found on the path set above
+from plane import KEY, Gateway, Server, Upstream, settings, until  # noqa: E402 -- as above
 
 
 class World:
@@ -26,6 +27,7 @@ class World:
         self.upstream.start()
         self.serial = 10
         self.gateway: Any = None
+        self.http = httpx.Client(verify=False, timeout=8)  # plain HTTP only; reading authorities takes 0.1 s
 
     def payload(self, *documents: dict[str, Any], **changes: Any) -> dict[str, Any]:
         key = {"id": "app-1", "hash": hashlib.sha256(KEY.encode()).hexdigest(), "names": ["*"]}
@@ -44,7 +46,7 @@ class World:
             until(lambda: self.ready().get("serial") == payload["serial"], "the new serial")
 
     def ready(self) -> dict[str, Any]:
-        return httpx.get(self.gateway.url + "/readyz").json()
+        return self.http.get(self.gateway.url + "/readyz").json()
 
     def start(self, **changes: Any) -> Gateway:
         self.gateway = Gateway(settings(self.server.url, self.folder, **changes))
@@ -55,7 +57,7 @@ class World:
     def post(self, body: Any, path: str = "/v1/chat/completions", **headers: str) -> httpx.Response:
         sent = {"authorization": f"Bearer {KEY}"} | headers
         how = {"content": body} if isinstance(body, bytes) else {"json": body}
-        return httpx.post(self.gateway.url + path, headers=sent, timeout=8, **how)
+        return self.http.post(self.gateway.url + path, headers=sent, **how)
 
     def ask(self, content: str = "Hi?", **changes: Any) -> httpx.Response:
         return self.post({"model": "assistant", "messages": [{"role": "user", "content": content}]} | changes)
@@ -66,8 +68,6 @@ class World:
 
 @pytest.fixture
 def world(tmp_path) -> Iterator[World]:
-    import threading
-
     world = World(tmp_path)
     thread = threading.Thread(target=world.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -76,6 +76,7 @@ def world(tmp_path) -> Iterator[World]:
         world.gateway.stop()
     world.upstream.stop()
     world.server.stop()
+    world.http.close()
     thread.join(5)
 
 

@@ -1,19 +1,19 @@
 """A control plane and an upstream in small, over real sockets."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
-from pathlib import Path
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
-from forge import Forge
 import httptools
 import uvloop
+from forge import Forge
 
 from assent.gateway import GatewaySettings, Limits, serve
 
@@ -136,26 +136,42 @@ def completion(content: str = "Hello.", **changes: Any) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1,
         "model": "upstream-1",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}],
+        "choices": [
+            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+        ],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     } | changes
 
 
 def http(body: bytes | dict[str, Any], status: str = "200 OK", *lines: str) -> bytes:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    kind = "" if any(line.lower().startswith("content-type") for line in lines) else "content-type: application/json\r\n"
-    head = f"HTTP/1.1 {status}\r\n{kind}content-length: {len(content)}\r\n" + "".join(f"{line}\r\n" for line in lines)
+    kind = (
+        ""
+        if any(line.lower().startswith("content-type") for line in lines)
+        else "content-type: application/json\r\n"
+    )
+    head = f"HTTP/1.1 {status}\r\n{kind}content-length: {len(content)}\r\n" + "".join(
+        f"{line}\r\n" for line in lines
+    )
     return head.encode() + b"\r\n" + content
 
 
 def events(*chunks: dict[str, Any] | str) -> list[bytes]:
-    return [f"data: {chunk if isinstance(chunk, str) else json.dumps(chunk)}\n\n".encode() for chunk in chunks]
+    return [
+        f"data: {chunk if isinstance(chunk, str) else json.dumps(chunk)}\n\n".encode() for chunk in chunks
+    ]
 
 
 def chunk(content: str | None = None, finish: str | None = None, **changes: Any) -> dict[str, Any]:
     delta = {} if content is None else {"content": content}
     choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
-    return {"id": "chatcmpl-s", "object": "chat.completion.chunk", "created": 1, "model": "upstream-1", "choices": choices} | changes
+    return {
+        "id": "chatcmpl-s",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "upstream-1",
+        "choices": choices,
+    } | changes
 
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
@@ -285,7 +301,7 @@ class Gateway:
 
         try:
             self._loop.run_until_complete(serve(self.settings, ready, self._stop))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 -- re-raised in the test's thread
             self.error = error
         finally:
             self._loop.run_until_complete(self._loop.shutdown_default_executor())

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import ssl
 import threading
 import time
 from collections import deque
@@ -123,11 +124,16 @@ class HttpSink:
     """POST batches to a server."""
 
     def __init__(
-        self, url: str, token: str, *, timeout_s: float = 10.0, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._url = url.rstrip("/") + "/v1/observations"
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        self._http = httpx.Client(headers=headers, timeout=timeout_s, transport=transport)
+        self._http = httpx.Client(headers=headers, timeout=10.0, verify=tls or True, transport=transport)
 
     def __call__(self, batch: str, body: bytes) -> int:
         """Deliver one batch."""

@@ -83,7 +83,7 @@ class Core:
         """Set while no call is under way."""
         self.quiet.set()
         self._recorder = recorder
-        self._tls = tls
+        self.tls = tls
         self._max_staleness_s = max_staleness_s
         self._pools: dict[Endpoint, Pool] = {}
         self._fresh_units = count()
@@ -93,7 +93,7 @@ class Core:
         """Give the connections to an endpoint."""
         pool = self._pools.get(endpoint)
         if pool is None:
-            pool = self._pools[endpoint] = Pool(endpoint, self.limits, self._tls)
+            pool = self._pools[endpoint] = Pool(endpoint, self.limits, self.tls)
         return pool
 
     def close_pools(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,9 @@ _SILENCE_S = 45.0
 class Feed:
     """Keep the store current and hand every new snapshot on."""
 
-    def __init__(self, settings: GatewaySettings, on_snapshot: Callable[[Snapshot], None]) -> None:
+    def __init__(
+        self, settings: GatewaySettings, tls: ssl.SSLContext, on_snapshot: Callable[[Snapshot], None]
+    ) -> None:
         self._settings = settings
         self._on_snapshot = on_snapshot
         self._store: SnapshotStore | None = None
@@ -43,6 +46,7 @@ class Feed:
         self._http = httpx.AsyncClient(
             base_url=settings.server_url.rstrip("/"),
             headers={"authorization": f"Bearer {settings.token}"},
+            verify=tls,
             timeout=httpx.Timeout(10.0, connect=3.0, read=_SILENCE_S),
         )
 

@@ -106,20 +106,27 @@ class Completions:
         if self._n_lines >= self._capacity:
             self._now.replace(self._before)
             self._n_lines = 0
-        descriptor = os.open(self._now, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(b"\n".join(lines) + b"\n")
+        self._append(self._now, b"\n".join(lines))
         self._n_lines += len(lines)
+
+    @staticmethod
+    def _append(path: Path, line: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(line + b"\n")
 
     def _load(self, path: Path) -> int:
         if not path.exists():
             return 0
-        n_bad, lines = 0, path.read_bytes().splitlines()
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            self._append(path, b"")  # a crash cut the last line short; the next must not continue it
+        n_bad, lines = 0, content.splitlines()
         for line in lines:
             try:
                 self.remember(*_decode_line(line))
             except msgspec.MsgspecError:
-                n_bad += 1  # a line that a crash cut short
+                n_bad += 1
         if n_bad:
             log.warning("gateway: %d lines of %s cannot be read and are passed over", n_bad, path)
         return len(lines)

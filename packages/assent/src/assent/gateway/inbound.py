@@ -215,6 +215,8 @@ class ClientConnection(asyncio.Protocol):
             judge = _JUDGES.get(lower)
             if judge is not None:
                 judge(request, value.strip(), self._limits)
+        if self._parser.should_upgrade():
+            raise Refusal(400, "invalid_request", "This gateway does not upgrade connections.")
         n_hosts, n_keys = counts.values()
         if n_hosts > 1 or n_keys > 1 or (request.is_http11 and not n_hosts):
             raise Refusal(

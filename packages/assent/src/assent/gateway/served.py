@@ -242,8 +242,10 @@ def _lines(headers: Mapping[str, str]) -> bytes:
 
 
 def tls_context(authorities: Path | None) -> ssl.SSLContext:
-    """Give the context that verifies upstreams, by the system's authorities or those of a file."""
-    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    """Give the context that verifies peers, by the system's authorities and those of a file."""
+    context = ssl.create_default_context()
+    if authorities is not None:
+        context.load_verify_locations(cafile=authorities)
     context.set_alpn_protocols(["http/1.1"])
     return context
 

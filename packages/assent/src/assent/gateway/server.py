@@ -52,7 +52,7 @@ async def serve(settings: GatewaySettings, ready: Ready, stop: asyncio.Event | N
     Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
     """
     core, observations, sink = _prepare(settings)
-    feed = Feed(settings, lambda snapshot: _swap(core, settings, snapshot))
+    feed = Feed(settings, core.tls, lambda snapshot: _swap(core, settings, snapshot))
     feed.open()
     listener = _bind(settings)
     loop = asyncio.get_running_loop()
@@ -96,7 +96,7 @@ def _prepare(settings: GatewaySettings) -> tuple[Core, Observations, HttpSink]:
         ) from None
     labels = {"project": settings.project, "environment": settings.environment, "gateway": settings.name}
     pace = Pace(interval_s=settings.observation_interval_s)
-    sink = HttpSink(settings.server_url, settings.token)
+    sink = HttpSink(settings.server_url, settings.token, tls=tls)
     observations = Observations(sink, spool, labels, pace, completions.write)
     recorder = Recorder(observations, completions, unit_key)
     return Core(settings.limits, recorder, tls, settings.max_staleness_s), observations, sink

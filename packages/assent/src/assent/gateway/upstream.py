@@ -66,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _reset(self) -> None:
         self._headers: list[Header] = []
         self._head_bytes = 0
-        self._is_whole = self._has_head = self._is_interim = self._until_close = False
+        self._is_whole = self._has_head = self._is_interim = self._until_close = self._is_kept = False
         self.has_answered = False
 
     @property
@@ -145,7 +145,7 @@ class UpstreamConnection(asyncio.Protocol):
             listener.on_failure(self._failure)
         elif self._is_whole:
             self._listener = None
-            if self._parser.should_keep_alive() and not self._until_close:
+            if self._is_kept and not self._until_close:
                 self._pool.release(self)
             elif self._transport is not None:
                 self._transport.close()
@@ -175,6 +175,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers = []
             return
         self._has_head = True
+        self._is_kept = self._parser.should_keep_alive()  # the parser forgets it with the message's end
         length, is_chunked = self._framing()
         # An answer without a body's length lasts until the close; 204 and 304 have no body.
         self._until_close = length is None and not is_chunked and status not in {204, 304}
