@@ -57,6 +57,9 @@ head = table(
     kind="operational",
 )
 
+_HEAD = sa.select(head).where(head.c.id == 1)
+_LOCKED_HEAD = _HEAD.with_for_update()
+
 _POSTGRES_FUNCTION = """
 CREATE OR REPLACE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$
@@ -90,15 +93,14 @@ def _guard(created: sa.Table, conn: sa.Connection, **_: Any) -> None:
 
 def get_head(conn: sa.Connection, *, lock: bool = False) -> Head:
     """Read the head; `lock` keeps other writers away until the transaction ends."""
-    query = sa.select(head).where(head.c.id == 1)
-    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
+    row = conn.execute(_LOCKED_HEAD if lock else _HEAD).one_or_none()
     if row is not None:
         return _head(row)
     if not lock:
         return EMPTY
     insert = sqlite.insert if is_sqlite(conn) else postgresql.insert
     conn.execute(insert(head).values(id=1, **_head_row(EMPTY)).on_conflict_do_nothing())
-    return _head(conn.execute(query.with_for_update()).one())
+    return _head(conn.execute(_LOCKED_HEAD).one())
 
 
 def append(conn: sa.Connection, before: Head, entries: Sequence[Entry]) -> Head:
