@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,7 @@ from assent_client.api import Api
 from assent_client.cli.apply import identity
 from assent_client.cli.apply.plan import Action, Change, Entry, placed
 from assent_client.cli.apply.sections import entries_of
+from assent_client.cli.apply.versions import VERSIONED, versions
 from assent_client.cli.connection import OPTIONS, connect
 from assent_client.cli.output import Column, emit, note
 from assent_client.cli.strict_yaml import read
@@ -47,7 +49,7 @@ def apply(
         raise typer.Exit(DIFFERS)
 
 
-def plan(api: Api, entries: dict[str, list[Entry]] | Any) -> list[Change]:
+def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
     """Compare the file with what is there, in the order in which things need each other.
 
     Raises: Conflict, if something would have to change that cannot; every one is named.
@@ -58,8 +60,11 @@ def plan(api: Api, entries: dict[str, list[Entry]] | Any) -> list[Change]:
         *identity.accounts(api, entries.get("people", []), kind="person"),
         *identity.accounts(api, entries.get("services", []), kind="service"),
         *identity.groups(api, entries.get("groups", [])),
-        *identity.keys(api, entries.get("keys", [])),
     ]
+    for section in VERSIONED:
+        is_new = any(one.action is Action.CREATE for one in changes)
+        changes += versions(api, section, entries.get(section, []), is_new=is_new)
+    changes += identity.keys(api, entries.get("keys", []))
     impossible = [one for one in changes if one.action is Action.IMPOSSIBLE]
     if impossible:
         raise Conflict(
