@@ -2,9 +2,12 @@
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from assent_client.cli.apply.sections import SECTIONS, entries_of
+from assent_client.cli.strict_yaml import parse
 from tests.architecture.house_rules import ROOT, server_slices
 from tests.docs.documents import DOCUMENTS
 
@@ -86,3 +89,16 @@ def test_the_licence_is_apache_2_and_every_distribution_says_so():
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
     for path in ROOT.glob("packages/*/pyproject.toml"):
         assert tomllib.loads(path.read_text(encoding="utf-8"))["project"]["license"] == "Apache-2.0"
+
+
+def test_the_example_of_assent_yaml_is_a_file_that_apply_reads():
+    text = (ROOT / "docs/assent-yaml.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    entries = entries_of(parse(block.encode(), Path("assent.yaml")))
+    order = re.search(r"^(project → .*?),", text, re.MULTILINE).group(1).split(" → ")
+    assert list(entries) == order
+
+
+def test_every_section_that_apply_reads_is_in_its_document():
+    text = (ROOT / "docs/assent-yaml.md").read_text(encoding="utf-8")
+    assert [name for name in SECTIONS if not re.search(rf"^{name}:", text, re.MULTILINE)] == []

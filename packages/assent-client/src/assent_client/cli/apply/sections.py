@@ -34,12 +34,8 @@ SECTIONS: Mapping[str, Section] = {
     "people": Section({"name": TEXT, "called": TEXT, "roles": TEXTS}),
     "services": Section({"name": TEXT, "roles": TEXTS}),
     "groups": Section({"name": TEXT, "members": TEXTS}),
-    "providers": Section({"name": TEXT}, is_open=True),
-    "prompts": Section(_VERSION, is_open=True),
     "datasets": Section({**_VERSION, "file": TEXT}, is_open=True),
     "suites": Section(_VERSION, is_open=True),
-    "models": Section(_VERSION, is_open=True),
-    "policies": Section(_VERSION, is_open=True),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),
 }
 
