@@ -19,6 +19,7 @@ from assent.kernel.errors import Forbidden, Invalid, TooLarge
 
 MAX_BYTES = 128 * 1024
 MAX_FIELDS = 100
+MAX_DIGITS = 18
 TOKEN_FIELD = "form_token"  # noqa: S105 -- the name of a field
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
@@ -37,6 +38,13 @@ class Form:
         if len(value) > limit:
             raise Invalid(f"The field {name!r} has {len(value)} characters; {limit} are allowed.")
         return value
+
+    def whole(self, name: str) -> int:
+        """Give a field that the page itself filled with a whole number. Raises: Invalid."""
+        text = self.text(name)
+        if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS:
+            raise Invalid(f"The field {name!r} must be a whole number.", remedy="Open the page again.")
+        return int(text)
 
 
 def keeps_cookies(request: Request) -> bool:

@@ -1,0 +1,128 @@
+"""What a rollout's guards say, drawn: rates with intervals, and the e-value block by block."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+from assent.monitoring.domain import eprocess
+from assent.monitoring.domain.scores import LEVELS, Block, Histogram, tally
+from assent.web import charts
+from assent.web.charts import Estimate
+from assent.web.status import Tone
+
+LARGEST = Decimal(10) ** 300
+N_BLOCKS = 60
+NAMES = {
+    "error": "Errors",
+    "refusal": "Refusals",
+    "thumbs_down": "Thumbs-down",
+    "guardrail": "Guardrail hits",
+    "judge": "Judged bad",
+    "slow": "Slow answers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GuardView:
+    """One guard: how it stands, in words and drawings."""
+
+    name: str
+    state: str
+    says: str
+    rates: Markup
+    series: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """One closed block of the guard with the most weight."""
+
+    closed_at: datetime
+    n_canary: int
+    n_stable: int
+    canary_mean: str
+    stable_mean: str
+    e_value: str
+
+
+def read_block(wire: Mapping[str, Any], metric: str) -> Block | None:
+    """Read one guard's histograms of a block; None where the metric could not be computed in it."""
+    for guard in wire["guards"]:
+        if guard["metric"] == metric:
+            return Block(canary=tally(map(tuple, guard["canary"])), stable=tally(map(tuple, guard["stable"])))
+    return None
+
+
+def weighed_series(blocks: Sequence[Mapping[str, Any]], metric: str, weight: float) -> list[float]:
+    """Compute the weighed e-value after each block."""
+    process, series = eprocess.Process(), []
+    for wire in blocks:
+        block = read_block(wire, metric)
+        if block is not None:
+            process = eprocess.advance(process, block)
+        series.append(float(min(process.e_value, LARGEST)) * weight)
+    return series
+
+
+def block_rows(
+    blocks: Sequence[Mapping[str, Any]], metric: str, block_s: float, series: Sequence[float]
+) -> list[BlockRow]:
+    """List the newest blocks of a guard, newest first."""
+    rows = []
+    for wire, weighed in reversed(list(zip(blocks, series, strict=True))[-N_BLOCKS:]):
+        block = read_block(wire, metric)
+        if block is not None:
+            rows.append(
+                BlockRow(
+                    closed_at=datetime.fromtimestamp((wire["block"] + 1) * block_s, UTC),
+                    n_canary=block.canary.n,
+                    n_stable=block.stable.n,
+                    canary_mean=_mean(block.canary),
+                    stable_mean=_mean(block.stable),
+                    e_value=f"{weighed:.3g}",
+                )
+            )
+    return rows
+
+
+def _mean(histogram: Histogram) -> str:
+    return f"{histogram.badness / LEVELS / histogram.n:.3f}" if histogram.n else "none"
+
+
+def _rate(label: str, guard: Mapping[str, Any], arm: str, tone: Tone) -> Estimate:
+    low, high = (float(end) for end in guard[f"{arm}_interval"])
+    rate, n = float(guard[f"{arm}_rate"]), int(guard[f"n_{arm}"])
+    shown = f"{100 * rate:.1f} % [{100 * low:.1f}, {100 * high:.1f}], {n} units"
+    return Estimate(label, rate if n else None, low, high, shown, tone)
+
+
+def guard_view(
+    guard: Mapping[str, Any], threshold: float, labels: tuple[str, str], series: Sequence[float]
+) -> GuardView:
+    """Draw one guard; `labels` name canary and stable."""
+    weight, e_value = float(guard["weight"]), float(min(Decimal(guard["e_value"]), LARGEST))
+    weighed = e_value * weight
+    state = "breach" if weighed >= threshold else "inconclusive"
+    name = NAMES.get(guard["metric"], guard["metric"])
+    tone = Tone.BAD if state == "breach" else Tone.BUSY
+    return GuardView(
+        name=name,
+        state=state,
+        says=(
+            f"Evidence of harm: E = {e_value:.3g}, weighed {weighed:.3g} "
+            f"of the {charts.number(threshold)} that roll back. "
+            f"Margin {guard['margin']}, weight {weight:.3g}."
+        ),
+        rates=charts.intervals(
+            f"{name}, per unit",
+            [
+                _rate(labels[0], guard, "canary", tone),
+                _rate(labels[1], guard, "stable", Tone.QUIET),
+            ],
+        ),
+        series=charts.evidence(f"{name}: weighed E-value, block by block", series, threshold),
+    )
