@@ -1,28 +1,42 @@
 """A release desk with one running rollout, on a real database with a real ledger."""
 
 import os
+import socket
+import threading
 import uuid
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
 
+from assent.delivery import service as delivery
 from assent.delivery import store as delivery_store
-from assent.delivery.domain import compile_route, parse_plan, plan_document
+from assent.delivery.domain import Move, compile_route, parse_plan, plan_document
 from assent.delivery.domain.events import RolloutPlanned, RolloutStarted, VersionAdopted
 from assent.delivery.domain.route import Route
+from assent.identity import http as identity_http
+from assent.identity import service as identity
+from assent.identity import store as identity_store
+from assent.identity.domain import ProjectCreated
 from assent.kernel.blobs import Blobs
 from assent.kernel.canonical import digest
 from assent.kernel.clock import FakeClock
 from assent.kernel.db import connect, metadata
+from assent.kernel.runtime import Runtime
+from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
 from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import service as ledger
-from assent.monitoring import service
+from assent.monitoring import http, service
 from assent.monitoring import store as monitoring_store
+from assent.web.api import install_errors
+from assent_client.api import Api
 from assent_client.observe import Call, Exposure, Feedback
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
@@ -52,9 +66,9 @@ class NoJobs:
 class Desk:
     session: Session
     clock: FakeClock
+    runtime: Runtime
     n: int = 0
     batches: int = 0
-    sent: list = field(default_factory=list)
 
     def call(self, unit, variant="stable", *, ago_s=0.0, **changes):
         self.n += 1
@@ -97,10 +111,10 @@ class Desk:
         }
         return Feedback(**{**values, **changes})
 
-    def exposure(self, unit, variant="stable"):
+    def exposure(self, unit, variant="stable", rollout=ROLLOUT):
         return Exposure(
             at=self.clock.now(), environment=ENVIRONMENT, route=ROUTE, variant=variant, serial=7, rule=None,
-            reason="split", rollout=ROLLOUT, unit=unit,
+            reason="split", rollout=rollout, unit=unit,
         )  # fmt: skip
 
     def body(self, *rows, **envelope):
@@ -129,6 +143,41 @@ class Desk:
     def record(self, *events):
         with self.session.begin(SYSTEM) as tx:
             return [tx.record(event) for event in events]
+
+    def rollout(self):
+        return self.read(delivery.get, ROLLOUT)
+
+    def look(self):
+        return self.read(service.look, self.rollout())
+
+    def tick(self):
+        """Do what the watching tick does, once."""
+        found = self.rollout()
+        with self.session.read() as reader:
+            sight = service.look(reader, found)
+            due = service.needs_writing(reader, found, sight)
+        if not due:
+            return Move.HOLD
+        with self.writing() as tx:
+            return service.apply(tx, found, sight)
+
+    def traffic(self, seconds, *, canary_down, stable_down=0.05, per_s=20):
+        """Send traffic second by second: a quarter to the canary, a thumb on each call; look after each."""
+        moves = []
+        for _ in range(seconds):
+            rows = []
+            for i in range(per_s):
+                variant = "canary" if i % 4 == 0 else "stable"
+                call = self.call(f"u{self.n}", variant)
+                rate = canary_down if variant == "canary" else stable_down
+                down = (self.n * 0.6180339887) % 1 < rate
+                rows += [call, self.thumb(call, 0.0 if down else 1.0)]
+            self.send(*rows)
+            self.clock.advance(1)
+            moves.append(self.tick())
+            if moves[-1] is Move.ROLL_BACK:
+                break
+        return moves
 
     def plan(self, plan):
         """Plan and start a rollout whose receipt is the adopted version."""
@@ -188,16 +237,20 @@ def database(request, tmp_path):
 def desk(database, tmp_path: Path):
     engine = connect(database)
     clock = FakeClock()
+    signers = load_signers(tmp_path / "keys", "log.example/assent")
     ports = Ports(
         clock=clock,
         blobs=Blobs(tmp_path / "blobs"),
-        projector=Projector([delivery_store.projections, monitoring_store.projections]),
-        ledger=ledger.open_ledger(load_signers(tmp_path / "keys", "log.example/assent").ledger, tmp_path),
+        projector=Projector(
+            [identity_store.projections, delivery_store.projections, monitoring_store.projections]
+        ),
+        ledger=ledger.open_ledger(signers.ledger, tmp_path),
         jobs=NoJobs(),
     )
     with engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
         metadata.create_all(conn)
-    yield Desk(Session(engine, ports), clock)
+    session = Session(engine, ports)
+    yield Desk(session, clock, Runtime(load(data_dir=tmp_path), session, signers))
     engine.dispose()
 
 
@@ -205,3 +258,48 @@ def desk(database, tmp_path: Path):
 def running(desk):
     desk.plan(PLAN)
     return desk
+
+
+@dataclass(frozen=True)
+class Served:
+    """A desk behind its HTTP server, and a token of each kind."""
+
+    url: str
+    desk: Desk
+    tokens: dict[str, str]
+
+    def api(self, who="admin"):
+        return Api(self.url, self.tokens[who], PROJECT)
+
+
+@pytest.fixture
+def served(running):
+    with running.writing() as tx:
+        tokens = {"admin": identity.bootstrap(tx, "ann")}
+        tx.record(ProjectCreated(project=PROJECT, title="Acme"))
+        for name in ("gateway", "auditor"):
+            account = identity.add_service(tx, name)
+            identity.bind(tx, account.id, name)
+            tokens[name] = identity.issue_token(tx, account.id, name, None)
+    app = FastAPI()
+    app.state.runtime, app.state.authenticate = running.runtime, identity_http.authenticator(running.runtime)
+    app.include_router(http.router)
+    install_errors(app)
+    with listening(app) as port:
+        yield Served(f"http://127.0.0.1:{port}", running, tokens)
+
+
+@contextmanager
+def listening(app):
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield bound.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)

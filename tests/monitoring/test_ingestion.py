@@ -156,7 +156,7 @@ def test_the_earliest_call_of_a_batch_fixes_the_arm_whatever_the_order(running):
 
 
 def test_an_exposure_makes_a_unit_without_calls(running):
-    running.send(running.exposure("u1", "canary"))
+    running.send(running.exposure("u1", "canary"), running.exposure("u2", rollout="ro_other"))
     assert (unit(running, "u1").arm, unit(running, "u1").n_calls) == ("canary", 0)
 
 

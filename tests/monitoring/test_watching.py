@@ -4,7 +4,6 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from assent.delivery import service as delivery
 from assent.delivery.domain import Move, State, Verdict
 from assent.monitoring import service, store
 from assent.monitoring.domain import state as states
@@ -22,47 +21,8 @@ PLAN = {
 }
 
 
-def rollout(desk):
-    return desk.read(delivery.get, ROLLOUT)
-
-
-def look(desk):
-    return desk.read(service.look, rollout(desk))
-
-
-def tick(desk):
-    """What the watching tick does, once."""
-    found = rollout(desk)
-    with desk.session.read() as reader:
-        sight = service.look(reader, found)
-        due = service.needs_writing(reader, found, sight)
-    if not due:
-        return Move.HOLD
-    with desk.writing() as tx:
-        return service.apply(tx, found, sight)
-
-
-def traffic(desk, seconds, *, canary_down, stable_down=0.05, per_s=20):
-    """Send a second of traffic at a time: a quarter to the canary, a thumb on each call; tick after each."""
-    moves = []
-    for _ in range(seconds):
-        rows = []
-        for i in range(per_s):
-            variant = "canary" if i % 4 == 0 else "stable"
-            call = desk.call(f"u{desk.n}", variant)
-            rate = canary_down if variant == "canary" else stable_down
-            down = (desk.n * 0.6180339887) % 1 < rate
-            rows += [call, desk.thumb(call, 0.0 if down else 1.0)]
-        desk.send(*rows)
-        desk.clock.advance(1)
-        moves.append(tick(desk))
-        if moves[-1] is Move.ROLL_BACK:
-            break
-    return moves
-
-
 def test_a_quiet_rollout_is_neither_passed_nor_failed(running):
-    sight = look(running)
+    sight = running.look()
     assert sight.judgement.verdict is Verdict.INCONCLUSIVE
     assert sight.judgement.n_canary_units == 0
     assert sight.blocks == ()
@@ -72,9 +32,9 @@ def test_a_block_closes_once_its_window_and_the_grace_are_over(running):
     start = running.clock.now().timestamp()
     running.send(running.call("u1"), running.call("u2", "canary", status=500))
     running.clock.advance(3 + 1 + GRACE_S - 0.1)
-    assert look(running).blocks == ()
+    assert running.look().blocks == ()
     running.clock.advance(0.1)
-    (block,) = look(running).blocks
+    (block,) = running.look().blocks
     assert block.block == int(start + 3)
     assert (block.closed_at - block.opened_at).total_seconds() == 1
     by_metric = {g.metric: g for g in block.guards}
@@ -87,10 +47,10 @@ def test_each_unit_has_one_score_however_often_it_comes(running):
     calls = [running.call("u1", "canary", status=status) for status in (500, 200, 200, 200)]
     running.send(*calls)
     running.clock.advance(20)
-    tick(running)
+    running.tick()
     running.send(running.call("u1", "canary", status=500))
     running.clock.advance(20)
-    tick(running)
+    running.tick()
     (row,) = running.rows("blocks")
     assert [g["canary"] for g in row.guards if g["metric"] == "error"] == [[[64, 1]]]
 
@@ -98,11 +58,11 @@ def test_each_unit_has_one_score_however_often_it_comes(running):
 def test_past_blocks_are_never_rewritten(running):
     running.send(running.call("u1"), running.call("u2", "canary"))
     running.clock.advance(10)
-    tick(running)
+    running.tick()
     before = running.rows("blocks")
     running.send(running.call("u3", "canary", ago_s=10), running.call("u1", ago_s=10, status=500))
     running.clock.advance(10)
-    tick(running)
+    running.tick()
     assert running.rows("blocks") == before
     late = {row.unit: row.n_late for row in running.rows("units")}
     assert late == {"u1": 1, "u2": 0, "u3": 1}
@@ -117,11 +77,11 @@ def test_past_blocks_are_never_rewritten(running):
 
 
 def test_harm_is_rolled_back_within_seconds_and_opens_an_incident(running):
-    assert Move.ROLL_BACK not in traffic(running, 8, canary_down=0.05)
-    moves = traffic(running, 30, canary_down=0.6)
+    assert Move.ROLL_BACK not in running.traffic(8, canary_down=0.05)
+    moves = running.traffic(30, canary_down=0.6)
     assert moves[-1] is Move.ROLL_BACK
     assert len(moves) <= 12
-    assert rollout(running).state is State.ROLLED_BACK
+    assert running.rollout().state is State.ROLLED_BACK
     (incident,) = running.rows("incidents")
     assert (incident.guard, incident.threshold, incident.route) == ("thumbs_down", "20", "assistant")
     assert Decimal(incident.total) >= 20
@@ -130,15 +90,15 @@ def test_harm_is_rolled_back_within_seconds_and_opens_an_incident(running):
 
 
 def test_without_harm_it_goes_on_to_the_next_step(running):
-    moves = traffic(running, 25, canary_down=0.05)
+    moves = running.traffic(25, canary_down=0.05)
     assert Move.ADVANCE in moves
     assert Move.ROLL_BACK not in moves
     assert running.rows("incidents") == []
 
 
 def test_a_verdict_is_replayed_to_the_bit(running):
-    traffic(running, 8, canary_down=0.05)
-    traffic(running, 30, canary_down=0.6)
+    running.traffic(8, canary_down=0.05)
+    running.traffic(30, canary_down=0.6)
     (incident,) = running.rows("incidents")
     evidence = running.read(service.evidence.replay, "acme", ROLLOUT)
     assert evidence.matches
@@ -150,8 +110,8 @@ def test_a_verdict_is_replayed_to_the_bit(running):
 
 
 def test_an_edited_block_is_found_by_the_replay(running):
-    traffic(running, 8, canary_down=0.05)
-    traffic(running, 30, canary_down=0.6)
+    running.traffic(8, canary_down=0.05)
+    running.traffic(30, canary_down=0.6)
     (first, *_) = running.rows("blocks")
     edited = [{**g, "canary": [[256, 50]]} for g in first.guards]
     blocks = store.tables.blocks
@@ -163,23 +123,23 @@ def test_an_edited_block_is_found_by_the_replay(running):
 
 
 def test_the_kept_state_equals_the_one_computed_from_the_blocks(running):
-    traffic(running, 12, canary_down=0.2)
+    running.traffic(12, canary_down=0.2)
     (watch,) = running.rows("watches")
-    terms = states.terms_of(rollout(running).plan)
+    terms = states.terms_of(running.rollout().plan)
     kept = states.load(watch.state, terms)
     blocks = running.read(lambda reader: store.blocks.closed_blocks(reader.conn, ROLLOUT))
     assert states.replay(terms, (b.guards for b in blocks)) == kept
     watches = store.tables.watches
     with running.writing() as tx:
         tx.conn.execute(sa.update(watches).values(state=None))
-    assert look(running).watched == kept
+    assert running.look().watched == kept
 
 
 def test_two_workers_close_a_block_once(running):
     running.send(running.call("u1"), running.call("u2", "canary"))
-    tick(running)
+    running.tick()
     running.clock.advance(10)
-    found, sight = rollout(running), look(running)
+    found, sight = running.rollout(), running.look()
     with running.writing() as tx:
         assert service.apply(tx, found, sight) is Move.HOLD
     with running.writing() as tx:
@@ -188,14 +148,14 @@ def test_two_workers_close_a_block_once(running):
 
 
 def test_a_look_that_finds_nothing_writes_nothing(running):
-    tick(running)
-    found, sight = rollout(running), look(running)
+    running.tick()
+    found, sight = running.rollout(), running.look()
     assert not running.read(service.needs_writing, found, sight)
 
 
 def test_a_metric_that_cannot_be_computed_is_unknown_and_alarms(desk):
     desk.plan({**PLAN, "guards": [{"metric": "judge"}, {"metric": "slow"}, {"metric": "thumbs_down"}]})
-    sight = look(desk)
+    sight = desk.look()
     assert sight.judgement.unknown == ("judge", "slow")
     assert sight.judgement.verdict is Verdict.INCONCLUSIVE
     figures = desk.read(service.live.rollout_figures, "acme", ROLLOUT)
@@ -203,13 +163,13 @@ def test_a_metric_that_cannot_be_computed_is_unknown_and_alarms(desk):
 
 
 def test_slow_means_slower_than_95_of_100_stable_calls_before_the_start(desk):
-    desk.send(*(desk.call(f"v{i}", rollout=None, latency_s=i / 100) for i in range(1, 101)))
+    desk.send(*(desk.call(f"v{i}", rollout=None, latency_s=i / 100, ttft_s=0.01) for i in range(1, 101)))
     desk.plan({**PLAN, "guards": [{"metric": "slow"}], "detect": {"metric": "slow", "from": 0.05, "to": 0.6}})
     desk.send(desk.call("u1", latency_s=0.9), desk.call("u2", "canary", latency_s=1.0))
     (watch,) = desk.rows("watches")
     assert watch.slow_above_s == pytest.approx(0.95, rel=0.011)
     desk.clock.advance(10)
-    (block,) = look(desk).blocks
+    (block,) = desk.look().blocks
     assert (block.guards[0].canary, block.guards[0].stable) == (((256, 1),), ((0, 1),))
 
 
@@ -219,7 +179,7 @@ def test_refusals_are_a_guard(desk):
     )
     desk.send(desk.call("u1", "canary", finish_reason="content_filter"), desk.call("u1", "canary"))
     desk.clock.advance(10)
-    (block,) = look(desk).blocks
+    (block,) = desk.look().blocks
     assert block.guards[0].canary == ((128, 1),)
 
 
@@ -230,11 +190,11 @@ def test_an_outage_of_both_arms_freezes_the_ramp_and_blames_nobody(desk):
             *(desk.call(f"u{desk.n}", "canary" if i % 4 == 0 else "stable", status=503) for i in range(20))
         )
         desk.clock.advance(1)
-        move = tick(desk)
+        move = desk.tick()
         if move is Move.PAUSE:
             break
     assert move is Move.PAUSE
-    assert (rollout(desk).state, rollout(desk).because) == (State.PAUSED, "slo")
+    assert (desk.rollout().state, desk.rollout().because) == (State.PAUSED, "slo")
     assert desk.rows("incidents") == []
     assert (
         "over its limit in both arms" in desk.read(service.live.rollout_figures, "acme", ROLLOUT)["alarms"][0]
@@ -246,23 +206,23 @@ def test_a_plan_without_guards_has_no_verdict_but_counts_units(desk):
     desk.plan(plan)
     desk.send(desk.call("u1", "canary"))
     desk.clock.advance(8)
-    sight = look(desk)
+    sight = desk.look()
     assert sight.judgement.verdict is Verdict.INCONCLUSIVE
     assert sight.judgement.guard is None
     assert sight.judgement.n_canary_units == 1
     with pytest.raises(ValueError, match="without guards"):
-        incident_of(rollout(desk), sight)
+        incident_of(desk.rollout(), sight)
 
 
 def test_weights_that_a_rounding_error_carries_above_one_are_scaled_down(running):
-    plan = rollout(running).plan
+    plan = running.rollout().plan
     guards = tuple(dataclasses.replace(g, weight=0.5000000001) for g in plan.guards)
     terms = states.terms_of(dataclasses.replace(plan, guards=guards))
     assert sum(terms.weights.values()) <= 1
 
 
 def test_live_units_to_detect_follow_the_split(running):
-    traffic(running, 8, canary_down=0.05)
+    running.traffic(8, canary_down=0.05)
     figures = running.read(service.live.rollout_figures, "acme", ROLLOUT)
     assert 5 < figures["units_to_detect"] < 15
     assert figures["threshold"] == "20"
