@@ -22,7 +22,7 @@ from assent_client.verify.log import verify_entry, verify_log
 from assent_client.verify.merkle import VerificationError
 from assent_client.verify.note import decode_base64
 
-__all__ = ["app", "print_failure", "verify_served"]
+__all__ = ["app", "print_failure", "verify_kept", "verify_served"]
 
 FAILED = 1
 ISSUER_UNKNOWN = 3
