@@ -10,7 +10,7 @@ import pytest
 
 from assent.evaluation.domain.dataset import parse_dataset
 from assent.evaluation.domain.suite import parse_suite
-from assent.evaluation.upstream import Target
+from assent.evaluation.domain.target import Target
 
 
 def completion(text, **message):

@@ -7,10 +7,10 @@ from pathlib import Path
 from assent.evaluation.domain.cases import answer_key
 from assent.evaluation.domain.dataset import parse_dataset
 from assent.evaluation.domain.suite import parse_suite
+from assent.evaluation.domain.target import Target
 from assent.evaluation.engine import Ask, Engine
 from assent.evaluation.journal import Journal
 from assent.evaluation.scorers import compile_suite
-from assent.evaluation.upstream import Target
 
 ZERO = "sha256:" + "0" * 64
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, Side
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.suite import Limits
+from assent.evaluation.domain.target import Target
 from assent.evaluation.journal import Journal
 from assent.evaluation.throttle import Throttle
-from assent.evaluation.upstream import Failure, Target, Upstream
+from assent.evaluation.upstream import Failure, Upstream
 from assent.kernel.clock import to_text
 
 JudgeAnswer = Callable[[Row, Answer, str], tuple[Outcome, tuple[Score, ...]]]
@@ -102,7 +103,6 @@ class Engine:
         upstreams = {
             side: Upstream(
                 target,
-                in_flight=limits.in_flight,
                 timeout_s=limits.timeout_s,
                 answer_bytes=limits.answer_bytes,
             )

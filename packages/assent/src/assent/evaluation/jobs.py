@@ -11,8 +11,7 @@ from assent.evaluation.domain.cases import CaseRecord, answer_key
 from assent.evaluation.engine import Ask, Engine, JudgeAnswer, Progress
 from assent.evaluation.journal import Journal
 from assent.evaluation.scorers import compile_suite
-from assent.evaluation.service import JOB, Plan
-from assent.evaluation.store import Run, RunProgress
+from assent.evaluation.service import JOB, Plan, Run, RunProgress
 from assent.kernel.canonical import digest
 from assent.kernel.clock import from_text
 from assent.kernel.errors import AssentError, Conflict

@@ -1,1 +1,115 @@
 """What evaluation asks of the slices below: versions, their prompts, their upstreams, and what is live."""
+
+from dataclasses import dataclass
+
+from assent.evaluation.domain.numbers import split_ref
+from assent.evidence import service as evidence
+from assent.kernel.errors import Conflict, Invalid
+from assent.kernel.tx import Reader
+from assent.registry import service as registry
+
+LIVE = "live"
+VERDICT = "suite.verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model version as evaluation sees it."""
+
+    name: str
+    digest: str
+    ref: str
+
+
+def get(reader: Reader, project: str, ref: str) -> Subject:
+    """Get the version that `name@number` names. Raises: NotFound, Invalid."""
+    name, number = split_ref(ref)
+    if number is None:
+        raise Invalid(
+            f"{ref!r} names no version.", remedy=f"Write {name}@1.0.0, with the version to evaluate."
+        )
+    version = registry.get(reader, project, name, number)
+    return Subject(name, version.digest, version.ref)
+
+
+def baseline(tx: Reader, project: str, subject: Subject, rule: str, environment: str) -> Subject | None:
+    """Find the version that a gate compares with: none, the one live in an environment, or a named one.
+
+    Raises: Conflict (nothing is live), NotFound.
+    """
+    if rule == "none":
+        return None
+    if rule != LIVE:
+        return get(tx, project, rule)
+    digest = evidence.live(tx, project, environment, subject.name)
+    if digest is None:
+        raise Conflict(
+            f"Nothing of {subject.name} is live in {environment}, so there is nothing to compare with.",
+            remedy="Adopt what is live (assent env adopt), or name the baseline in the suite's gate.",
+        )
+    version = registry.get_by_digest(tx, project, digest)
+    return Subject(subject.name, version.digest, version.ref)
+
+
+def target(reader: Reader, project: str, digest: str) -> Target:
+    """Gather how a version is asked: its upstream, its parameters, and its own messages first.
+
+    Raises: NotFound, Invalid (it pins no upstream).
+    """
+    version = registry.get_by_digest(reader, project, digest)
+    document = version.document
+    provider = providers.get_provider(reader, project, document["provider"])
+    prompt = (
+        prompts.get_by_digest(reader, project, document["prompt"]).document if document.get("prompt") else {}
+    )
+    pinned = {**prompt.get("parameters", {})}
+    pinned |= {name: prompt[name] for name in ("tools", "response_format") if prompt.get(name)}
+    pinned |= document.get("parameters") or {}
+    return Target(
+        base_url=provider.base_url,
+        api_key=secret(provider.api_key),
+        upstream_model=document["upstream_model"],
+        parameters=pinned,
+        render=renderer(prompt),
+    )
+
+
+def renderer(prompt: Mapping[str, Any]) -> Any:
+    """Make what turns a case into messages: the version's, filled in, then the case's."""
+
+    def render(row: Row) -> Messages:
+        variables = (
+            row.input["variables"] if isinstance(row.input, Mapping) and "variables" in row.input else {}
+        )
+        own: Sequence[Mapping[str, Any]] = prompts.render(prompt, variables) if prompt else ()
+        return [*own, *_asked(row.input)]
+
+    return render
+
+
+def _asked(asked: Any) -> Messages:
+    if isinstance(asked, str):
+        return [{"role": "user", "content": asked}]
+    if "messages" in asked:
+        return list(asked["messages"])
+    return [{"role": "user", "content": asked["text"]}]
+
+
+def secret(reference: str | None) -> str | None:
+    """Read a key by its reference, `env:NAME` or `file:/path`; only workers do. Raises: Invalid."""
+    if reference is None:
+        return None
+    kind, _, where = reference.partition(":")
+    if kind == "env" and where in os.environ:
+        return os.environ[where].strip()
+    try:
+        if kind == "file":
+            return Path(where).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Invalid(f"The key {reference} cannot be read: {error.strerror}.") from error
+    raise Invalid(f"The key {reference} is not set here.", remedy="Set it where the worker runs.")
+
+
+def testify(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> None:
+    """Record what a run says as evidence of its subject."""
+    evidence.record(tx, project=project, kind=VERDICT, subject=subject, value=value)

@@ -10,7 +10,7 @@ from assent.evaluation.domain.result import summarise, to_document
 from assent.evaluation.domain.suite import Suite
 from assent.evaluation.journal import read_records
 from assent.evaluation.scorers import compile_suite
-from assent.evaluation.store import Run
+from assent.evaluation.service import Run
 from assent.kernel.canonical import digest
 from assent.kernel.errors import Conflict
 from assent.kernel.tx import Reader

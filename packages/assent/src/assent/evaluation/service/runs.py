@@ -1,0 +1,234 @@
+"""Submit runs, carry them on, publish what came of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from assent.evaluation import store, subjects
+from assent.evaluation.domain.cases import CaseRecord, Side
+from assent.evaluation.domain.dataset import Row
+from assent.evaluation.domain.events import (
+    RunCancelled,
+    RunClosed,
+    RunSubmitted,
+)
+from assent.evaluation.domain.numbers import split_ref
+from assent.evaluation.domain.result import summarise, to_document
+from assent.evaluation.domain.suite import Suite
+from assent.evaluation.domain.target import Target
+from assent.evaluation.journal import read_records
+from assent.evaluation.service.versions import get_suite, rows_of, suite_of
+from assent.evaluation.store import Run, RunProgress
+from assent.kernel.canonical import canonical
+from assent.kernel.errors import Conflict, Invalid, NotFound
+from assent.kernel.ids import new_id
+from assent.kernel.tx import Reader, Tx
+
+JOB = "evaluation.run"
+MAX_JOURNALS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What to run. `suite` and `subject` are `name@number`; `fresh` asks every case again.
+
+    `environment` says whose live version a gate with `baseline: live` compares with.
+    """
+
+    project: str
+    suite: str
+    subject: str
+    environment: str = "production"
+    fresh: bool = False
+
+
+def submit(tx: Tx, new: NewRun) -> Run:
+    """Ask for a run of a suite on a version; a job carries it out.
+
+    Raises: NotFound, Invalid, Conflict (nothing is live to compare with).
+    """
+    version = get_suite(tx, new.project, *split_ref(new.suite))
+    subject = subjects.get(tx, new.project, new.subject)
+    gate = suite_of(tx, version).gate
+    baseline = subjects.baseline(tx, new.project, subject, gate.baseline, new.environment)
+    run_id = new_id("run")
+    tx.record(
+        RunSubmitted(
+            id=run_id,
+            project=new.project,
+            suite=version.digest,
+            suite_ref=version.ref,
+            subject=subject.digest,
+            subject_ref=subject.ref,
+            environment=new.environment if gate.baseline == "live" else None,
+            baseline=None if baseline is None else baseline.digest,
+            baseline_ref=None if baseline is None else baseline.ref,
+            fresh=new.fresh,
+        )
+    )
+    store.write_progress(tx, RunProgress(run_id, "waiting", 0, 0, {}, "", tx.now()))
+    tx.enqueue(JOB, run_id=run_id)
+    return get_run(tx, run_id)
+
+
+def get_run(reader: Reader, run_id: str) -> Run:
+    """Get a run. Raises: NotFound."""
+    found = store.find_run(reader, run_id)
+    if found is None:
+        raise NotFound(f"There is no run {run_id}.")
+    return found
+
+
+def list_runs(
+    reader: Reader, project: str, filters: Mapping[str, str], *, before: str | None = None, limit: int = 50
+) -> Sequence[Run]:
+    """List runs newest first; `filters`: subject, subject_ref, suite, suite_ref, state, verdict."""
+    known = {"subject", "subject_ref", "suite", "suite_ref", "state", "verdict"}
+    if unknown := filters.keys() - known:
+        raise Invalid(f"Runs are not filtered by {', '.join(sorted(unknown))}.")
+    return store.list_runs(reader, project, filters, (before, limit))
+
+
+def progress_of(reader: Reader, run_id: str) -> RunProgress | None:
+    """Find how far a run is."""
+    return store.find_progress(reader, run_id)
+
+
+def advance(tx: Tx, step: RunProgress) -> bool:
+    """Note how far a run is; False where it was cancelled or closed meanwhile."""
+    run = store.lock_run(tx, step.run)
+    store.write_progress(tx, replace(step, at=tx.now()))
+    return run is not None and run.state == "submitted"
+
+
+def cancel(tx: Tx, run_id: str) -> Run:
+    """Give a run up. Raises: NotFound, Conflict (it has ended)."""
+    _open_run(tx, run_id)
+    tx.record(RunCancelled(run=run_id))
+    return get_run(tx, run_id)
+
+
+def resume(tx: Tx, run_id: str) -> Run:
+    """Let a run that stopped go on where it was. Raises: NotFound, Conflict (it has ended)."""
+    run = _open_run(tx, run_id)
+    step = store.find_progress(tx, run_id)
+    if step is not None:
+        store.write_progress(tx, replace(step, state="waiting", note="", at=tx.now()))
+    tx.enqueue(JOB, run_id=run_id)
+    return run
+
+
+def _open_run(tx: Tx, run_id: str) -> Run:
+    run = store.lock_run(tx, run_id)
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.")
+    if run.state != "submitted":
+        raise Conflict(f"The run {run_id} is {run.state}.", remedy="Submit a new one.")
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a worker needs of a run."""
+
+    run: Run
+    suite: Suite
+    rows: tuple[Row, ...]
+    targets: Mapping[Side, Target]
+    earlier: Mapping[str, tuple[str, CaseRecord]]
+
+
+def plan(reader: Reader, run: Run) -> Plan:
+    """Gather a run's suite, rows, targets, and earlier answers that may be used again."""
+    suite, rows = contents_of(reader, run)
+    sides: dict[Side, str] = {"candidate": run.subject}
+    if run.baseline is not None:
+        sides["baseline"] = run.baseline
+    targets = {side: subjects.target(reader, run.project, digest) for side, digest in sides.items()}
+    earlier: dict[str, tuple[str, CaseRecord]] = {}
+    if not run.fresh and suite.reuse_days > 0:
+        for digest in sides.values():
+            for run_id, journal in store.journals_of(reader, run.project, digest, MAX_JOURNALS):
+                for record in records_of(reader, journal):
+                    if record.answer is not None:
+                        earlier.setdefault(record.answer_key, (run_id, record))
+    return Plan(run, suite, rows, targets, earlier)
+
+
+def contents_of(reader: Reader, run: Run) -> tuple[Suite, tuple[Row, ...]]:
+    """Read the suite and the rows of a run."""
+    version = store.suite_by_digest(reader, run.project, run.suite)
+    if version is None:
+        raise NotFound(f"The suite {run.suite_ref} is not registered in {run.project}.")
+    dataset = store.dataset_by_digest(reader, run.project, version.dataset)
+    if dataset is None:
+        raise NotFound(f"The dataset {version.dataset} of {run.suite_ref} is not registered.")
+    return suite_of(reader, version), rows_of(reader, dataset)
+
+
+def records_of(reader: Reader, journal: str) -> Sequence[CaseRecord]:
+    """Read the records of a closed run's journal."""
+    return _records(journal, reader.blobs.get(journal))
+
+
+@lru_cache(maxsize=8)
+def _records(_digest: str, content: bytes) -> tuple[CaseRecord, ...]:
+    return tuple(read_records(content)[1])
+
+
+def close(tx: Tx, run_id: str, journal: bytes) -> Run:
+    """Publish what a run's journal says: one event, and the evidence `suite.verdict` of its subject.
+
+    A run that has ended already stays as it is.
+    """
+    run = store.lock_run(tx, run_id)
+    if run is None or run.state != "submitted":
+        return get_run(tx, run_id)
+    suite, rows = contents_of(tx, run)
+    records = read_records(journal)[1]
+    result = summarise(suite, rows, records, paired=run.baseline is not None)
+    document = to_document(result)
+    figures = {
+        name: None if document[name] is None else str(document[name])
+        for name in ("estimate", "low", "high", "n", "method", "coverage", "p_value", "more_samples")
+    }
+    oldest = min((record.asked_at for record in records), default=None)
+    figures |= {"metric": suite.gate.metric, "rule": suite.gate.rule.value, "oldest_answer_at": oldest}
+    verdict = document["verdict"]
+    tx.record(
+        RunClosed(
+            run=run_id,
+            verdict=verdict,
+            digest=result.digest,
+            journal=tx.blobs.put(journal),
+            result=tx.blobs.put(canonical(document)),
+            n_records=len(records),
+            figures=figures,
+        )
+    )
+    claim = {
+        "suite": run.suite_ref,
+        "suite_digest": run.suite,
+        "kind": suite.kind,
+        "dataset": suite.dataset,
+        "run": run.id,
+        "baseline": run.baseline,
+        "environment": run.environment,
+        "verdict": verdict,
+        **figures,
+    }
+    subjects.testify(tx, run.project, run.subject, claim)
+    counts = dict(document["outcomes"]["candidate"])
+    store.write_progress(tx, RunProgress(run_id, "done", len(records), len(records), counts, "", tx.now()))
+    return get_run(tx, run_id)
+
+
+def result_of(reader: Reader, run: Run) -> dict[str, Any] | None:
+    """Read the published result of a closed run."""
+    if run.result is None:
+        return None
+    result: dict[str, Any] = msgspec.json.decode(reader.blobs.get(run.result))
+    return result
