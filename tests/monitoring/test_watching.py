@@ -109,6 +109,15 @@ def test_a_verdict_is_replayed_to_the_bit(running):
     assert len(document["blocks"]) == evidence.n_blocks == len(running.rows("blocks"))
 
 
+def test_after_its_end_a_rollout_keeps_its_figures(running):
+    running.traffic(8, canary_down=0.05)
+    running.traffic(30, canary_down=0.6)
+    before = running.read(service.live.rollout_figures, "acme", ROLLOUT)
+    running.clock.advance(60)
+    assert running.read(service.live.rollout_figures, "acme", ROLLOUT) == before
+    assert (before["verdict"], before["alarms"]) == ("fail", [])
+
+
 def test_an_edited_block_is_found_by_the_replay(running):
     running.traffic(8, canary_down=0.05)
     running.traffic(30, canary_down=0.6)

@@ -77,6 +77,7 @@ class IncidentAcknowledged(Event):
     """A person has seen the incident."""
 
     TYPE: ClassVar[str] = "monitoring.incident.acknowledged"
+    project: str
     incident: str
 
 
@@ -85,6 +86,7 @@ class IncidentResolved(Event):
     """The incident is over. The note is a salted body; here stands its digest."""
 
     TYPE: ClassVar[str] = "monitoring.incident.resolved"
+    project: str
     incident: str
     note: str
 
@@ -94,5 +96,6 @@ class IncidentReviewed(Event):
     """The incident was looked back on. The review is a salted body; here stands its digest."""
 
     TYPE: ClassVar[str] = "monitoring.incident.reviewed"
+    project: str
     incident: str
     review: str

@@ -36,7 +36,7 @@ def acknowledge(tx: Tx, project: str, incident: str) -> sa.Row[Any]:
     found = get(tx, project, incident)
     if found.acknowledged_at is not None:
         raise Conflict(f"{incident} was acknowledged by {found.acknowledged_by} already.")
-    tx.record(IncidentAcknowledged(incident=incident))
+    tx.record(IncidentAcknowledged(project=project, incident=incident))
     return get(tx, project, incident)
 
 
@@ -45,7 +45,7 @@ def resolve(tx: Tx, project: str, incident: str, note: str) -> sa.Row[Any]:
     found = get(tx, project, incident)
     if found.resolved_at is not None:
         raise Conflict(f"{incident} was resolved by {found.resolved_by} already.")
-    tx.record(IncidentResolved(incident=incident, note=_keep(tx, note, "note")))
+    tx.record(IncidentResolved(project=project, incident=incident, note=_keep(tx, note, "note")))
     return get(tx, project, incident)
 
 
@@ -56,7 +56,7 @@ def review(tx: Tx, project: str, incident: str, text: str) -> sa.Row[Any]:
         raise Conflict(f"{incident} is still open.", remedy=f"assent incident resolve {incident} --note TEXT")
     if found.reviewed_at is not None:
         raise Conflict(f"{incident} was reviewed by {found.reviewed_by} already.")
-    tx.record(IncidentReviewed(incident=incident, review=_keep(tx, text, "review")))
+    tx.record(IncidentReviewed(project=project, incident=incident, review=_keep(tx, text, "review")))
     return get(tx, project, incident)
 
 

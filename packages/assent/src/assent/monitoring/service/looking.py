@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from assent.delivery.domain import Judgement, Metric, Plan, Rollout, Verdict
+from assent.delivery.domain import EXPOSED, Judgement, Metric, Plan, Rollout, Verdict
 from assent.kernel.canonical import digest
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import state as states
@@ -45,12 +45,14 @@ class Sight:
 
 
 def look(reader: Reader, rollout: Rollout) -> Sight:
-    """Look at a running rollout."""
+    """Look at a rollout."""
     found = store.find_watch(reader.conn, rollout.id)
     watch = found or new_watch(reader, rollout)
     terms = states.terms_of(rollout.plan)
     before = block_index(reader.now().timestamp() - GRACE_S, watch.block_s)
-    due = _due(rollout, watch, terms, store.tallies(reader.conn, watch, before))
+    # Once a rollout has ended its blocks are what they are: nobody would record another one.
+    tallies = store.tallies(reader.conn, watch, before) if rollout.state in EXPOSED else []
+    due = _due(rollout, watch, terms, tallies)
     watched = state_after(reader, watch, terms)
     for block in due:
         watched = states.take(watched, block.guards)
