@@ -88,7 +88,7 @@ def _rows(entry: Entry) -> list[Any]:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise TooLarge(f"{where}: {path} is larger than {MAX_FILE_BYTES:,} bytes.")
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").split("\n")  # JSON strings may hold other line separators
     except OSError as error:
         raise Invalid(
             f"{where}: {path} cannot be read: {error.strerror}.", remedy="Check the path."
