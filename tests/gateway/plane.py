@@ -76,6 +76,7 @@ class Plane(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        self.path, _, self.query = self.path.partition("?")
         if self.path == "/ledger/root":
             self.answer(200, self.server.forge.root.to_json())
         elif self.headers["authorization"] != "Bearer gw-token":

@@ -215,17 +215,16 @@ def test_an_http_1_0_client_gets_an_answer_that_ends_with_the_connection(live):
 def test_more_clients_than_allowed_are_turned_away(world):
     world.publish()
     limits = {field: getattr(QUICK, field) for field in QUICK.__slots__} | {
-        "n_connections": 2,
-        "idle_s": 30,
+        "n_connections": 4,
         "header_s": 30,
     }
     world.start(limits=type(QUICK)(**limits))
-    with world.gateway.socket() as one, world.gateway.socket() as two:
-        for connection in (one, two):
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
-            read_answer(connection)
-        with world.gateway.socket() as fourth:  # the third is that of the fixture
-            assert fourth.recv(1) == b""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(world.gateway.socket()) for _ in range(6)]
+        for client in clients[-2:]:
+            assert client.recv(1) == b""
+        clients[0].sendall(b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
+        assert read_answer(clients[0])[1] == b'{"status":"ok"}'
 
 
 def test_the_upstream_is_aborted_when_the_client_leaves(live):

@@ -57,7 +57,10 @@ def test_the_last_snapshot_serves_when_the_server_is_away(live):
 
 def test_serials_are_acknowledged(live):
     live.publish()
-    until(lambda: {"gateway": "gateway", "serial": live.serial} in live.server.acks, "the acknowledgement")
+    until(
+        lambda: {"gateway": "gateway", "epoch": 1, "serial": live.serial} in live.server.acks,
+        "the acknowledgement",
+    )
 
 
 def test_a_bad_or_older_snapshot_changes_nothing(live):

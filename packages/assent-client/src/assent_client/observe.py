@@ -178,11 +178,14 @@ class Spool:
 
     def first(self) -> tuple[str, int, bytes] | None:
         """Give (batch, rows, body) of the oldest batch, or None."""
-        if not self._sizes:
-            return None
-        name = next(iter(self._sizes))
-        batch, n_rows, _ = name.split(".")
-        return batch, int(n_rows), (self._folder / name).read_bytes()
+        while self._sizes:
+            name = next(iter(self._sizes))
+            batch, n_rows, _ = name.split(".")
+            try:
+                return batch, int(n_rows), (self._folder / name).read_bytes()
+            except FileNotFoundError:
+                del self._sizes[name]  # another process that shares the folder has sent it
+        return None
 
     def drop_first(self) -> None:
         """Forget the oldest batch."""

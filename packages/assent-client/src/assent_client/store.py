@@ -21,6 +21,31 @@ class Mark(msgspec.Struct, frozen=True):
     serial: int
 
 
+def read_root(path: Path) -> Root | None:
+    """Read a pinned root document, or None where there is none yet.
+
+    Raises: Invalid, Unavailable.
+    """
+    try:
+        return Root.parse(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"The root document {path} cannot be read: {error.strerror}.") from None
+
+
+def pin_root(path: Path, document: bytes) -> Root:
+    """Trust a root document on first use, and only it from then on.
+
+    Raises: Invalid, OSError.
+    """
+    root = Root.parse(document)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    durable.replace(path, root.to_json())
+    log.warning("pinned the root document of %s in %s", root.origin, path)
+    return root
+
+
 class SnapshotStore:
     """The current snapshot of one scope, in memory and on disk.
 

@@ -17,10 +17,9 @@ from pathlib import Path
 import httpx
 
 from assent.gateway.settings import GatewaySettings
-from assent_client import durable
 from assent_client.errors import Invalid
 from assent_client.snapshot import Root, Scope, Snapshot, SnapshotRefused
-from assent_client.store import SnapshotStore
+from assent_client.store import SnapshotStore, pin_root, read_root
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +41,8 @@ class Feed:
         self._acknowledged: tuple[int, int] | None = None
         self._trouble = ""
         base = f"/v1/projects/{settings.project}/environments/{settings.environment}/snapshot"
-        self._path, self._stream_path, self._acks_path = base, f"{base}/stream", f"{base}/acks"
+        self._path, self._stream_path = f"{base}?audience=gateway", f"{base}/stream?audience=gateway"
+        self._acks_path = f"{base}/acks"
         self._http = httpx.AsyncClient(
             base_url=settings.server_url.rstrip("/"),
             headers={"authorization": f"Bearer {settings.token}"},
@@ -56,8 +56,9 @@ class Feed:
         Raises: Invalid where the root document is damaged or missing though named.
         """
         path = self._settings.root_path or self._pinned
-        if path.exists():
-            self._trust(Root.parse(path.read_bytes()))
+        root = read_root(path)
+        if root is not None:
+            self._trust(root)
         elif self._settings.root_path is not None:
             raise Invalid(
                 f"There is no root document at {path}.",
@@ -91,8 +92,8 @@ class Feed:
         while True:
             try:
                 await self._fetch()
-                pause_s = _FIRST_PAUSE_S
-                await self._listen()
+                if await self._listen():
+                    pause_s = _FIRST_PAUSE_S
             except (httpx.HTTPError, OSError, Invalid) as error:
                 self._report(f"{self._settings.server_url}: {error!r}")
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 -- spreads reconnects, no secret
@@ -127,7 +128,6 @@ class Feed:
         headers = {"if-none-match": self._etag} if self._etag else {}
         answer = await self._http.get(self._path, headers=headers)
         if answer.status_code == httpx.codes.NOT_MODIFIED:
-            self._recovered()
             return
         answer.raise_for_status()
         await self._offer(answer.content)
@@ -137,16 +137,18 @@ class Feed:
         """Trust the server's root document on first use, and only it from then on."""
         answer = await self._http.get("/ledger/root")
         answer.raise_for_status()
-        root = Root.parse(answer.content)
-        durable.replace(self._pinned, root.to_json())
-        log.warning("gateway: pinned the root document of %s in %s", root.origin, self._pinned)
-        self._trust(root)
+        self._trust(pin_root(self._pinned, answer.content))
 
-    async def _listen(self) -> None:
+    async def _listen(self) -> bool:
+        """Follow the stream to its end, and tell whether it gave anything."""
+        was_alive = False
         async with self._http.stream("GET", self._stream_path) as answer:
             answer.raise_for_status()
             event, data = "", []
             async for line in answer.aiter_lines():
+                if not was_alive:
+                    was_alive = True
+                    self._recovered()
                 if line.startswith("event:"):
                     event = line[6:].strip()
                 elif line.startswith("data:"):
@@ -154,6 +156,7 @@ class Feed:
                 elif not line and data:
                     await self._on_event(event, "\n".join(data).encode())
                     event, data = "", []
+        return was_alive
 
     async def _on_event(self, event: str, data: bytes) -> None:
         if event != "snapshot":
@@ -172,13 +175,13 @@ class Feed:
             snapshot = store.offer(envelope)
         except SnapshotRefused:
             return  # the store has logged why; the last good one serves on
-        self._recovered()
         if snapshot is not before:
             self._on_snapshot(snapshot)
             await self._acknowledge(snapshot)
 
     async def _acknowledge(self, snapshot: Snapshot) -> None:
-        body = {"gateway": self._settings.name, "serial": snapshot.payload.serial}
+        epoch, serial = snapshot.position
+        body = {"gateway": self._settings.name, "epoch": epoch, "serial": serial}
         try:
             answer = await self._http.post(self._acks_path, json=body)
             answer.raise_for_status()

@@ -38,7 +38,7 @@ class Known(NamedTuple):
 class Thumb(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an application sends to `POST /v1/feedback`."""
 
-    completion_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    completion_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     value: Annotated[float, msgspec.Meta(ge=0, le=1)] | Literal["up", "down"]
     comment: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
 

@@ -11,6 +11,7 @@ _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([A-Za-z_]{1,40})"')
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LONGEST_EVENT: Final = 1_048_576
+_LONGEST_WORD: Final = 200
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -63,13 +64,22 @@ class Outcome:
         return chunk.usage is not None and chunk.choices == []
 
     def _take(self, completion: _Completion) -> None:
-        self.completion_id = self.completion_id or completion.id
-        self.model = self.model or completion.model
+        self.completion_id = self.completion_id or _short(completion.id)
+        self.model = self.model or _short(completion.model)
         if completion.usage is not None:
-            self.tokens_in = completion.usage.prompt_tokens
-            self.tokens_out = completion.usage.completion_tokens
+            self.tokens_in = _count(completion.usage.prompt_tokens)
+            self.tokens_out = _count(completion.usage.completion_tokens)
         for choice in completion.choices or ():
-            self.finish_reason = choice.finish_reason or self.finish_reason
+            self.finish_reason = _short(choice.finish_reason) or self.finish_reason
+
+
+def _short(text: str | None) -> str | None:
+    """Leave out what no observation can hold: an upstream's word is not trusted to be short."""
+    return text if text is not None and len(text) <= _LONGEST_WORD else None
+
+
+def _count(number: int | None) -> int | None:
+    return number if number is not None and 0 <= number < 2**53 else None
 
 
 class EventWatch:

@@ -1,0 +1,213 @@
+"""Decide in the application's own process, on the same signed snapshots as the gateways.
+
+client = Client(ClientSettings(url=…, token=…, project="support", environment="production", data_dir=…))
+chosen = client.decide("assistant", unit="user-17", context={"organisation": "acme"})
+document = client.version("assistant", chosen).document
+client.expose("assistant", chosen, unit="user-17")        # when the application acts on it
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+
+from assent_client.decide import Decision
+from assent_client.errors import AssentError, Gone, NotFound, Unavailable
+from assent_client.feed import Follower
+from assent_client.observe import Exposure, HttpSink, Observations, Spool, hash_unit, load_unit_key
+from assent_client.snapshot import Scope, Snapshot, Version
+from assent_client.store import SnapshotStore, pin_root, read_root
+
+log = logging.getLogger(__name__)
+
+_NO_CONTEXT: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """Which environment to decide for, and where to keep what is needed without a server.
+
+    `unit_key` must be the same in all processes that observe one environment.
+    """
+
+    url: str
+    token: str
+    project: str
+    environment: str
+    data_dir: Path
+    root_path: Path | None = None
+    unit_key: str | None = None
+    poll_s: float = 30.0
+    observe: bool = True
+
+
+class Client:
+    """Decisions from the current snapshot, kept current by a thread; safe in threads and after forks."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._store: SnapshotStore | None = None
+        self._follower: Follower | None = None
+        self._observations: Observations | None = None
+        self._sink: HttpSink | None = None
+        self._unit_key = load_unit_key(settings.data_dir / "unit.key", settings.unit_key)
+        root = read_root(self._root_path)
+        if root is not None:
+            self._open(root)
+        self._start()
+        _clients.add(self)
+
+    def __enter__(self) -> Self:
+        """Keep the client for the length of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop following, and send what was observed."""
+        _clients.discard(self)
+        with self._lock:
+            follower, self._follower = self._follower, None
+            observations, self._observations = self._observations, None
+        if follower is not None:
+            follower.close()
+        if observations is not None:
+            observations.close()
+        if self._sink is not None:
+            self._sink.close()
+
+    # decisions
+
+    def decide(self, name: str, *, unit: str, context: Mapping[str, Any] = _NO_CONTEXT) -> Decision:
+        """Say which variant a unit gets.
+
+        Raises: Unavailable (no snapshot yet), NotFound, Gone (retired).
+        """
+        store = self._store
+        snapshot = None if store is None else store.current
+        if snapshot is None:
+            raise Unavailable(
+                f"There is no snapshot of {self.settings.environment} yet.",
+                remedy="Wait with `client.wait()`, or look into the log for what keeps it away.",
+            )
+        route = snapshot.routes.get(name)
+        if route is None or name in snapshot.payload.gone:
+            raise _missing(name, snapshot)
+        return route(unit, context)
+
+    def version(self, name: str, decision: Decision) -> Version:
+        """Give the version that a decision of a model's or prompt's route names.
+
+        Raises: NotFound for a flag, or where a newer snapshot has dropped the version.
+        """
+        snapshot = self.snapshot
+        versions = snapshot.payload.versions if snapshot is not None else {}
+        version = versions.get(decision.value) if isinstance(decision.value, str) else None
+        if version is None:
+            raise NotFound(f"{name} gives no version for the variant {decision.variant}.")
+        return version
+
+    def expose(self, name: str, decision: Decision, *, unit: str) -> None:
+        """Record that the application acted on a decision."""
+        snapshot, observations = self.snapshot, self._observations
+        if observations is None or snapshot is None or decision.variant is None:
+            return
+        route = snapshot.payload.routes.get(name, {})
+        observations.add(
+            Exposure(
+                at=datetime.now(UTC),
+                environment=self.settings.environment,
+                route=name,
+                variant=decision.variant,
+                serial=snapshot.payload.serial,
+                rule=decision.rule,
+                reason=decision.reason,
+                rollout=route.get("rollout"),
+                unit=hash_unit(self._unit_key, unit),
+            )
+        )
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """Give the snapshot in use."""
+        return None if self._store is None else self._store.current
+
+    def wait(self, timeout_s: float = 10.0) -> bool:
+        """Wait for a first snapshot, and tell whether there is one."""
+        follower = self._follower
+        return self.snapshot is not None or (follower is not None and follower.arrived.wait(timeout_s))
+
+    # keeping current
+
+    @property
+    def _root_path(self) -> Path:
+        return self.settings.root_path or self.settings.data_dir / "root.json"
+
+    def _open(self, root: Any) -> SnapshotStore:
+        scope = Scope(self.settings.project, self.settings.environment, "sdk")
+        store = SnapshotStore(self.settings.data_dir, root, scope)
+        store.load()
+        self._store = store
+        return store
+
+    def _start(self) -> None:
+        """Start the threads of this process."""
+        settings = self.settings
+        base = f"/v1/projects/{settings.project}/environments/{settings.environment}/snapshot"
+        self._follower = Follower(settings.url, settings.token, base, settings.poll_s, self._take)
+        self._follower.start()
+        if settings.observe:
+            self._sink = HttpSink(settings.url, settings.token)
+            labels = {"project": settings.project, "environment": settings.environment}
+            spool = Spool(settings.data_dir / "observations")
+            self._observations = Observations(self._sink, spool, labels)
+            self._observations.start()
+
+    def _take(self, envelope: bytes, http: httpx.Client) -> None:
+        """Offer a snapshot to the store; the first one may need the root document. Raises: AssentError."""
+        with self._lock:
+            store = self._store
+            if store is None:
+                answer = http.get("/ledger/root")
+                answer.raise_for_status()
+                store = self._open(pin_root(self._root_path, answer.content))
+            store.offer(envelope)
+
+    def _after_fork(self) -> None:
+        """Replace the parent's threads, locks and sockets; the snapshot in memory stays good."""
+        self._lock = threading.Lock()
+        if self._follower is not None:
+            self._start()
+
+
+def _missing(name: str, snapshot: Snapshot) -> AssentError:
+    gone = snapshot.payload.gone.get(name)
+    if gone is None:
+        return NotFound(f"No approved version of {name!r} is live in {snapshot.payload.environment}.")
+    message = f"{name} is not served: {gone.reason}."
+    remedy = f"Use {gone.successor}." if gone.successor else None
+    return Gone(message, remedy=remedy) if gone.status == 410 else NotFound(message, remedy=remedy)  # noqa: PLR2004 -- HTTP's Gone
+
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _restart_all() -> None:
+    for client in list(_clients):
+        client._after_fork()  # noqa: SLF001 -- the hook belongs to the class
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restart_all)
