@@ -25,22 +25,33 @@ GUARD = {
 }
 
 
-def test_the_series_is_the_weighed_e_process_of_the_blocks():
-    series = weighed_series(HARM, "thumbs_down", 0.5)
+def run(blocks, metric="thumbs_down"):
+    return eprocess.run(block for block in (read_block(wire, metric) for wire in blocks) if block)
 
-    process = eprocess.run(read_block(block, "thumbs_down") for block in HARM)
-    assert series[-1] == pytest.approx(0.5 * float(process.e_value))
+
+def test_the_series_is_the_weighed_e_process_after_each_block():
+    series = weighed_series(run(HARM), HARM, "thumbs_down", 0.5)
+
+    assert series == pytest.approx([0.5 * float(run(HARM[: i + 1]).e_value) for i in range(len(HARM))])
     assert series == sorted(series)
 
 
+def test_the_newest_blocks_alone_give_the_end_of_the_same_series():
+    whole = weighed_series(run(HARM), HARM, "thumbs_down", 1.0)
+
+    assert weighed_series(run(HARM), HARM[-3:], "thumbs_down", 1.0) == pytest.approx(whole[-3:])
+
+
 def test_a_block_that_lacks_the_metric_leaves_the_evidence_as_it_is():
-    series = weighed_series([HARM[0], wire(1, [], [], "error"), HARM[1]], "thumbs_down", 1.0)
+    blocks = [HARM[0], wire(1, [], [], "error"), HARM[1]]
+
+    series = weighed_series(run(blocks), blocks, "thumbs_down", 1.0)
 
     assert series[0] == series[1] < series[2]
 
 
 def test_blocks_are_listed_newest_first_with_their_means():
-    newest = block_rows(HARM, "thumbs_down", 60.0, weighed_series(HARM, "thumbs_down", 1.0))[0]
+    newest = block_rows(HARM, "thumbs_down", 60.0, weighed_series(run(HARM), HARM, "thumbs_down", 1.0))[0]
 
     assert newest.closed_at.timestamp() == 600
     assert (newest.n_canary, newest.n_stable) == (10, 200)
@@ -48,7 +59,9 @@ def test_blocks_are_listed_newest_first_with_their_means():
 
 
 def test_a_guard_over_the_line_is_a_breach_whatever_the_size_of_its_evidence():
-    view = guard_view(GUARD, 20.0, ("canary 2.2.0", "stable 2.1.0"), weighed_series(HARM, "thumbs_down", 0.5))
+    view = guard_view(
+        GUARD, 20.0, ("canary 2.2.0", "stable 2.1.0"), weighed_series(run(HARM), HARM, "thumbs_down", 0.5)
+    )
 
     assert view.state == "breach"
     assert view.name == "Thumbs-down"

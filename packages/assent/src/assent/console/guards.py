@@ -1,7 +1,7 @@
 """What a rollout's guards say, drawn: rates with intervals, and the e-value block by block."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from assent.monitoring.domain import eprocess
+from assent.monitoring.domain.events import BlockClosed
 from assent.monitoring.domain.scores import LEVELS, Block, Histogram, tally
 from assent.web import charts
 from assent.web.charts import Estimate
@@ -57,15 +58,41 @@ def read_block(wire: Mapping[str, Any], metric: str) -> Block | None:
     return None
 
 
-def weighed_series(blocks: Sequence[Mapping[str, Any]], metric: str, weight: float) -> list[float]:
-    """Compute the weighed e-value after each block."""
-    process, series = eprocess.Process(), []
-    for wire in blocks:
+def due_block(closed: BlockClosed) -> dict[str, Any]:
+    """Write a block that is due but not recorded yet as those that are."""
+    return {
+        "block": closed.block,
+        "guards": [{"metric": g.metric, "canary": g.canary, "stable": g.stable} for g in closed.guards],
+    }
+
+
+def weighed_series(
+    process: eprocess.Process, blocks: Sequence[Mapping[str, Any]], metric: str, weight: float
+) -> list[float]:
+    """Compute the weighed e-value after each of the newest blocks, backwards from the present process.
+
+    Each block multiplies the factors, so dividing by what it multiplies gives the process before it; that
+    costs the blocks drawn, not all that a long rollout has.
+    """
+    series = []
+    for wire in reversed(blocks):
+        series.append(float(min(process.e_value, LARGEST)) * weight)
         block = read_block(wire, metric)
         if block is not None:
-            process = eprocess.advance(process, block)
-        series.append(float(min(process.e_value, LARGEST)) * weight)
-    return series
+            process = _before(process, block)
+    return series[::-1]
+
+
+def _before(process: eprocess.Process, block: Block) -> eprocess.Process:
+    fresh = eprocess.Process(
+        n_stable=process.n_stable - block.stable.n,
+        stable_badness=process.stable_badness - block.stable.badness,
+    )
+    gained = eprocess.advance(fresh, block).factors
+    factors = tuple(
+        eprocess.ARITHMETIC.divide(after, gain) for after, gain in zip(process.factors, gained, strict=True)
+    )
+    return replace(fresh, factors=factors)
 
 
 def block_rows(
@@ -73,7 +100,7 @@ def block_rows(
 ) -> list[BlockRow]:
     """List the newest blocks of a guard, newest first."""
     rows = []
-    for wire, weighed in reversed(list(zip(blocks, series, strict=True))[-N_BLOCKS:]):
+    for wire, weighed in reversed(list(zip(blocks, series, strict=True))):
         block = read_block(wire, metric)
         if block is not None:
             rows.append(
