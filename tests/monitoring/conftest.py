@@ -20,6 +20,7 @@ from assent.delivery import store as delivery_store
 from assent.delivery.domain import Move, compile_route, parse_plan, plan_document
 from assent.delivery.domain.events import RolloutPlanned, RolloutStarted, VersionAdopted
 from assent.delivery.domain.route import Route
+from assent.evidence import store as evidence_store
 from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.identity import store as identity_store
@@ -182,7 +183,7 @@ class Desk:
     def plan(self, plan):
         """Plan and start a rollout whose receipt is the adopted version."""
         parsed = parse_plan(plan)
-        values = {"kind": "model", "unit": "user", "salt": "s"}
+        values = {"kind": "prompt", "unit": "user", "salt": "s"}
         before = Route(key=ROUTE, stable=STABLE, generation=1, **values)
         after = Route(
             key=ROUTE,
@@ -196,11 +197,11 @@ class Desk:
         common = {"project": PROJECT, "environment": ENVIRONMENT, "name": ROUTE, "subject": CANARY}
         self.record(
             VersionAdopted(
-                project=PROJECT, environment=ENVIRONMENT, name=ROUTE, kind="model", subject=STABLE,
+                project=PROJECT, environment=ENVIRONMENT, name=ROUTE, kind="prompt", subject=STABLE,
                 ref=f"{ROUTE}@2.0.0", route=compile_route(before), route_generation=1,
             ),
             RolloutPlanned(
-                **common, rollout=ROLLOUT, kind="model", ref=f"{ROUTE}@2.1.0", request="req_1",
+                **common, rollout=ROLLOUT, kind="prompt", ref=f"{ROUTE}@2.1.0", request="req_1",
                 plan=plan_document(parsed), plan_digest=digest(plan_document(parsed)), salt="s",
             ),
             RolloutStarted(
@@ -242,7 +243,10 @@ def desk(database, tmp_path: Path):
         clock=clock,
         blobs=Blobs(tmp_path / "blobs"),
         projector=Projector(
-            [identity_store.projections, delivery_store.projections, monitoring_store.projections]
+            [
+                store.projections
+                for store in (identity_store, evidence_store, delivery_store, monitoring_store)
+            ]
         ),
         ledger=ledger.open_ledger(signers.ledger, tmp_path),
         jobs=NoJobs(),
