@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from assent.delivery.domain.detection import Detectability, detectability, units_needed
-from assent.delivery.domain.form import decimal_text
 from assent.delivery.domain.judgement import Judgement, Verdict
 from assent.delivery.domain.plan import Advance, Plan
 from assent.delivery.domain.route import Route
@@ -82,7 +81,7 @@ def harm_reasons(judgement: Judgement) -> list[Reason]:
                 "guard",
                 f"The guard {judgement.guard} failed.",
                 "Roll back.",
-                decimal_text(judgement.e_value),
+                f"{judgement.e_value:.6g}",
                 "below 1/alpha",
             )
         )

@@ -167,7 +167,7 @@ def roll_back(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutRo
         automatic=facts.automatic,
         because=facts.because.value,
         guard=judgement.guard if facts.because is Because.GUARD else None,
-        e_value=decimal_text(judgement.e_value),
+        e_value=f"{judgement.e_value:.12g}",
         n_canary_units=judgement.n_canary_units,
         figures=_figures(judgement),
         route=compile_route(back),

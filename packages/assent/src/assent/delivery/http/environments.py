@@ -1,0 +1,120 @@
+"""Routes of environments: what is live, adoptions, and the switch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pydantic
+from fastapi import APIRouter, Request
+
+from assent.delivery import service
+from assent.delivery.domain import Unit
+from assent.delivery.http.wire import Wire, changing, route_wire
+from assent.identity import service as identity
+from assent.identity.domain import Permission
+from assent.kernel.tx import Reader
+from assent.web.api import Call, expected_generation, page, requires
+
+router = APIRouter(prefix="/environments/{environment}")
+
+
+class NewAdoption(Wire):
+    """Which version is taken over; `subject` is name@version or a digest."""
+
+    subject: str
+    reason: str = pydantic.Field(min_length=1, max_length=2000)
+    unit: Unit = Unit.USER
+
+
+class NeededReason(Wire):
+    """Why somebody does it: it must be said."""
+
+    reason: str = pydantic.Field(min_length=1, max_length=2000)
+
+
+@router.get("/live")
+def get_live(environment: str, call: Annotated[Call, requires(Permission.ROLLOUT_READ)]) -> dict[str, Any]:
+    """Show what the environment serves, and which snapshot each gateway runs on."""
+    with call.read() as reader:
+        found = identity.get_environment(reader, call.project, environment)
+        live = service.list_live(reader, call.project, environment)
+        return {
+            "environment": environment,
+            "protected": found.protected,
+            "routes": [_live(reader, call.project, one) for one in live],
+            "gateways": service.list_acknowledgements(reader, call.project, environment),
+        }
+
+
+@router.get("/routes")
+def list_routes(environment: str, call: Annotated[Call, requires(Permission.ROLLOUT_READ)]) -> dict[str, Any]:
+    """List the routes of the environment."""
+    with call.read() as reader:
+        live = service.list_live(reader, call.project, environment)
+        return page([_live(reader, call.project, one) for one in live], None)
+
+
+@router.get("/routes/{name}")
+def get_route(
+    environment: str, name: str, call: Annotated[Call, requires(Permission.ROLLOUT_READ)]
+) -> dict[str, Any]:
+    """Show a route."""
+    with call.read() as reader:
+        return route_wire(service.get_route(reader, _place(call, environment, name)))
+
+
+@router.post("/adoptions", status_code=201)
+def adopt(
+    environment: str, body: NewAdoption, call: Annotated[Call, requires(Permission.VERSION_ADOPT)]
+) -> dict[str, Any]:
+    """Take over a version that is live already; only where the environment routes its name nowhere yet."""
+    wanted = service.Adoption(
+        project=call.project,
+        environment=environment,
+        subject=body.subject,
+        reason=body.reason,
+        unit=body.unit,
+    )
+    with changing(call) as tx:
+        return route_wire(service.adopt(tx, wanted))
+
+
+@router.post("/routes/{name}/kills", status_code=201)
+def kill(
+    environment: str,
+    name: str,
+    body: NeededReason,
+    request: Request,
+    call: Annotated[Call, requires(Permission.ROUTE_KILL)],
+) -> dict[str, Any]:
+    """Switch a name off: it answers nobody; a rollout on it is taken back."""
+    with changing(call) as tx:
+        return route_wire(service.kill(tx, _place(call, environment, name, request), body.reason))
+
+
+@router.post("/routes/{name}/restorations", status_code=201)
+def restore(
+    environment: str,
+    name: str,
+    body: NeededReason,
+    request: Request,
+    call: Annotated[Call, requires(Permission.ROUTE_RESTORE)],
+) -> dict[str, Any]:
+    """Let a name answer again, with its stable version."""
+    with changing(call) as tx:
+        return route_wire(service.restore(tx, _place(call, environment, name, request), body.reason))
+
+
+def _place(call: Call, environment: str, name: str, request: Request | None = None) -> service.Place:
+    generation = expected_generation(request) if request is not None else None
+    return service.Place(project=call.project, environment=environment, name=name, generation=generation)
+
+
+def _live(reader: Reader, project: str, live: service.Live) -> dict[str, Any]:
+    route = live.route
+    return {
+        **route_wire(route),
+        "stable_ref": service.ref_of(reader, project, route.stable),
+        "canary_ref": service.ref_of(reader, project, route.canary) if route.canary else None,
+        "changed_at": live.changed_at,
+    }

@@ -1,0 +1,98 @@
+"""File a release: a rollout with its plan, and the request that asks for its approval."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assent.approvals import service as approvals
+from assent.delivery.domain import OPEN, Plan, Rollout, detectability, exact, parse_plan, plan_document
+from assent.delivery.domain.events import RolloutPlanned
+from assent.delivery.service import effects, rollouts
+from assent.delivery.service.reasons import keep_reason
+from assent.delivery.service.subjects import Subject, find_subject
+from assent.identity import service as identity
+from assent.kernel.canonical import canonical
+from assent.kernel.errors import Conflict
+from assent.kernel.ids import new_id
+from assent.kernel.tx import Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What is to go out, where and by which plan; `subject` is a digest or name@version."""
+
+    project: str
+    environment: str
+    subject: str
+    plan: Mapping[str, Any]
+    reason: str | None = None
+
+
+def request_release(tx: Tx, release: Release) -> Rollout:
+    """File the rollout and the request for its approval; the plan's digest is part of what is voted on.
+
+    Raises: Invalid (the plan, with every fault), NotFound, Conflict (the same version is on its way already).
+    """
+    plan = parse_plan(release.plan)
+    identity.get_environment(tx, release.project, release.environment)
+    subject = find_subject(tx, release.project, release.subject)
+    _expect_none_open(tx, release, subject)
+    kept = keep_reason(tx, release.reason)
+    document = plan_document(plan)
+    plan_digest = tx.blobs.put(canonical(document))
+    effects.planned(tx, release.project, subject.digest, _plan_value(release, plan, plan_digest))
+    request = approvals.submit(
+        tx,
+        approvals.NewRequest(
+            project=release.project,
+            environment=release.environment,
+            subject=subject.digest,
+            plan=plan_digest,
+        ),
+    )
+    planned = RolloutPlanned(
+        project=release.project,
+        environment=release.environment,
+        rollout=new_id("ro"),
+        name=subject.name,
+        kind=subject.kind,
+        subject=subject.digest,
+        ref=subject.ref,
+        request=request.id,
+        plan=document,
+        plan_digest=plan_digest,
+        salt=secrets.token_hex(16),
+    )
+    tx.record(planned, reason=kept)
+    return rollouts.get(tx, planned.rollout)
+
+
+def _expect_none_open(tx: Tx, release: Release, subject: Subject) -> None:
+    where = {"environment": release.environment, "subject": subject.digest, "state": sorted(OPEN)}
+    found, _ = rollouts.list_(tx, release.project, where, limit=1)
+    if found:
+        raise Conflict(
+            f"{subject.ref} is on its way to {release.environment}: {found[0].id} is {found[0].state}.",
+            remedy="Use that rollout, or abort it first.",
+        )
+
+
+def _plan_value(release: Release, plan: Plan, plan_digest: str) -> dict[str, Any]:
+    """Say of the plan what a policy asks: fractions are decimal strings."""
+    found = detectability(plan)
+    value: dict[str, Any] = exact(
+        {
+            "environment": release.environment,
+            "plan": plan_digest,
+            "first_share": plan.first_share,
+            "n_steps": len(plan.steps),
+            "steps": [step.share for step in plan.steps],
+            "detectable": found.ok,
+            "units_needed": found.units_needed,
+            "accepts_undetectable": plan.accept_undetectable is not None,
+        }
+    )
+    return value

@@ -1,0 +1,225 @@
+"""Compile what an environment serves into one signed document.
+
+Digests come from the admitting leaves of the ledger, not from rows: what no leaf admits is left out and
+reported. The envelope is DSSE; `assent_client.snapshot` says what its payload holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from assent.delivery import store
+from assent.delivery.domain import Route, compile_route, read_route
+from assent.delivery.service.subjects import Subject, find_subject
+from assent.identity import service as identity
+from assent.kernel.canonical import canonical, digest, digest_bytes
+from assent.kernel.clock import to_text
+from assent.kernel.errors import NotFound, Reason
+from assent.kernel.signing import Signer
+from assent.kernel.tx import Reader
+from assent.ledger import service as ledger
+from assent.providers import service as providers
+from assent_client.snapshot import ADMITTING_LEAVES, PAYLOAD_TYPE, pae
+from assent_client.verify.note import read_unverified
+
+EPOCH = 1
+"""Raised by hand after a restore of an older database, so that serials never seem to go backwards."""
+
+Audience = Literal["gateway", "sdk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which snapshot is meant."""
+
+    project: str
+    environment: str
+    audience: Audience
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """A signed snapshot as it is served; `omitted` says what was kept out of it, and why."""
+
+    scope: Scope
+    envelope: bytes
+    etag: str
+    serial: int
+    issued_at: datetime
+    expires_at: datetime
+    omitted: tuple[Reason, ...]
+
+
+def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float) -> Issue:
+    """Compile and sign. Raises: NotFound (no such environment), Frozen (the ledger does not hold)."""
+    identity.get_environment(reader, scope.project, scope.environment)
+    issued_at = reader.now()
+    expires_at = issued_at + timedelta(seconds=ttl_s)
+    content = _Content(reader, scope)
+    content.read()
+    serial = ledger.head(reader).size
+    payload = {
+        "v": 1,
+        "project": scope.project,
+        "environment": scope.environment,
+        "audience": scope.audience,
+        "epoch": EPOCH,
+        "serial": serial,
+        "issued_at": to_text(issued_at),
+        "expires_at": to_text(expires_at),
+        "checkpoint": content.checkpoint,
+        "routes": content.routes,
+        "versions": content.versions,
+        "gone": content.gone,
+        "providers": content.providers if scope.audience == "gateway" else {},
+        "keys": _keys(reader, scope) if scope.audience == "gateway" else [],
+        "limits": {},
+    }
+    envelope = _sign(canonical(payload), signer)
+    return Issue(
+        scope=scope,
+        envelope=envelope,
+        etag=digest_bytes(envelope).removeprefix("sha256:"),
+        serial=serial,
+        issued_at=issued_at,
+        expires_at=expires_at,
+        omitted=tuple(content.omitted),
+    )
+
+
+class _Content:
+    """What one read of the database puts into a snapshot."""
+
+    def __init__(self, reader: Reader, scope: Scope) -> None:
+        self._reader = reader
+        self._scope = scope
+        self._admissions = store.list_admissions(reader.conn, scope.project, scope.environment)
+        self.checkpoint = ledger.checkpoint(reader)
+        self._size = read_unverified(self.checkpoint).size
+        self.routes: dict[str, Any] = {}
+        self.versions: dict[str, Any] = {}
+        self.gone: dict[str, Any] = {}
+        self.providers: dict[str, Any] = {}
+        self.omitted: list[Reason] = []
+
+    def read(self) -> None:
+        """Read all routes of the environment."""
+        for row in store.list_routes(self._reader.conn, self._scope.project, self._scope.environment):
+            self._add(row.name, read_route(row.document))
+
+    def _add(self, name: str, route: Route) -> None:
+        if not route.enabled:
+            self.gone[name] = _gone(f"{name} is switched off in {self._scope.environment}.")
+            return
+        admitted = {digest for digest in route.digests if self._has(digest, name)}
+        if route.stable not in admitted:
+            self.gone[name] = _gone(f"{name} has no version that a decision in the ledger admits.")
+            return
+        if route.canary is not None and route.canary not in admitted:
+            route = replace(route, canary=None, share=0.0)
+        self.routes[name] = compile_route(route)
+
+    def _has(self, subject: str, name: str) -> bool:
+        """Take a version in, or say why it is kept out."""
+        if subject in self.versions:
+            return True
+        try:
+            admission = self._admission(subject)
+            found = find_subject(self._reader, self._scope.project, subject)
+        except NotFound as error:
+            self.omitted.append(
+                Reason("unadmitted", f"{name}: {error.message}", "Release it by a request.", subject)
+            )
+            return False
+        if digest(found.document) != subject:
+            text = f"{name}: the stored document of {found.ref} does not have the digest that was admitted."
+            self.omitted.append(Reason("changed", text, "Restore the database from a backup.", subject))
+            return False
+        self.versions[subject] = {
+            "ref": found.ref,
+            "document": found.document,
+            "prompts": found.prompts,
+            "deprecation": found.deprecation,
+            "admission": admission,
+        }
+        self._add_provider(found)
+        return True
+
+    def _admission(self, subject: str) -> dict[str, Any]:
+        """Give the leaf that admits the version and its proof. Raises: NotFound."""
+        admission = self._admissions.get(subject)
+        if admission is None:
+            raise NotFound(f"no decision admits {subject}.")
+        leaf = ledger.leaf(self._reader, admission.event)
+        if not self._admits(leaf.entry, subject, admission.kind):
+            raise NotFound(f"the leaf {leaf.index} does not admit {subject}.")
+        proof = ledger.inclusion_proof(self._reader, leaf.index, self._size)
+        return {
+            "kind": admission.kind,
+            "index": leaf.index,
+            "entry": _base64(leaf.entry),
+            "proof": [_base64(node) for node in proof],
+        }
+
+    def _admits(self, entry: bytes, subject: str, kind: str) -> bool:
+        leaf = json.loads(entry)
+        claims = leaf["data"]
+        claimed = (claims.get("project"), claims.get("environment"), claims.get("subject"))
+        return (
+            leaf["type"] == ADMITTING_LEAVES.get(kind)
+            and claimed == (self._scope.project, self._scope.environment, subject)
+            and (kind != "approved" or claims.get("effect") == "approved")
+        )
+
+    def _add_provider(self, found: Subject) -> None:
+        name = found.document.get("provider")
+        if isinstance(name, str) and name not in self.providers:
+            wire = _provider(self._reader, self._scope.project, name)
+            if wire is None:
+                text = f"{found.ref} names the provider {name}, which is not set up."
+                self.omitted.append(Reason("provider", text, "Add it: assent provider add.", name))
+            else:
+                self.providers[name] = wire
+
+
+def _provider(reader: Reader, project: str, name: str) -> Mapping[str, Any] | None:
+    try:
+        found = providers.get_provider(reader, project, name)
+    except NotFound:
+        return None
+    return {
+        "base_url": found.base_url,
+        "api_key": found.api_key,
+        "kind": found.kind,
+        "connect_timeout_s": found.connect_timeout_s,
+        "first_token_timeout_s": found.first_token_timeout_s,
+        "idle_timeout_s": found.idle_timeout_s,
+    }
+
+
+def _keys(reader: Reader, scope: Scope) -> list[dict[str, Any]]:
+    keys = identity.application_keys(reader, scope.project, scope.environment)
+    return [{"id": key.id, "hash": key.hash, "names": list(key.names)} for key in keys]
+
+
+def _gone(reason: str) -> dict[str, Any]:
+    return {"status": 404, "reason": reason, "successor": None}
+
+
+def _sign(payload: bytes, signer: Signer) -> bytes:
+    signature = signer.sign(pae(PAYLOAD_TYPE, payload))
+    envelope = {
+        "payloadType": PAYLOAD_TYPE,
+        "payload": _base64(payload),
+        "signatures": [{"keyid": signer.name, "sig": _base64(signature)}],
+    }
+    return json.dumps(envelope, separators=(",", ":")).encode()
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,0 +1,85 @@
+"""The versions that delivery speaks of, models and prompts alike, from the registries that hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from assent.kernel.canonical import is_digest
+from assent.kernel.errors import Invalid, NotFound
+from assent.kernel.tx import Reader
+from assent.prompts import service as prompts
+from assent.registry import service as registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A version with all that is needed to serve it; `prompts` holds documents by digest."""
+
+    digest: str
+    kind: str
+    name: str
+    ref: str
+    document: dict[str, Any]
+    prompts: dict[str, dict[str, Any]]
+    deprecation: dict[str, Any] | None
+
+
+def find_subject(reader: Reader, project: str, which: str) -> Subject:
+    """Find a model's or prompt's version by its digest or as name@version. Raises: Invalid, NotFound."""
+    try:
+        return _model(reader, project, which)
+    except NotFound as missing:
+        try:
+            return _prompt(reader, project, which)
+        except NotFound:
+            raise missing from None
+
+
+def ref_of(reader: Reader, project: str, digest: str) -> str:
+    """Give the name@version of a digest, or the digest where no registry knows it."""
+    try:
+        return find_subject(reader, project, digest).ref
+    except NotFound:
+        return digest
+
+
+def _model(reader: Reader, project: str, which: str) -> Subject:
+    if is_digest(which):
+        version = registry.get_by_digest(reader, project, which)
+    else:
+        version = registry.get(reader, project, *_named(which))
+    pinned = version.document.get("prompt")
+    documents = {pinned: dict(prompts.get_by_digest(reader, project, pinned).document)} if pinned else {}
+    return Subject(
+        digest=version.digest,
+        kind="model",
+        name=version.name,
+        ref=version.ref,
+        document=dict(version.document),
+        prompts=documents,
+        deprecation=None,
+    )
+
+
+def _prompt(reader: Reader, project: str, which: str) -> Subject:
+    if is_digest(which):
+        version = prompts.get_by_digest(reader, project, which)
+    else:
+        version = prompts.get(reader, project, *_named(which))
+    return Subject(
+        digest=version.digest,
+        kind="prompt",
+        name=version.name,
+        ref=version.ref,
+        document=dict(version.document),
+        prompts={},
+        deprecation=None,
+    )
+
+
+def _named(which: str) -> tuple[str, str]:
+    name, at, number = which.partition("@")
+    if not (name and at and number):
+        raise Invalid(f"{which!r} names no version.", remedy="Write NAME@VERSION, for example support@2.1.0.")
+    return name, number

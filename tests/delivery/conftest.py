@@ -1,0 +1,209 @@
+"""An installation on a real database, with versions of an assistant to deliver, served over HTTP."""
+
+import os
+import socket
+import threading
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
+
+from assent.delivery import service
+from assent.delivery.http import router
+from assent.identity import http as identity_http
+from assent.identity import service as identity
+from assent.kernel.blobs import Blobs
+from assent.kernel.clock import FakeClock
+from assent.kernel.db import connect, metadata
+from assent.kernel.runtime import Runtime
+from assent.kernel.settings import load
+from assent.kernel.signing import load_signers
+from assent.kernel.tx import SYSTEM, Actor, Ports, Projector, Session
+from assent.ledger import service as ledger
+from assent.web.api import install_errors
+from assent_client.api import Api
+from assent_client.snapshot import Root, verify
+from assent_client.snapshot import Scope as Wanted
+from tests.delivery.releases import PROJECT, PROJECTIONS, plan_form, register, set_up, until
+
+POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
+OPERATOR = Actor("usr_operator", "person")
+
+
+class NoJobs:
+    """Delivery enqueues nothing: what it does is done at once."""
+
+    def enqueue(self, conn, job, arguments):
+        raise AssertionError(job)
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
+        ),
+    ]
+)
+def database(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'assent.db'}"
+        return
+    schema = f"delivery_{uuid.uuid4().hex[:12]}"
+    admin = connect(POSTGRES)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
+    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
+
+
+@dataclass
+class Desk:
+    """An installation, and what people and automatic actors do with it."""
+
+    runtime: Runtime
+    folder: Path
+
+    @property
+    def clock(self):
+        return self.runtime.clock
+
+    def begin(self, actor=OPERATOR):
+        return self.runtime.session.begin(actor)
+
+    def read(self, question, *args, **kwargs):
+        with self.runtime.session.read() as reader:
+            return question(reader, *args, **kwargs)
+
+    def do(self, action, *args, actor=OPERATOR, **kwargs):
+        with self.begin(actor) as tx:
+            done = action(tx, *args, **kwargs)
+        self.runtime.signals.notify(service.TOPIC)
+        return done
+
+    def register(self, number, **changes):
+        return self.do(register, number, **changes)
+
+    def adopt(self, ref="support@2.0.0", environment="production"):
+        adoption = service.Adoption(
+            project=PROJECT, environment=environment, subject=ref, reason="it was live"
+        )
+        return self.do(service.adopt, adoption)
+
+    def file(self, ref="support@2.1.0", environment="production", **plan):
+        wanted = service.Release(
+            project=PROJECT,
+            environment=environment,
+            subject=ref,
+            plan=plan_form(**plan),
+            reason="better answers",
+        )
+        return self.do(service.request_release, wanted)
+
+    def act(self, action, rollout, reason=None, **ask):
+        return self.do(action, service.Ask(rollout=rollout.id, reason=reason, **ask))
+
+    def step(self, rollout, judgement):
+        return self.do(service.step, rollout.id, judgement, actor=SYSTEM)
+
+    def get(self, rollout):
+        return self.read(service.get, rollout.id)
+
+    def events(self, prefix="delivery."):
+        with self.runtime.session.read() as reader:
+            return [leaf.type for leaf in ledger.leaves(reader, 0, 10_000) if leaf.type.startswith(prefix)]
+
+    def snapshot(self, environment="production", audience="gateway"):
+        """Compile a snapshot; gives the issue and what a gateway reads in it after every check."""
+        signers = self.runtime.signers
+        scope = service.Scope(PROJECT, environment, audience)
+        issue = self.read(service.compile_snapshot, scope, signers.snapshot, 3600)
+        return issue, self.verified(issue.envelope, environment, audience)
+
+    def verified(self, envelope, environment="production", audience="gateway"):
+        root = Root(**ledger.root_document(self.runtime.signers))
+        return verify(envelope, root, Wanted(PROJECT, environment, audience))
+
+
+@pytest.fixture
+def desk(database, tmp_path):
+    signers = load_signers(tmp_path / "keys", "log.example/assent")
+    ports = Ports(
+        clock=FakeClock(),
+        blobs=Blobs(tmp_path / "blobs"),
+        projector=Projector(PROJECTIONS),
+        ledger=ledger.open_ledger(signers.ledger, tmp_path),
+        jobs=NoJobs(),
+    )
+    session = Session(connect(database), ports)
+    with session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
+        metadata.create_all(conn)
+    settings = load(data_dir=tmp_path, database_url=database)
+    opened = Desk(Runtime(settings, session, signers), tmp_path)
+    with opened.begin(SYSTEM) as tx:
+        set_up(tx)
+    yield opened
+    session.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Served:
+    """The desk behind its HTTP server, with a token for each role."""
+
+    url: str
+    desk: Desk
+    tokens: dict[str, str]
+
+    def api(self, role="admin"):
+        return Api(self.url, self.tokens[role], PROJECT)
+
+    def headers(self, role="gateway"):
+        return {"authorization": f"Bearer {self.tokens[role]}"}
+
+    def address(self, *parts):
+        return self.url + "/".join(("", "v1", "projects", PROJECT, "environments", "production", *parts))
+
+
+@pytest.fixture
+def served(desk):
+    app = FastAPI()
+    app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
+    app.include_router(router)
+    install_errors(app)
+    with desk.begin(SYSTEM) as tx:
+        tokens = {role: token_for(tx, role) for role in ("admin", "gateway", "engineer", "operator")}
+    with listening(app) as port:
+        yield Served(f"http://127.0.0.1:{port}", desk, tokens)
+    until(lambda: not [t for t in threading.enumerate() if t.name == "delivery-feed"], "the feed's end")
+
+
+def token_for(tx, role):
+    account = identity.add_service(tx, f"{role}-1")
+    identity.bind(tx, account.id, role, PROJECT)
+    return identity.issue_token(tx, account.id, f"for {role}", None)
+
+
+@contextmanager
+def listening(app):
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen(512)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield bound.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
