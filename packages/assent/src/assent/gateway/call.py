@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
+from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import PHRASES, Refusal
+from assent.gateway.recorder import Chosen, Ending, Recorder
+from assent.gateway.request import Header as RequestHeader
+from assent.gateway.request import Request
+from assent.gateway.shared import Shared
 from assent.gateway.stream import EventWatch, Outcome
 from assent.gateway.upstream import Failure, Header, UpstreamConnection
-
-if TYPE_CHECKING:
-    from assent.gateway.core import Chosen, Core
-    from assent.gateway.inbound import ClientConnection, Request
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -24,59 +25,49 @@ _NOT_UPSTREAM: Final = HOP_BY_HOP | {
     b"authorization", b"host", b"expect", b"accept-encoding", b"content-type", b"cookie",
 }  # fmt: skip
 _SUCCESS: Final = range(200, 300)
+_USUAL: Final = frozenset({b"keep-alive", b"close"})
 
 
-def forwarded(headers: list[Header], dropped: frozenset[bytes]) -> list[bytes]:
-    """Copy header lines but those dropped, those that `Connection` names, and ours."""
-    lines, named = [], None
-    for name, value in headers:
-        lower = name.lower()
-        if lower in dropped:
-            if lower == b"connection" and value.lower() not in {b"keep-alive", b"close"}:
-                named = {token.strip().lower() for token in value.split(b",")} | (named or set())
-        elif not lower.startswith(b"x-assent-"):
-            lines.append(name + b": " + value + b"\r\n")
-    if named is None:
-        return lines
-    return [line for line in lines if line.partition(b":")[0].lower() not in named]
+def _upwards(headers: list[RequestHeader]) -> list[bytes]:
+    """Copy a client's header lines but those of the hop, those that `Connection` names, and ours."""
+    lines = []
+    for lower, name, value in headers:
+        if lower == b"connection" and value.lower() not in _USUAL:
+            named = {token.strip().lower() for token in value.split(b",")}
+            return _upwards([header for header in headers if header[0] not in named | {b"connection"}])
+        if lower not in _NOT_UPSTREAM and not lower.startswith(b"x-assent-"):
+            lines.append(b"%b: %b\r\n" % (name, value))
+    return lines
 
 
-class Ending(NamedTuple):
-    """How a call ended, and how long it took in seconds."""
-
-    status: int
-    error_class: str | None
-    latency_s: float
-    ttft_s: float | None
+def _downwards(headers: list[Header]) -> list[bytes]:
+    """Copy an upstream's header lines by the same rule."""
+    keyed = [(name.lower(), name, value) for name, value in headers]
+    for lower, _, value in keyed:
+        if lower == b"connection" and value.lower() not in _USUAL:
+            named = {token.strip().lower() for token in value.split(b",")}
+            keyed = [header for header in keyed if header[0] not in named]
+    return [
+        b"%b: %b\r\n" % (name, value)
+        for lower, name, value in keyed
+        if lower not in HOP_BY_HOP and not lower.startswith(b"x-assent-")
+    ]
 
 
 class Call:
     """The exchange between one client connection and one upstream connection."""
 
     __slots__ = (
-        "_chosen",
-        "_connection",
-        "_core",
-        "_head",
-        "_held",
-        "_is_chunked",
-        "_n_held",
-        "_out",
-        "_outcome",
-        "_request",
-        "_started_at",
-        "_status",
-        "_task",
-        "_ttft_s",
-        "_was_retried",
-        "_watch",
-        "client",
-        "deadline",
-        "is_done",
+        "_chosen", "_connection", "_head", "_held", "_is_chunked", "_n_held", "_out", "_outcome", "_recorder",
+        "_request", "_shared", "_started_at", "_status", "_task", "_ttft_s", "_was_retried", "_watch",
+        "client", "deadline", "is_done",
     )  # fmt: skip
 
-    def __init__(self, core: Core, client: ClientConnection, request: Request, chosen: Chosen) -> None:
-        self._core, self.client, self._request, self._chosen = core, client, request, chosen
+    def __init__(
+        self, shared: Shared, recorder: Recorder, client: ClientConnection, request: Request, chosen: Chosen
+    ) -> None:
+        self._shared, self._recorder = shared, recorder
+        self.client, self._request, self._chosen = client, request, chosen
         self._started_at = request.started_at
         self._outcome = Outcome()
         self._connection: UpstreamConnection | None = None
@@ -95,7 +86,8 @@ class Call:
 
     def start(self) -> None:
         """Ask for a connection; what follows is told through the `on_…` methods."""
-        self._task = self._core.pool(self._chosen.upstream.endpoint).acquire(self)
+        self._shared.begin(self)
+        self._task = self._shared.pool(self._chosen.upstream.endpoint).acquire(self)
 
     # upstream's events
 
@@ -103,12 +95,12 @@ class Call:
         """Send the request."""
         self._task = None
         if self.is_done:
-            self._core.pool(self._chosen.upstream.endpoint).release(connection)
+            self._shared.pool(self._chosen.upstream.endpoint).release(connection)
             return
         self._connection = connection
         self.deadline = monotonic() + self._chosen.upstream.first_token_timeout_s
         body = self._chosen.body
-        lines = forwarded(self._request.headers, _NOT_UPSTREAM)
+        lines = _upwards(self._request.headers)
         length = b"content-length: %d\r\n\r\n" % len(body)
         connection.send(self, b"".join((self._chosen.upstream.start, *lines, length, body)))
 
@@ -132,7 +124,7 @@ class Call:
         self._write_head(status, headers, length)
 
     def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        lines = forwarded(headers, HOP_BY_HOP)
+        lines = _downwards(headers)
         lines.insert(0, b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"Unknown")))
         lines.append(self._chosen.headers)
         has_body = status not in {204, 304}
@@ -162,7 +154,7 @@ class Call:
             return
         self._held.append(content)
         self._n_held += len(content)
-        if self._n_held > self._core.limits.held_response_bytes:
+        if self._n_held > self._shared.limits.held_response_bytes:
             self._out, self._held = self._held, None
 
     def on_pause(self) -> None:
@@ -197,7 +189,7 @@ class Call:
         if connection is not None and self._is_stale(connection, failure):
             self._was_retried = True
             self.deadline = float("inf")
-            self._task = self._core.pool(self._chosen.upstream.endpoint).acquire(self, fresh=True)
+            self._task = self._shared.pool(self._chosen.upstream.endpoint).acquire(self, fresh=True)
             return
         status = 504 if failure.kind == "upstream_timeout" else 502
         if self._status and self._head is None:  # the head has gone out: only a cut can tell the client
@@ -239,7 +231,7 @@ class Call:
 
     def on_client_slow(self) -> None:
         """Stop reading from the upstream until the client has read."""
-        self.deadline = monotonic() + self._core.limits.stalled_s
+        self.deadline = monotonic() + self._shared.limits.stalled_s
         if self._connection is not None:
             self._connection.pause()
 
@@ -267,7 +259,7 @@ class Call:
 
     def _finish(self, status: int, error_class: str | None) -> None:
         self.is_done = True
-        self._core.forget(self)
+        self._shared.forget(self)
         ttft_s = self._ttft_s if self._watch is not None else None
         ending = Ending(status, error_class, monotonic() - self._started_at, ttft_s)
-        self._core.observe(self._chosen, self._outcome, ending)
+        self._recorder.call(self._chosen, self._outcome, ending)

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
-import ssl
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from time import monotonic
 from typing import Final
 
 import msgspec
 
-from assent.gateway.call import Call, Ending
+from assent.gateway.call import Call
 from assent.gateway.edit import Ask
-from assent.gateway.feedback import Completions, Known, now, read_thumb
-from assent.gateway.inbound import ClientConnection, Request
+from assent.gateway.feedback import read_thumb
+from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import Refusal
-from assent.gateway.served import Endpoint, Served, ServedRoute, ServedVersion, Upstream, models_body
-from assent.gateway.settings import Limits
+from assent.gateway.recorder import Chosen, Ending, Recorder
+from assent.gateway.request import Request
+from assent.gateway.served import Served, models_body
+from assent.gateway.shared import Shared
 from assent.gateway.stream import Outcome
-from assent.gateway.upstream import Pool
-from assent_client import observe
-from assent_client.decide import Decision
+from assent_client.snapshot import ApplicationKey
 
 log = logging.getLogger(__name__)
 
@@ -41,69 +39,22 @@ _OPEN: Final = frozenset({b"/healthz", b"/readyz"})
 _MAX_UNIT: Final = 512
 
 
-@dataclass(slots=True)
-class Chosen:
-    """A request with the version that answers it."""
-
-    ask: Ask
-    served: Served
-    route: ServedRoute
-    decision: Decision
-    version: ServedVersion
-    upstream: Upstream
-    body: bytes
-    headers: bytes
-    unit: str
-    sticky: bool
-    application: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recorder:
-    """Where calls are written down."""
-
-    observations: observe.Observations
-    completions: Completions
-    unit_key: bytes
-
-
 class Core:
-    """The state of one gateway process; one event loop owns it."""
+    """One gateway: the snapshot in use, and what it makes of requests."""
 
-    def __init__(
-        self, limits: Limits, recorder: Recorder, tls: ssl.SSLContext, max_staleness_s: float | None = None
-    ) -> None:
-        self.limits = limits
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, shared: Shared, recorder: Recorder, max_staleness_s: float | None = None) -> None:
         self.served: Served | None = None
-        self.clients: set[ClientConnection] = set()
-        self.active: set[Call] = set()
-        self.is_draining = False
-        self.quiet = asyncio.Event()
-        """Set while no call is under way."""
-        self.quiet.set()
+        self._shared = shared
         self._recorder = recorder
-        self.tls = tls
         self._max_staleness_s = max_staleness_s
-        self._pools: dict[Endpoint, Pool] = {}
         self._fresh_units = count()
         self._process = secrets.token_hex(8)
 
-    def pool(self, endpoint: Endpoint) -> Pool:
-        """Give the connections to an endpoint."""
-        pool = self._pools.get(endpoint)
-        if pool is None:
-            pool = self._pools[endpoint] = Pool(endpoint, self.limits, self.tls)
-        return pool
-
-    def close_pools(self) -> None:
-        """Close idle upstream connections."""
-        for pool in self._pools.values():
-            pool.close()
-
     def stale_s(self) -> float:
         """Give the seconds since the snapshot expired."""
-        return 0.0 if self.served is None else max(0.0, (now() - self.served.expires_at).total_seconds())
+        if self.served is None:
+            return 0.0
+        return max(0.0, (datetime.now(UTC) - self.served.expires_at).total_seconds())
 
     # requests
 
@@ -162,24 +113,14 @@ class Core:
             chosen.body = chosen.version.usable().edit(chosen.ask)
         except Refusal as refusal:
             latency_s = monotonic() - request.started_at
-            self.observe(chosen, Outcome(), Ending(refusal.status, refusal.code, latency_s, None))
+            self._recorder.call(chosen, Outcome(), Ending(refusal.status, refusal.code, latency_s, None))
             client.refuse(request, refusal, chosen.headers)
             return
-        call = client.active = Call(self, client, request, chosen)
-        self.active.add(call)
-        self.quiet.clear()
+        call = client.active = Call(self._shared, self._recorder, client, request, chosen)
         call.start()
 
-    def forget(self, call: Call) -> None:
-        """Take notice that a call has ended."""
-        self.active.discard(call)
-        if not self.active:
-            self.quiet.set()
-
     def _choose(self, request: Request) -> Chosen:
-        served, key = self._ready(), request.key
-        if key is None:
-            raise Refusal(401, "invalid_api_key", "The API key is missing.")
+        served, key = self._ready(), _key_of(request)
         ask = Ask(b"".join(request.body))
         route = served.route(ask.model, key)
         unit, sticky = self._unit(ask, request.conversation)
@@ -209,13 +150,11 @@ class Core:
         return unit, True
 
     def _models(self, request: Request) -> bytes:
-        served, key = self._ready(), request.key
-        names = served.names(key) if key is not None else []
+        served, key = self._ready(), _key_of(request)
         if request.path == _MODELS:
-            return models_body(names)
+            return models_body(served.names(key))
         name = request.path[len(_MODELS) + 1 :].decode("latin-1")
-        if key is not None:
-            served.route(name, key)
+        served.route(name, key)
         return msgspec.json.encode({"id": name, "object": "model", "created": 0, "owned_by": "assent"})
 
     def _readiness(self) -> bytes:
@@ -224,79 +163,19 @@ class Core:
             "ready": served is not None,
             "serial": None if served is None else served.serial,
             "stale_s": self.stale_s(),
-            "calls": len(self.active),
-            "batches_waiting": self._recorder.observations.n_waiting,
-            "observations_dropped": self._recorder.observations.n_dropped,
+            "calls": len(self._shared.active),
+            **self._recorder.state,
         }
         return msgspec.json.encode(state)
 
-    # observations
-
     def _feedback(self, request: Request) -> bytes:
-        served, key = self._ready(), request.key
+        served, key = self._ready(), _key_of(request)
         thumb = read_thumb(b"".join(request.body))
-        known = self._recorder.completions.find(thumb.completion_id)
-        if key is None or (known is not None and known.application != key.id):
-            raise Refusal(403, "not_your_completion", "This completion was given to another application.")
-        self._recorder.observations.add(
-            observe.Feedback(
-                at=now(),
-                environment=served.environment,
-                completion_id=thumb.completion_id,
-                value=thumb.score,
-                comment=thumb.comment,
-                matched=known is not None,
-                route=known.route if known else None,
-                variant=known.variant if known else None,
-                version=known.version if known else None,
-                unit=known.unit if known else None,
-                called_at=known.at if known else None,
-                application=key.id,
-            )
-        )
-        return b'{"accepted":true,"matched":%s}' % (b"true" if known else b"false")
+        is_matched = self._recorder.feedback(thumb, served.environment, key.id)
+        return b'{"accepted":true,"matched":%b}' % (b"true" if is_matched else b"false")
 
-    def observe(self, chosen: Chosen, outcome: Outcome, ending: Ending) -> None:
-        """Write a call down."""
-        decision, version = chosen.decision, chosen.version
-        unit = observe.hash_unit(self._recorder.unit_key, chosen.unit)
-        at, model = now(), outcome.model
-        row = observe.Call(
-            at=at,
-            environment=chosen.served.environment,
-            route=chosen.route.key,
-            variant=decision.variant or "",
-            version=version.digest,
-            serial=chosen.served.serial,
-            rule=decision.rule,
-            reason=decision.reason,
-            rollout=chosen.route.rollout,
-            unit=unit,
-            sticky=chosen.sticky,
-            stream=chosen.ask.stream,
-            completion_id=outcome.completion_id,
-            status=ending.status,
-            error_class=ending.error_class,
-            latency_s=ending.latency_s,
-            ttft_s=ending.ttft_s,
-            tokens_in=outcome.tokens_in,
-            tokens_out=outcome.tokens_out,
-            finish_reason=outcome.finish_reason,
-            response_model=model,
-            as_approved=None if model is None else model in version.allowed_models,
-            application=chosen.application,
-        )
-        self._recorder.observations.add(row)
-        if outcome.completion_id is not None:
-            known = Known(at, row.route, row.variant, row.version, unit, chosen.application)
-            self._recorder.completions.remember(outcome.completion_id, known)
 
-    # time
-
-    def sweep(self) -> None:
-        """End what is over its time; called several times a second, so that no request needs a timer."""
-        time = monotonic()  # not the loop's time: uvloop's moves in steps of a millisecond
-        for call in [call for call in self.active if call.deadline < time]:
-            call.on_deadline()
-        for client in [client for client in self.clients if client.deadline < time]:
-            client.on_deadline()
+def _key_of(request: Request) -> ApplicationKey:
+    if request.key is None:
+        raise Refusal(401, "invalid_api_key", "The API key is missing.")
+    return request.key

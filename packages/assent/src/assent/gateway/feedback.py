@@ -12,7 +12,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Known(NamedTuple):
-    """What is remembered of a completion."""
+    """What the journal remembers of a call, under the names that the call's observation has."""
 
     at: datetime
     route: str
@@ -70,7 +70,7 @@ class Completions:
     """The latest completions, newest last, at most `capacity`; the journal holds up to twice as many."""
 
     def __init__(self, folder: Path, capacity: int = 100_000) -> None:
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._known: OrderedDict[str, Known | Call] = OrderedDict()
         self._capacity = capacity
         self._now = folder / "completions.jsonl"
         self._before = folder / "completions.before.jsonl"
@@ -79,13 +79,13 @@ class Completions:
         for path in (self._before, self._now):
             self._n_lines = self._load(path)
 
-    def remember(self, completion_id: str, known: Known) -> None:
+    def remember(self, completion_id: str, known: Known | Call) -> None:
         """Note a completion; the oldest is forgotten when there are too many."""
         self._known[completion_id] = known
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
 
-    def find(self, completion_id: str) -> Known | None:
+    def find(self, completion_id: str) -> Known | Call | None:
         """Find a completion, or None."""
         return self._known.get(completion_id)
 
@@ -130,8 +130,3 @@ class Completions:
         if n_bad:
             log.warning("gateway: %d lines of %s cannot be read and are passed over", n_bad, path)
         return len(lines)
-
-
-def now() -> datetime:
-    """Give the present time, UTC aware."""
-    return datetime.now(UTC)

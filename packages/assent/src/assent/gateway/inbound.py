@@ -6,44 +6,40 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import httptools
 
 from assent.gateway.problems import Refusal, head
+from assent.gateway.request import Request
 from assent.gateway.settings import Limits
-from assent.gateway.upstream import Header
-
-if TYPE_CHECKING:
-    from assent.gateway.call import Call
-    from assent.gateway.core import Core
-    from assent_client.snapshot import ApplicationKey
+from assent.gateway.shared import Shared
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER: Final = float("inf")
 
 
-class Request:
-    """One request as it arrives."""
+class Exchange(Protocol):
+    """Who answers a request that takes its time."""
 
-    __slots__ = (
-        "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive", "key",
-        "method", "n_body", "path", "started_at",
-    )  # fmt: skip
+    def on_client_gone(self) -> None:
+        """Stop: nobody waits."""
 
-    def __init__(self, started_at: float) -> None:
-        self.started_at = started_at
-        self.method = b""
-        self.path = b""
-        self.headers: list[Header] = []
-        self.body: list[bytes] = []
-        self.n_body = 0
-        self.authorization: bytes | None = None
-        self.conversation: bytes | None = None
-        self.expects = False
-        self.is_http11 = True
-        self.keep_alive = True
-        self.key: ApplicationKey | None = None
+    def on_client_slow(self) -> None:
+        """Hold on until the client has read."""
+
+    def on_client_ready(self) -> None:
+        """Go on."""
+
+
+class Service(Protocol):
+    """What answers requests."""
+
+    def admit(self, request: Request) -> None:
+        """Judge a request by its head; raises Refusal."""
+
+    def serve(self, client: ClientConnection, request: Request) -> None:
+        """Answer a complete request."""
 
 
 def _too_large(limits: Limits) -> Refusal:
@@ -74,11 +70,16 @@ def _note_conversation(request: Request, value: bytes, _limits: Limits) -> None:
     request.conversation = value
 
 
+def _pass(_request: Request, _value: bytes, _limits: Limits) -> None:
+    """Leave a header to be counted."""
+
+
 _JUDGES: Final[Mapping[bytes, Callable[[Request, bytes, Limits], None]]] = {
     b"content-length": _judge_length,
     b"transfer-encoding": _judge_coding,
     b"expect": _judge_expectation,
     b"authorization": _note_key,
+    b"host": _pass,
     b"x-assent-conversation": _note_conversation,
 }
 
@@ -87,14 +88,14 @@ class ClientConnection(asyncio.Protocol):
     """Parse requests, answer them in their order, and keep the peer within the limits."""
 
     __slots__ = (
-        "_core", "_head_bytes", "_is_linger", "_limits", "_loop", "_parser", "_queue", "_refusal", "_request",
-        "_transport", "_url", "active", "deadline", "is_slow",
+        "_head_bytes", "_is_linger", "_limits", "_parser", "_queue", "_refusal", "_request", "_service",
+        "_shared", "_transport", "_url", "active", "deadline", "is_slow",
     )  # fmt: skip
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._limits = core.limits
-        self._loop = core.loop
+    def __init__(self, shared: Shared, service: Service) -> None:
+        self._shared = shared
+        self._service = service
+        self._limits = shared.limits
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Request] = deque()
         self._request: Request | None = None
@@ -103,7 +104,7 @@ class ClientConnection(asyncio.Protocol):
         self._url = b""
         self._head_bytes = 0
         self._is_linger = False
-        self.active: Request | Call | None = None
+        self.active: Request | Exchange | None = None
         self.is_slow = False
         self.deadline = _NEVER
 
@@ -112,15 +113,15 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the client, or close where there are too many."""
         self._transport = transport  # type: ignore[assignment] # a stream's transport is a Transport
-        if len(self._core.clients) >= self._limits.n_connections:
+        if len(self._shared.clients) >= self._limits.n_connections:
             transport.abort()  # type: ignore[attr-defined] # as above
             return
-        self._core.clients.add(self)
+        self._shared.clients.add(self)
         self.deadline = monotonic() + self._limits.header_s
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
         """Tell the call that nobody waits."""
-        self._core.clients.discard(self)
+        self._shared.clients.discard(self)
         self._transport = None
         self.deadline = _NEVER
         self._queue.clear()
@@ -156,7 +157,9 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(400, "invalid_request", f"This is not strict HTTP/1.1: {error}.")
         request = self._request
         if request is not None and not request.method:
-            self._count_head(len(data))
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.header_bytes:
+                self._refuse_head()
         if request is not None and request.method and self.active is None:
             self.deadline = monotonic() + self._limits.body_s
         self._serve_next()
@@ -182,11 +185,14 @@ class ClientConnection(asyncio.Protocol):
         request = self._request
         if request is None or request.method:
             return
-        self._count_head(len(name) + len(value) + 4)
-        if len(request.headers) >= self._limits.n_headers:
+        self._head_bytes += len(name) + len(value) + 4
+        headers = request.headers
+        if self._head_bytes > self._limits.header_bytes:
+            self._refuse_head()
+        elif len(headers) >= self._limits.n_headers:
             self._refuse(431, "too_many_headers", f"There are more than {self._limits.n_headers} headers.")
-            return
-        request.headers.append((name, value))
+        else:
+            headers.append((name.lower(), name, value))
 
     def on_headers_complete(self) -> None:
         """Judge the head before any body is read."""
@@ -199,7 +205,7 @@ class ClientConnection(asyncio.Protocol):
         request.keep_alive = self._parser.should_keep_alive()
         try:
             self._judge(request)
-            self._core.admit(request)
+            self._service.admit(request)
         except Refusal as refusal:
             self._refusal = refusal
             return
@@ -208,13 +214,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _judge(self, request: Request) -> None:
         counts = {b"host": 0, b"authorization": 0}
-        for name, value in request.headers:
-            lower = name.lower()
-            if lower in counts:
-                counts[lower] += 1
-            judge = _JUDGES.get(lower)
+        for name, _, value in request.headers:
+            judge = _JUDGES.get(name)
             if judge is not None:
                 judge(request, value.strip(), self._limits)
+                if name in counts:
+                    counts[name] += 1
         if self._parser.should_upgrade():
             raise Refusal(400, "invalid_request", "This gateway does not upgrade connections.")
         n_hosts, n_keys = counts.values()
@@ -247,11 +252,9 @@ class ClientConnection(asyncio.Protocol):
             return
         self._queue.append(request)
 
-    def _count_head(self, n_bytes: int) -> None:
-        self._head_bytes += n_bytes
-        if self._head_bytes > self._limits.header_bytes:
-            limit = self._limits.header_bytes
-            self._refuse(431, "headers_too_large", f"The headers are longer than {limit} bytes.")
+    def _refuse_head(self) -> None:
+        limit = self._limits.header_bytes
+        self._refuse(431, "headers_too_large", f"The headers are longer than {limit} bytes.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         self._refusal = self._refusal or Refusal(status, code, message)
@@ -268,7 +271,7 @@ class ClientConnection(asyncio.Protocol):
             request = self._queue.popleft()
             self.active = request
             self.deadline = _NEVER
-            self._core.serve(self, request)
+            self._service.serve(self, request)
         elif self._refusal is not None:
             self._close_with(self._refusal)
 
@@ -293,12 +296,12 @@ class ClientConnection(asyncio.Protocol):
         self.active = None
         if self._transport is None:
             return
-        if not request.keep_alive or self._core.is_draining:
+        if not request.keep_alive or self._shared.is_draining:
             self._linger()
             return
         self.deadline = monotonic() + self._limits.idle_s
         if self._queue or self._refusal is not None:
-            self._loop.call_soon(self._serve_next)
+            asyncio.get_running_loop().call_soon(self._serve_next)
         if not self._queue:
             self._transport.resume_reading()
 

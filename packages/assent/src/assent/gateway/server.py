@@ -10,12 +10,14 @@ import signal
 import socket
 from collections.abc import Callable
 
-from assent.gateway.core import Core, Recorder
+from assent.gateway.core import Core
 from assent.gateway.feed import Feed
 from assent.gateway.feedback import Completions
 from assent.gateway.inbound import ClientConnection
+from assent.gateway.recorder import Recorder
 from assent.gateway.served import Served, tls_context
 from assent.gateway.settings import GatewaySettings
+from assent.gateway.shared import Shared
 from assent.kernel.errors import Conflict, Unavailable
 from assent_client.observe import HttpSink, Observations, Pace, Spool, load_unit_key
 from assent_client.snapshot import Snapshot
@@ -51,24 +53,24 @@ async def serve(settings: GatewaySettings, ready: Ready, stop: asyncio.Event | N
 
     Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
     """
-    core, observations, sink = _prepare(settings)
-    feed = Feed(settings, core.tls, lambda snapshot: _swap(core, settings, snapshot))
+    shared, core, observations, sink = _prepare(settings)
+    feed = Feed(settings, shared.tls, lambda snapshot: _swap(core, settings, snapshot))
     feed.open()
     listener = _bind(settings)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: ClientConnection(core), sock=listener)
+    server = await loop.create_server(lambda: ClientConnection(shared, core), sock=listener)
     observations.start()
-    tasks = [loop.create_task(feed.run()), loop.create_task(_sweep(core))]
+    tasks = [loop.create_task(feed.run()), loop.create_task(_sweep(shared))]
     ready(listener.getsockname()[1])
     try:
         await _first_end(tasks, stop or asyncio.Event())
     finally:
         server.close()
-        await _drain(core)
+        await _drain(shared)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        core.close_pools()
+        shared.close_pools()
         await asyncio.to_thread(observations.close)
         sink.close()
 
@@ -82,7 +84,7 @@ async def _first_end(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> No
         task.result()
 
 
-def _prepare(settings: GatewaySettings) -> tuple[Core, Observations, HttpSink]:
+def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, HttpSink]:
     folder = settings.data_dir
     try:
         completions = Completions(folder)
@@ -99,7 +101,8 @@ def _prepare(settings: GatewaySettings) -> tuple[Core, Observations, HttpSink]:
     sink = HttpSink(settings.server_url, settings.token, tls=tls)
     observations = Observations(sink, spool, labels, pace, completions.write)
     recorder = Recorder(observations, completions, unit_key)
-    return Core(settings.limits, recorder, tls, settings.max_staleness_s), observations, sink
+    shared = Shared(settings.limits, tls)
+    return shared, Core(shared, recorder, settings.max_staleness_s), observations, sink
 
 
 def _swap(core: Core, settings: GatewaySettings, snapshot: Snapshot) -> None:
@@ -126,19 +129,19 @@ def _bind(settings: GatewaySettings) -> socket.socket:
     return listener
 
 
-async def _sweep(core: Core) -> None:
+async def _sweep(shared: Shared) -> None:
     while True:
-        await asyncio.sleep(core.limits.sweep_s)
-        core.sweep()
+        await asyncio.sleep(shared.limits.sweep_s)
+        shared.sweep()
 
 
-async def _drain(core: Core) -> None:
+async def _drain(shared: Shared) -> None:
     """Let calls under way finish, then close every connection."""
-    core.is_draining = True
-    for client in list(core.clients):
+    shared.is_draining = True
+    for client in list(shared.clients):
         client.close_idle()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(core.limits.drain_s):
-            await core.quiet.wait()
-    for client in list(core.clients):
+        async with asyncio.timeout(shared.limits.drain_s):
+            await shared.quiet.wait()
+    for client in list(shared.clients):
         client.end()

@@ -1,0 +1,117 @@
+"""Write calls and opinions down, so that monitoring can judge versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from assent.gateway.edit import Ask
+from assent.gateway.feedback import Completions, Thumb
+from assent.gateway.problems import Refusal
+from assent.gateway.served import Served, ServedRoute, ServedVersion, Upstream
+from assent.gateway.stream import Outcome
+from assent_client import observe
+from assent_client.decide import Decision
+
+
+@dataclass(slots=True)
+class Chosen:
+    """A request with the version that answers it."""
+
+    ask: Ask
+    served: Served
+    route: ServedRoute
+    decision: Decision
+    version: ServedVersion
+    upstream: Upstream
+    body: bytes
+    headers: bytes
+    unit: str
+    sticky: bool
+    application: str
+
+
+class Ending(NamedTuple):
+    """How a call ended, and how long it took in seconds."""
+
+    status: int
+    error_class: str | None
+    latency_s: float
+    ttft_s: float | None
+
+
+class Recorder:
+    """Where calls are written down; `unit_key` (32 bytes) hides who a unit was."""
+
+    def __init__(self, observations: observe.Observations, completions: Completions, unit_key: bytes) -> None:
+        self._observations = observations
+        self._completions = completions
+        self._unit_key = unit_key
+
+    @property
+    def state(self) -> dict[str, int]:
+        """Give what waits and what was lost."""
+        return {
+            "batches_waiting": self._observations.n_waiting,
+            "observations_dropped": self._observations.n_dropped,
+        }
+
+    def call(self, chosen: Chosen, outcome: Outcome, ending: Ending) -> None:
+        """Write a call down."""
+        decision, version = chosen.decision, chosen.version
+        model = outcome.model
+        row = observe.Call(
+            at=datetime.now(UTC),
+            environment=chosen.served.environment,
+            route=chosen.route.key,
+            variant=decision.variant or "",
+            version=version.digest,
+            serial=chosen.served.serial,
+            rule=decision.rule,
+            reason=decision.reason,
+            rollout=chosen.route.rollout,
+            unit=observe.hash_unit(self._unit_key, chosen.unit),
+            sticky=chosen.sticky,
+            stream=chosen.ask.stream,
+            completion_id=outcome.completion_id,
+            status=ending.status,
+            error_class=ending.error_class,
+            latency_s=ending.latency_s,
+            ttft_s=ending.ttft_s,
+            tokens_in=outcome.tokens_in,
+            tokens_out=outcome.tokens_out,
+            finish_reason=outcome.finish_reason,
+            response_model=model,
+            as_approved=None if model is None else model in version.allowed_models,
+            application=chosen.application,
+        )
+        self._observations.add(row)
+        if row.completion_id is not None:
+            self._completions.remember(row.completion_id, row)
+
+    def feedback(self, thumb: Thumb, environment: str, application: str) -> bool:
+        """Write an opinion down, and tell whether its call is known here.
+
+        Raises: Refusal (403) where the completion was given to another application.
+        """
+        known = self._completions.find(thumb.completion_id)
+        if known is not None and known.application != application:
+            raise Refusal(403, "not_your_completion", "This completion was given to another application.")
+        self._observations.add(
+            observe.Feedback(
+                at=datetime.now(UTC),
+                environment=environment,
+                completion_id=thumb.completion_id,
+                value=thumb.score,
+                comment=thumb.comment,
+                matched=known is not None,
+                route=known.route if known else None,
+                variant=known.variant if known else None,
+                version=known.version if known else None,
+                unit=known.unit if known else None,
+                called_at=known.at if known else None,
+                application=application,
+            )
+        )
+        return known is not None

@@ -1,0 +1,77 @@
+"""What all connections of one gateway process share; one event loop owns it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from time import monotonic
+from typing import Protocol
+
+from assent.gateway.served import Endpoint
+from assent.gateway.settings import Limits
+from assent.gateway.upstream import Pool
+
+
+class Timed(Protocol):
+    """What has a time limit: a client's connection, a call."""
+
+    deadline: float
+
+    def on_deadline(self) -> None:
+        """End what takes too long."""
+
+
+class Closable(Timed, Protocol):
+    """A client's connection, as an orderly end sees it."""
+
+    def close_idle(self) -> None:
+        """Close if nothing is under way."""
+
+    def end(self) -> None:
+        """Close in any case."""
+
+
+class Shared:
+    """Limits, pools, and everything that is under way."""
+
+    def __init__(self, limits: Limits, tls: ssl.SSLContext) -> None:
+        self.limits = limits
+        self.tls = tls
+        self.clients: set[Closable] = set()
+        self.active: set[Timed] = set()
+        self.is_draining = False
+        self.quiet = asyncio.Event()
+        """Set while no call is under way."""
+        self.quiet.set()
+        self._pools: dict[Endpoint, Pool] = {}
+
+    def pool(self, endpoint: Endpoint) -> Pool:
+        """Give the connections to an endpoint."""
+        pool = self._pools.get(endpoint)
+        if pool is None:
+            pool = self._pools[endpoint] = Pool(endpoint, self.limits, self.tls)
+        return pool
+
+    def begin(self, call: Timed) -> None:
+        """Take notice that a call is under way."""
+        self.active.add(call)
+        self.quiet.clear()
+
+    def forget(self, call: Timed) -> None:
+        """Take notice that a call has ended."""
+        self.active.discard(call)
+        if not self.active:
+            self.quiet.set()
+
+    def sweep(self) -> None:
+        """End what is over its time; called several times a second, so that no request needs a timer."""
+        time = monotonic()  # not the loop's time: uvloop's moves in steps of a millisecond
+        for call in [call for call in self.active if call.deadline < time]:
+            call.on_deadline()
+        for client in [client for client in self.clients if client.deadline < time]:
+            client.on_deadline()
+
+    def close_pools(self) -> None:
+        """Close idle upstream connections."""
+        for pool in self._pools.values():
+            pool.close()
