@@ -5,7 +5,6 @@ import random
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, Side
 from assent.evaluation.domain.dataset import Row
@@ -14,7 +13,7 @@ from assent.evaluation.domain.target import Target
 from assent.evaluation.journal import Journal
 from assent.evaluation.throttle import Throttle
 from assent.evaluation.upstream import Failure, Upstream
-from assent.kernel.clock import to_text
+from assent.kernel.clock import Clock, SystemClock, to_text
 
 JudgeAnswer = Callable[[Row, Answer, str], tuple[Outcome, tuple[Score, ...]]]
 MIN_FAILURES = 20
@@ -79,8 +78,14 @@ class Engine:
     """Runs the cases of one run against its targets, one per side."""
 
     def __init__(
-        self, targets: Mapping[Side, Target], judge: JudgeAnswer, limits: Limits, pace: Pace | None = None
+        self,
+        targets: Mapping[Side, Target],
+        judge: JudgeAnswer,
+        limits: Limits,
+        pace: Pace | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._targets = targets
         self._judge = judge
         self._limits = limits
@@ -167,7 +172,7 @@ class Engine:
         try:
             body = upstream.body(ask.row)
         except Exception as error:  # noqa: BLE001 -- a template may fail on a case's variables in any way
-            return _failed(ask, f"the prompt cannot be filled in: {error}", 0)
+            return self._failed(ask, f"the prompt cannot be filled in: {error}", 0)
         began_s, n_counted, n_attempts = loop.time(), 0, 0
         while state.stopped is None:
             n_attempts += 1
@@ -181,7 +186,7 @@ class Engine:
                     return None
                 tired = n_counted >= self._limits.attempts or loop.time() - began_s > self._pace.patience_s
                 if not failure.again or tired:
-                    return _failed(ask, str(failure), n_attempts)
+                    return self._failed(ask, str(failure), n_attempts)
                 await asyncio.sleep(self._backoff(n_attempts, failure.retry_after_s))
                 continue
             outcome, scores = self._judge(ask.row, answer, ask.key)
@@ -194,7 +199,7 @@ class Engine:
                 answer=answer,
                 scores=scores,
                 error="",
-                asked_at=to_text(datetime.now(UTC)),
+                asked_at=to_text(self._clock.now()),
                 latency_ms=round(1000 * latency_s, 3),
                 attempts=n_attempts,
             )
@@ -221,6 +226,21 @@ class Engine:
             state.n_tokens += (answer.n_prompt_tokens or 0) + (answer.n_completion_tokens or 0)
             return answer, loop.time() - began_s
 
+    def _failed(self, ask: Ask, error: str, attempts: int) -> CaseRecord:
+        return CaseRecord(
+            side=ask.side,
+            sample=ask.row.key,
+            repeat=ask.repeat,
+            answer_key=ask.key,
+            outcome=Outcome.ERROR,
+            answer=None,
+            scores=(),
+            error=error,
+            asked_at=to_text(self._clock.now()),
+            latency_ms=None,
+            attempts=attempts,
+        )
+
     def _backoff(self, n_attempts: int, retry_after_s: float) -> float:
         """Wait longer each time, with full jitter so that the waiting do not return together."""
         ceiling = min(self._pace.max_backoff_s, self._pace.backoff_s * 2 ** min(n_attempts - 1, 20))
@@ -230,22 +250,6 @@ class Engine:
 def _stop(state: _State, reason: str, *, resumable: bool = False) -> None:
     if state.stopped is None:
         state.stopped, state.resumable = reason, resumable
-
-
-def _failed(ask: Ask, error: str, attempts: int) -> CaseRecord:
-    return CaseRecord(
-        side=ask.side,
-        sample=ask.row.key,
-        repeat=ask.repeat,
-        answer_key=ask.key,
-        outcome=Outcome.ERROR,
-        answer=None,
-        scores=(),
-        error=error,
-        asked_at=to_text(datetime.now(UTC)),
-        latency_ms=None,
-        attempts=attempts,
-    )
 
 
 def _progress(state: _State, throttle: Throttle) -> Progress:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -37,7 +38,10 @@ def run(runtime: Runtime, *, run_id: str) -> None:
     except Conflict as error:
         log.warning("the run %s is left alone: %s", run_id, error)
     except AssentError as error:
-        _note(runtime, RunProgress(run_id, "stopped", 0, 0, {}, _words(error), runtime.clock.now()))
+        _stopped(runtime, run_id, _words(error))
+    except Exception:
+        _stopped(runtime, run_id, "The worker failed; its log says why.")
+        raise
 
 
 def journal_path(runtime: Runtime, run_id: str) -> Path:
@@ -111,7 +115,7 @@ async def _ask(
     runtime: Runtime, plan: Plan, judge: JudgeAnswer, asks: list[Ask], journal: Journal
 ) -> Progress | None:
     """Run the engine, telling how far it is; None where the run was cancelled meanwhile."""
-    engine = Engine(plan.targets, judge, plan.suite.limits)
+    engine = Engine(plan.targets, judge, plan.suite.limits, clock=runtime.clock)
     last: Progress | None = None
     told_s = -PROGRESS_S
     steps = engine.run(asks, journal)
@@ -144,6 +148,13 @@ def _note(runtime: Runtime, step: RunProgress) -> bool:
         goes_on = service.advance(tx, step)
     runtime.signals.notify("evaluation")
     return goes_on
+
+
+def _stopped(runtime: Runtime, run_id: str, note: str) -> None:
+    with runtime.session.read() as reader:
+        step = service.progress_of(reader, run_id)
+    if step is not None:
+        _note(runtime, replace(step, state="stopped", note=note))
 
 
 def _words(error: AssentError) -> str:

@@ -1,11 +1,19 @@
 """What evaluation asks of the slices below: versions, their prompts, their upstreams, and what is live."""
 
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.numbers import split_ref
+from assent.evaluation.domain.target import Messages, Target
 from assent.evidence import service as evidence
 from assent.kernel.errors import Conflict, Invalid
-from assent.kernel.tx import Reader
+from assent.kernel.tx import Reader, Tx
+from assent.prompts import service as prompts
+from assent.providers import service as providers
 from assent.registry import service as registry
 
 LIVE = "live"
@@ -74,7 +82,7 @@ def target(reader: Reader, project: str, digest: str) -> Target:
     )
 
 
-def renderer(prompt: Mapping[str, Any]) -> Any:
+def renderer(prompt: Mapping[str, Any]) -> Callable[[Row], Messages]:
     """Make what turns a case into messages: the version's, filled in, then the case's."""
 
     def render(row: Row) -> Messages:

@@ -63,13 +63,9 @@ class Gate:
     @property
     def bar(self) -> float:
         """What the oriented estimate must exceed."""
-        match self.rule:
-            case Rule.NON_INFERIOR:
-                return -self.limit
-            case Rule.SUPERIOR:
-                return 0.0
-            case Rule.THRESHOLD:
-                return self.sign * self.limit
+        if self.rule is Rule.THRESHOLD:
+            return self.sign * self.limit
+        return -self.limit if self.rule is Rule.NON_INFERIOR else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from assent.evaluation.domain.quantiles import incomplete_beta, normal_quantile
 
-_STEPS = 200
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +80,16 @@ def _score(pairs: Discordant, delta: float) -> float:
     root = math.sqrt(max(0.0, linear * linear + 8 * n * c * delta * (1 - delta)))
     lost_share = (root - linear) / (4 * n)
     variance = n * (2 * lost_share + delta * (1 - delta))
-    if variance <= 0.0:
-        return math.copysign(math.inf, distance) if distance else 0.0
-    return distance / math.sqrt(variance)
+    return distance / math.sqrt(max(variance, _TINY))
 
 
 def _root(pairs: Discordant, target: float, low: float, high: float) -> float:
     """Find where the statistic, which falls in delta, crosses `target`."""
-    for _ in range(_STEPS):
+    middle = (low + high) / 2
+    while low < middle < high:
+        low, high = (middle, high) if _score(pairs, middle) > target else (low, middle)
         middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if _score(pairs, middle) > target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    return middle
 
 
 def mcnemar(gained: int, lost: int) -> float:

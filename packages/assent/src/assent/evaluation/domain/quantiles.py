@@ -5,8 +5,7 @@ import statistics
 
 _NORMAL = statistics.NormalDist()
 _TINY = 1e-300
-_EPSILON = 1e-16
-_MAX_TERMS = 10_000
+_EPSILON = 1e-15
 _SERIES_FROM_DF = 1000.0
 _MAX_STEPS = 200
 
@@ -40,7 +39,9 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
     c = 1.0
     d = 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1))
     total = d
-    for m in range(1, _MAX_TERMS):
+    m, step = 0, 0.0
+    while abs(step - 1.0) > _EPSILON:  # it converges for every x that `incomplete_beta` lets through
+        m += 1
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         d = 1.0 / _away_from_zero(1.0 + even * d)
         c = _away_from_zero(1.0 + even / c)
@@ -48,9 +49,8 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         d = 1.0 / _away_from_zero(1.0 + odd * d)
         c = _away_from_zero(1.0 + odd / c)
-        total *= c * d
-        if abs(c * d - 1.0) < _EPSILON:
-            break
+        step = c * d
+        total *= step
     return total
 
 

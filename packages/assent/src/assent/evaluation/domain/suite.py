@@ -98,7 +98,7 @@ def parse_suite(raw: Any, *, project: str, name: str) -> Suite:
         "dataset": dataset,
         "solver": solver,
         "repeats": fields.whole("repeats", 1, 1, 100),
-        "cluster": fields.text("cluster", max_length=100) or None,
+        "cluster": None if fields.raw("cluster") is None else fields.text("cluster", max_length=100),
         "coverage": fields.number("coverage", 0.95, 0.5, 1.0),
         "reuse_days": fields.whole("reuse_days", 30, 0, 3650),
     }
@@ -129,8 +129,6 @@ def from_document(document: Mapping[str, Any]) -> Suite:
     """Read the stored form back."""
     raw = {key: value for key, value in document.items() if key not in {"project", "name", "purpose"}}
     raw["kind"] = document["purpose"]
-    if raw["cluster"] is None:
-        del raw["cluster"]
     return parse_suite(raw, project=document["project"], name=document["name"])
 
 
