@@ -1,0 +1,247 @@
+"""A request to release: what is asked, on what evidence, under which conditions, and the vote on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from assent.approvals import service as approvals
+from assent.console.changes import Change, changes, live_digest
+from assent.console.parts import ConditionRow, Link, TimelineEntry
+from assent.console.refs import ref_of, rollout_link, system_link
+from assent.console.runs import RunChart, draw_runs
+from assent.console.sign_in import keep, redeem
+from assent.console.system import rollout_text
+from assent.console.timeline import Names, timeline
+from assent.console.visit import PageRoute, Visit, see_other, visits
+from assent.delivery import service as delivery
+from assent.delivery.domain import Rollout
+from assent.identity import service as identity
+from assent.identity.domain import Permission
+from assent.kernel.errors import AssentError, Forbidden, Invalid, Reason, Unauthenticated
+from assent.kernel.tx import Reader
+from assent.ledger.domain import Query
+from assent.web.forms import Form, posted_form
+from assent.web.pages import duration
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/requests")
+Seen = Annotated[Visit, visits(Permission.REQUEST_READ)]
+VERDICTS = ("approve", "reject", "abstain")
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRow:
+    """One vote; a stale one spoke of another digest and does not count."""
+
+    voter: str
+    verdict: str
+    at: datetime
+    digest: str
+    stale: bool
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the visitor typed into the vote's form; it outlives a refusal."""
+
+    verdict: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a vote was not taken, and the field that it concerns."""
+
+    title: str
+    reasons: Sequence[Any]
+    field: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestView:
+    """What the page shows."""
+
+    subject: str
+    digest: str
+    environment: str
+    system: Link
+    state: str
+    requester: str
+    filed_at: datetime
+    expires_at: datetime | None
+    tier: str
+    contributors: Sequence[str]
+    manifest: Sequence[tuple[str, str]]
+    policy: str
+    policy_digest: str
+    conditions: Sequence[ConditionRow]
+    n_open: int
+    charts: Sequence[RunChart]
+    compared_with: str
+    changes: Sequence[Change]
+    votes: Sequence[VoteRow]
+    vote_address: str
+    vote_reasons: Sequence[Reason]
+    sign_in_again: bool
+    signed_in_s: float
+    step_up_s: float
+    rollout: Link | None
+    timeline: Sequence[TimelineEntry]
+
+
+def condition_rows(results: Sequence[Any]) -> list[ConditionRow]:
+    """Write the policy's answers as a task list, what needs somebody first."""
+    order = {"fail": 0, "unknown": 1, "pass": 2}
+    rows = [ConditionRow(r.title, str(r.ok), r.need, r.have, r.remedy or "") for r in results]
+    return sorted(rows, key=lambda row: order[row.state])
+
+
+def _votes(reader: Reader, request: Any, names: Names) -> list[VoteRow]:
+    return [
+        VoteRow(
+            voter=names.of(vote.voter),
+            verdict=vote.verdict,
+            at=vote.at,
+            digest=vote.subject,
+            stale=vote.stale,
+            comment=vote.comment or "",
+        )
+        for vote in approvals.list_votes(reader, request.id)
+    ]
+
+
+def _rollout(reader: Reader, request: Any) -> Rollout | None:
+    """Find the rollout that this request is for."""
+    found, _ = delivery.list_(reader, request.project, {"subject": request.subject})
+    return next((rollout for rollout in found if rollout.request == request.id), None)
+
+
+def build(visit: Visit, reader: Reader, request_id: str) -> RequestView:
+    """Gather what the page shows. Raises: NotFound."""
+    request = approvals.get(reader, request_id, visit.project)
+    subject = delivery.find_subject(reader, request.project, request.subject)
+    rollout, names = _rollout(reader, request), Names(reader)
+    live = live_digest(reader, request.project, request.environment, subject.name)
+    if live == request.subject:  # it is out: what it replaced is what it was compared with
+        live = rollout.stable if rollout else None
+    conditions = condition_rows(approvals.check_conditions(reader, request.id))
+    signed_in_s = visit.signed_in_s(reader)
+    step_up_s = visit.runtime.settings.step_up_s
+    events, _ = timeline(reader, Query(subject=request.id))
+    return RequestView(
+        subject=subject.ref,
+        digest=subject.digest,
+        environment=request.environment,
+        system=system_link(request.project, subject.name),
+        state=str(request.state),
+        requester=names.of(request.requester),
+        filed_at=request.filed_at,
+        expires_at=request.expires_at,
+        tier=request.tier or "",
+        contributors=[names.of(person) for person in request.contributors],
+        manifest=sorted(request.manifest.items()),
+        policy=request.policy_ref,
+        policy_digest=request.policy,
+        conditions=conditions,
+        n_open=sum(row.state != "pass" for row in conditions),
+        charts=draw_runs(reader, request.project, request.subject),
+        compared_with=ref_of(reader, request.project, live) if live else "",
+        changes=changes(reader, request.project, live, request.subject),
+        votes=_votes(reader, request, names),
+        vote_address=f"/projects/{request.project}/requests/{request.id}/votes",
+        vote_reasons=[
+            *visit.lacks(Permission.REQUEST_VOTE),
+            *approvals.vote_reasons(reader, request.id, visit.session.person),
+        ],
+        sign_in_again=signed_in_s > step_up_s,
+        signed_in_s=signed_in_s,
+        step_up_s=step_up_s,
+        rollout=rollout_link(request.project, rollout.id, rollout_text(rollout)) if rollout else None,
+        timeline=events,
+    )
+
+
+def _show(visit: Visit, request_id: str, typed: Typed, trouble: Trouble | None = None) -> Response:
+    with visit.read() as reader:
+        view = build(visit, reader, request_id)
+    return visit.page(
+        "request/page.html",
+        status=trouble.status if trouble else 200,
+        view=view,
+        typed=typed,
+        errors=trouble.reasons if trouble else (),
+        error_title=trouble.title if trouble else "",
+        error_field=trouble.field if trouble else "",
+    )
+
+
+@router.get("/{request_id}")
+def show(visit: Seen, request_id: str) -> Response:
+    """Show the request."""
+    return _show(visit, request_id, Typed())
+
+
+@router.post("/{request_id}/votes")
+def vote(
+    request: Request, visit: Seen, request_id: str, form: Annotated[Form, Depends(posted_form)]
+) -> Response:
+    """Cast a vote on the digest that was on the page; what cannot be taken is shown with what was typed."""
+    typed = Typed(form.text("verdict"), form.fields.get("comment", "").replace("\r\n", "\n"))
+    fresh: identity.Session | None = None
+    try:
+        if form.text("code", limit=2000):
+            fresh = _sign_in_again(request, visit, form.text("code", limit=2000))
+        _cast(visit, fresh or visit.session, request_id, form)
+    except AssentError as error:
+        response = _show(visit, request_id, typed, _trouble(error))
+    else:
+        response = see_other(f"/projects/{visit.project}/requests/{request_id}")
+    return keep(request, response, fresh) if fresh else response
+
+
+def _sign_in_again(request: Request, visit: Visit, code: str) -> identity.Session:
+    """Redeem a link in the midst of a vote. Raises: Unauthenticated, Forbidden (it is somebody else's)."""
+    session = redeem(request, code)
+    if session.person == visit.session.person:
+        return session
+    with visit.runtime.session.begin(session.actor) as tx:
+        identity.end_session(tx, session.secret)
+    raise Forbidden(
+        "This link belongs to another person; it is used up now.", remedy=f"Ask for one for {visit.name}."
+    )
+
+
+def _cast(visit: Visit, session: identity.Session, request_id: str, form: Form) -> None:
+    verdict = form.text("verdict")
+    if verdict not in VERDICTS:
+        raise Invalid("Choose approve, reject or abstain.", reasons=[Reason("verdict", "Choose a verdict.")])
+    if visit.lacks(Permission.REQUEST_VOTE):
+        raise Forbidden(visit.lacks(Permission.REQUEST_VOTE)[0].message)
+    with visit.runtime.session.begin(session.actor) as tx:
+        age_s, most_s = (tx.now() - session.auth_at).total_seconds(), visit.runtime.settings.step_up_s
+        if age_s > most_s:
+            raise Unauthenticated(
+                f"Your sign-in is {duration(age_s)} old; a vote needs one of at most {duration(most_s)}.",
+                remedy="Paste a new one-time link below and send the form again; nothing you typed is lost.",
+            )
+        approvals.vote(
+            tx,
+            approvals.NewVote(
+                request=request_id,
+                project=visit.project,
+                subject=form.text("digest"),
+                policy=form.text("policy"),
+                verdict=verdict,
+                comment=form.text("comment") or None,
+            ),
+        )
+
+
+def _trouble(error: AssentError) -> Trouble:
+    field = {"unauthenticated": "code", "invalid": "verdict"}.get(error.code, "vote")
+    return Trouble("Your vote was not taken", error.reasons or (error,), field, error.status)

@@ -1,0 +1,24 @@
+"""All pages, for the composition root to mount."""
+
+from fastapi import FastAPI
+
+from assent.console import home, leaf, request, rollout, sign_in, system
+from assent.web.headers import SecurityHeaders
+from assent.web.static_files import static_route
+
+ROUTERS = (
+    sign_in.router,
+    home.router,
+    system.router,
+    request.router,
+    rollout.router,
+    leaf.router,
+)
+
+
+def install_console(app: FastAPI) -> None:
+    """Mount pages and static files, and have every answer carry the security headers."""
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes.append(static_route)
+    app.add_middleware(SecurityHeaders)
