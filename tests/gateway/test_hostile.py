@@ -184,6 +184,34 @@ def test_connections_are_kept_and_pipelined_requests_answered_in_order(live):
     assert live.upstream.n_connections == 1
 
 
+def test_a_head_that_is_known_does_not_blind_the_gateway(live):
+    """A repeated head takes a short cut; what comes after it, and what was decided before it, still counts."""
+    with live.gateway.socket() as connection:
+        for content in (b"one", b"two"):
+            connection.sendall(WHOLE.replace(b"Hi?", content))
+            assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+        connection.sendall(WHOLE[:-10])  # the same head, its body in two parts
+        until(lambda: live.ready()["calls"] == 0)
+        connection.sendall(WHOLE[-10:])
+        assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+        connection.sendall(WHOLE + WHOLE.replace(b"Hi?", b"six"))  # the same head, more than its body
+        assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+        assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+    contents = [asked.body["messages"][0]["content"] for asked in live.upstream.asked]
+    assert contents == ["one", "two", "Hi?", "Hi?", "six"]
+    live.publish(keys=[])
+    with live.gateway.socket() as connection:
+        connection.sendall(WHOLE)
+        assert read_answer(connection)[0].startswith(b"HTTP/1.1 401")
+
+
+def test_heads_that_differ_each_time_are_not_kept_for_ever(live):
+    with live.gateway.socket() as connection:
+        for n in range(600):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: g\r\nX-Trace: %d\r\n\r\n" % n)
+            assert read_answer(connection)[1] == b'{"status":"ok"}'
+
+
 def test_a_bad_request_behind_a_good_one_is_answered_after_it(live):
     with live.gateway.socket() as connection:
         connection.sendall(WHOLE + b"rubbish\r\n\r\n")

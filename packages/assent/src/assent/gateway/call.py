@@ -9,49 +9,12 @@ from typing import Final
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import PHRASES, Refusal
 from assent.gateway.recorder import Chosen, Ending, Recorder
-from assent.gateway.request import Header as RequestHeader
-from assent.gateway.request import Request
+from assent.gateway.request import HOP_BY_HOP, Request, passing
 from assent.gateway.shared import Shared
 from assent.gateway.stream import EventWatch, Outcome
 from assent.gateway.upstream import Failure, Header, UpstreamConnection
 
-HOP_BY_HOP: Final = frozenset(
-    {
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection",
-        b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length",
-    }
-)  # fmt: skip
-_NOT_UPSTREAM: Final = HOP_BY_HOP | {
-    b"authorization", b"host", b"expect", b"accept-encoding", b"content-type", b"cookie",
-}  # fmt: skip
 _SUCCESS: Final = range(200, 300)
-_USUAL: Final = frozenset({b"keep-alive", b"close"})
-
-
-def _upwards(headers: list[RequestHeader]) -> list[bytes]:
-    """Copy a client's header lines but those of the hop, those that `Connection` names, and ours."""
-    lines = []
-    for lower, name, value in headers:
-        if lower == b"connection" and value.lower() not in _USUAL:
-            named = {token.strip().lower() for token in value.split(b",")}
-            return _upwards([header for header in headers if header[0] not in named | {b"connection"}])
-        if lower not in _NOT_UPSTREAM and not lower.startswith(b"x-assent-"):
-            lines.append(b"%b: %b\r\n" % (name, value))
-    return lines
-
-
-def _downwards(headers: list[Header]) -> list[bytes]:
-    """Copy an upstream's header lines by the same rule."""
-    keyed = [(name.lower(), name, value) for name, value in headers]
-    for lower, _, value in keyed:
-        if lower == b"connection" and value.lower() not in _USUAL:
-            named = {token.strip().lower() for token in value.split(b",")}
-            keyed = [header for header in keyed if header[0] not in named]
-    return [
-        b"%b: %b\r\n" % (name, value)
-        for lower, name, value in keyed
-        if lower not in HOP_BY_HOP and not lower.startswith(b"x-assent-")
-    ]
 
 
 class Call:
@@ -100,9 +63,8 @@ class Call:
         self._connection = connection
         self.deadline = monotonic() + self._chosen.upstream.first_token_timeout_s
         body = self._chosen.body
-        lines = _upwards(self._request.headers)
         length = b"content-length: %d\r\n\r\n" % len(body)
-        connection.send(self, b"".join((self._chosen.upstream.start, *lines, length, body)))
+        connection.send(self, b"".join((self._chosen.upstream.start, self._request.lines, length, body)))
 
     def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
         """Choose how the body travels, and write the head."""
@@ -124,7 +86,8 @@ class Call:
         self._write_head(status, headers, length)
 
     def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        lines = _downwards(headers)
+        keyed = [(name.lower(), name, value) for name, value in headers]
+        lines = [passing(keyed, HOP_BY_HOP)]
         lines.insert(0, b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"Unknown")))
         lines.append(self._chosen.headers)
         has_body = status not in {204, 304}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from assent_client.snapshot import ApplicationKey
@@ -11,12 +11,38 @@ Header = tuple[bytes, bytes, bytes]
 """A client's header: its name in lower case, its name as sent, its value."""
 
 
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection",
+        b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length",
+    }
+)  # fmt: skip
+_NOT_UPSTREAM: Final = HOP_BY_HOP | {
+    b"authorization", b"host", b"expect", b"accept-encoding", b"content-type", b"cookie",
+}  # fmt: skip
+_USUAL: Final = frozenset({b"keep-alive", b"close"})
+
+
+def passing(headers: list[Header], dropped: frozenset[bytes]) -> bytes:
+    """Write the header lines that go on: not those of the hop, nor what `Connection` names, nor ours."""
+    for lower, _, value in headers:
+        if lower == b"connection" and value.lower() not in _USUAL:
+            dropped |= {token.strip().lower() for token in value.split(b",")}
+    return b"".join(
+        [
+            b"%b: %b\r\n" % (name, value)
+            for lower, name, value in headers
+            if lower not in dropped and not lower.startswith(b"x-assent-")
+        ]
+    )
+
+
 class Request:
     """What a client asks; `method` is empty until the head is complete."""
 
     __slots__ = (
         "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive", "key",
-        "method", "n_body", "path", "started_at",
+        "length", "lines", "method", "n_body", "path", "started_at",
     )  # fmt: skip
 
     def __init__(self, started_at: float) -> None:
@@ -26,9 +52,26 @@ class Request:
         self.headers: list[Header] = []
         self.body: list[bytes] = []
         self.n_body = 0
+        self.length: int | None = 0
+        """The declared length of the body; None where it comes in chunks."""
+        self.lines = b""
+        """The header lines that go upstream."""
         self.authorization: bytes | None = None
         self.conversation: bytes | None = None
         self.expects = False
         self.is_http11 = True
         self.keep_alive = True
         self.key: ApplicationKey | None = None
+
+    def close_head(self) -> None:
+        """Settle what follows from the whole head."""
+        self.lines = passing(self.headers, _NOT_UPSTREAM)
+
+    def again(self, body: bytes, started_at: float) -> Request:
+        """Make the request that has this one's head, byte for byte, and another body."""
+        request = Request(started_at)
+        request.method, request.path, request.lines = self.method, self.path, self.lines
+        request.authorization, request.conversation = self.authorization, self.conversation
+        request.is_http11, request.keep_alive = self.is_http11, self.keep_alive
+        request.body.append(body)
+        return request

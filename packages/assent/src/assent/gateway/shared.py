@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
+from assent.gateway.request import Request
 from assent.gateway.served import Endpoint
 from assent.gateway.settings import Limits
 from assent.gateway.upstream import Pool
+
+_MOST_HEADS: Final = 512
 
 
 class Timed(Protocol):
@@ -44,6 +47,8 @@ class Shared:
         """Set while no call is under way."""
         self.quiet.set()
         self._pools: dict[Endpoint, Pool] = {}
+        self.heads: dict[bytes, Request] = {}
+        """Requests that were parsed before, by the bytes of their heads."""
 
     def pool(self, endpoint: Endpoint) -> Pool:
         """Give the connections to an endpoint."""
@@ -51,6 +56,13 @@ class Shared:
         if pool is None:
             pool = self._pools[endpoint] = Pool(endpoint, self.limits, self.tls)
         return pool
+
+    def learn(self, head: bytes, request: Request) -> None:
+        """Remember a head; applications that never repeat one cost no more than these."""
+        if len(self.heads) >= _MOST_HEADS:
+            self.heads.clear()
+        self.heads[head] = request.again(b"", 0.0)
+        self.heads[head].length = request.length
 
     def begin(self, call: Timed) -> None:
         """Take notice that a call is under way."""
