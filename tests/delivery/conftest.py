@@ -54,14 +54,13 @@ def database(request, tmp_path):
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'assent.db'}"
         return
-    schema = f"delivery_{uuid.uuid4().hex[:12]}"
+    # A database of its own, not a schema: notifications reach everybody in a database.
+    name = f"delivery_{uuid.uuid4().hex[:12]}"
     admin = connect(POSTGRES)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
-    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        conn.execute(sa.text(f"CREATE DATABASE {name}"))
+        yield sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+        conn.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
 
 
@@ -177,6 +176,7 @@ def served(desk):
     app = FastAPI()
     app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
     app.include_router(router)
+    app.include_router(identity_http.router)
     install_errors(app)
     with desk.begin(SYSTEM) as tx:
         tokens = {role: token_for(tx, role) for role in ("admin", "gateway", "engineer", "operator")}

@@ -180,6 +180,19 @@ def test_a_rollout_is_seen_in_its_own_project_only(desk, running):
         desk.read(service.get, "ro_1")
 
 
+def test_what_is_live_is_listed_for_one_environment_or_all(desk, running):
+    desk.adopt(environment="staging")
+    everywhere = desk.read(service.list_live, PROJECT)
+    assert [(one.environment, one.route.share) for one in everywhere] == [
+        ("production", 0.05),
+        ("staging", 0.0),
+    ]
+    assert len(desk.read(service.list_live, PROJECT, "staging")) == 1
+    with pytest.raises(NotFound):
+        desk.read(service.list_live, PROJECT, "nowhere")
+    assert desk.read(service.ref_of, PROJECT, "sha256:" + "0" * 64) == "sha256:" + "0" * 64
+
+
 def test_a_kill_takes_a_canary_back_and_a_restore_gives_the_stable_version(desk, running):
     killed = desk.do(service.kill, kill_place(), "it insults people")
     assert (killed.enabled, killed.canary) == (False, None)

@@ -58,7 +58,7 @@ def detectability(plan: Plan, observed_units_per_s: float | None = None) -> Dete
     """Tell which steps can see the harm: at the plan's expected traffic, else at the observed one."""
     rate = plan.expected_units_per_s or observed_units_per_s or None
     needed = units_needed(plan)
-    reaches = _reaches(plan, needed, rate)
+    reaches = _reaches(plan, needed, rate) if needed is not None else ()
     if not reaches:
         ok: bool | None = True
     elif rate is None:
@@ -68,12 +68,11 @@ def detectability(plan: Plan, observed_units_per_s: float | None = None) -> Dete
     return Detectability(units_needed=needed, units_per_s=rate, steps=reaches, ok=ok)
 
 
-def _reaches(plan: Plan, needed: int | None, rate: float | None) -> tuple[StepReach, ...]:
+def _reaches(plan: Plan, needed: int, rate: float | None) -> tuple[StepReach, ...]:
     reaches = []
     units = 0.0
-    for k, step in enumerate(plan.steps):
-        if step.share == 1 or needed is None:
-            break
+    compared = [step for step in plan.steps if step.share < 1]
+    for k, step in enumerate(compared):
         if rate is None:
             reaches.append(StepReach(step=k, share=step.share, units=None, reaches=None, expected_s=None))
             continue

@@ -127,7 +127,7 @@ def list_acknowledgements(
         return {"items": service.list_acknowledgements(reader, call.project, environment), "next": None}
 
 
-class _Slot:
+class Slot:
     """Room for one snapshot: a newer one takes the place of one that was not read."""
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class _Slot:
 
 
 async def _frames(feed: service.Feed, scope: service.Scope, first: service.Issue) -> AsyncIterator[bytes]:
-    slot = _Slot()
+    slot = Slot()
     end = feed.subscribe(scope, slot.put)
     until = time.monotonic() + STREAM_MOST_S
     try:

@@ -60,7 +60,10 @@ class Feed:
             return issue
 
     def subscribe(self, scope: Scope, listener: Listener) -> Callable[[], None]:
-        """Call `listener`, on the feed's thread, with each new snapshot of a scope; gives what ends it."""
+        """Call `listener`, on the feed's thread, with each new snapshot of a scope; gives what ends it.
+
+        It must not raise.
+        """
         with self._lock:
             self._listeners.setdefault(scope, []).append(listener)
             if self._watch is None:
@@ -90,6 +93,18 @@ class Feed:
 
     def _run(self) -> None:
         end_signal = self._runtime.signals.subscribe(TOPIC, self._wake.set)
+        try:
+            while self._goes_on():
+                try:
+                    self._follow()
+                except Exception:
+                    # A feed that dies silently leaves gateways on old routes: it says so and begins again.
+                    log.exception("the watch on the database broke; looking again")
+                    self._wake.wait(LOOK_ANYWAY_S)
+        finally:
+            end_signal()
+
+    def _follow(self) -> None:
         watch = watch_of(self._runtime.session.engine)
         known: dict[Scope, str] = {}
         try:
@@ -98,15 +113,14 @@ class Feed:
                     self._wake.clear()
                 self._publish(known)
         finally:
-            end_signal()
             watch.close()
 
     def _goes_on(self) -> bool:
         with self._lock:
-            if self._listeners:
-                return True
-            self._watch = None
-            return False
+            mine = self._watch is threading.current_thread()
+            if mine and not self._listeners:
+                self._watch = None
+            return mine and bool(self._listeners)
 
     def _publish(self, known: dict[Scope, str]) -> None:
         with self._lock:
@@ -116,10 +130,6 @@ class Feed:
                 issue = self.current(scope)
             except AssentError as error:
                 log.warning("no new snapshot of %s: %s", scope.environment, error.message)
-                continue
-            except Exception:
-                # A feed that dies silently leaves gateways on old routes: it goes on, and says so.
-                log.exception("no new snapshot of %s", scope.environment)
                 continue
             if known.get(scope) != issue.etag:
                 known[scope] = issue.etag

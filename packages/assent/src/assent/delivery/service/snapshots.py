@@ -136,8 +136,8 @@ class _Content:
                 Reason("unadmitted", f"{name}: {error.message}", "Release it by a request.", subject)
             )
             return False
-        if digest(found.document) != subject:
-            text = f"{name}: the stored document of {found.ref} does not have the digest that was admitted."
+        if not _is_whole(found, subject):
+            text = f"{name}: what is stored of {found.ref} does not have the digest that was admitted."
             self.omitted.append(Reason("changed", text, "Restore the database from a backup.", subject))
             return False
         self.versions[subject] = {
@@ -185,6 +185,12 @@ class _Content:
                 self.omitted.append(Reason("provider", text, "Add it: assent provider add.", name))
             else:
                 self.providers[name] = wire
+
+
+def _is_whole(found: Subject, admitted: str) -> bool:
+    """Tell whether the documents are those that were admitted: one wrong one spoils a whole snapshot."""
+    documents = {admitted: found.document, **found.prompts}
+    return all(digest(document) == name for name, document in documents.items())
 
 
 def _provider(reader: Reader, project: str, name: str) -> Mapping[str, Any] | None:

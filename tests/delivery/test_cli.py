@@ -1,0 +1,112 @@
+import json
+import threading
+
+import pytest
+
+from assent.delivery import service
+from assent_client.cli.main import main
+from tests.delivery.releases import BAD, approve, plan_form, until
+
+
+@pytest.fixture
+def assent(served, monkeypatch, capsys, tmp_path):
+    """Run a command line as the operator; gives its exit code, output and errors."""
+    monkeypatch.setenv("ASSENT_URL", served.url)
+    monkeypatch.setenv("ASSENT_PROJECT", "shop")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def run(*words, role="operator"):
+        monkeypatch.setenv("ASSENT_TOKEN", served.tokens[role])
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def write(**changes):
+        path = tmp_path / "plan.yaml"
+        path.write_text(json.dumps({"plan": plan_form(**changes)}))
+        return path
+
+    return write
+
+
+def test_a_release_by_hand_from_plan_to_rollback(served, assent, plan):
+    assert assent("env", "adopt", "production", "support@2.0.0", "--reason", "live", "--yes")[0] == 0
+    code, out, _ = assent(
+        "rollout", "request", "support@2.1.0", "production", "--plan", plan(), role="engineer"
+    )
+    assert (code, "planned" in out) == (0, True)
+    code, _, err = assent("rollout", "start", "support@2.1.0")
+    assert (code, "votes" in err) == (16, True)
+    found, _ = served.desk.read(service.list_, "shop", {})
+    approve(found[0])
+    assert assent("rollout", "start", "support@2.1.0", "--reason", "go")[0] == 0
+    assert "0.05" in assent("rollout", "list", "--state", "running")[1]
+    assert assent("rollout", "verdict", found[0].id)[0] == 3
+    assert assent("rollout", "pause", found[0].id)[0] == 0
+    assert assent("rollout", "resume", found[0].id)[0] == 0
+    code, _, err = assent("rollout", "promote", found[0].id)
+    assert (code, "min_time" in err) == (16, True)
+    code, _, err = assent("rollout", "rollback", found[0].id)
+    assert (code, "--yes" in err) == (10, True)
+    assert assent("rollout", "rollback", found[0].id, "--yes", "--reason", "no")[0] == 0
+    code, out, _ = assent("rollout", "show", "support@2.1.0", "--json")
+    assert (code, json.loads(out)["state"]) == (0, "rolled_back")
+    assert assent("rollout", "watch", found[0].id)[0] == 1
+    assert assent("rollout", "abort", found[0].id, "--yes")[0] == 15
+
+
+def test_a_plan_file_is_checked_with_its_detectability(assent, plan, tmp_path):
+    code, out, err = assent("rollout", "plan", plan())
+    assert (code, "3 canary units" in err, "yes" in out) == (0, True, True)
+    assert assent("rollout", "plan", plan(expected_units_per_s=0.001))[0] == 1
+    code, _, err = assent("rollout", "plan", plan(expected_units_per_s=None))
+    assert (code, "unknown" in err) == (3, True)
+    whole = tmp_path / "switch.yaml"
+    whole.write_text("steps: [{share: 1, min_time_s: 0}]\n")
+    assert "all traffic moves at once" in assent("rollout", "plan", whole)[1]
+    code, _, err = assent("rollout", "plan", plan(alpha=3, unit="dog"))
+    assert (code, "alpha" in err, "unit" in err) == (10, True, True)
+    code, out, _ = assent("rollout", "plan", plan(), "--json")
+    assert json.loads(out)["detectability"]["units_needed"] == 3
+
+
+def test_watching_follows_a_rollout_to_its_end(served, assent):
+    desk = served.desk
+    desk.adopt()
+    rollout = desk.file()
+    approve(rollout)
+    desk.act(service.start, rollout)
+    guard = threading.Thread(target=desk.step, args=(rollout, BAD))
+    guard.start()
+    code, out, err = assent("rollout", "watch", rollout.id)
+    guard.join(10)
+    assert code == 1
+    assert "rolled back (guard)" in err
+    assert "thumbs_down" in out
+    code, _, err = assent("rollout", "show", "nobody@1.0.0")
+    assert (code, "no rollout of nobody@1.0.0" in err) == (13, True)
+
+
+def test_an_environment_is_shown_switched_off_and_fetched(served, assent, tmp_path):
+    served.desk.adopt()
+    code, out, _ = assent("env", "show", "production")
+    assert (code, "support@2.0.0" in out) == (0, True)
+    assert "production" in assent("env", "list")[1]
+    assert assent("env", "kill", "production", "support", "--reason", "a drill")[0] == 10
+    assert assent("env", "kill", "production", "support", "--reason", "a drill", "--yes")[0] == 0
+    assert assent("env", "restore", "production", "support", "--reason", "over")[0] == 0
+    target = tmp_path / "snapshot.json"
+    assert assent("env", "snapshot", "production", "--out", target)[0] == 0
+    assert served.desk.verified(target.read_bytes(), audience="sdk").routes
+    printed = assent("env", "snapshot", "production", "--audience", "gateway", role="gateway")[1]
+    assert served.desk.verified(printed.strip().encode()).routes
+    with served.api("gateway") as gateway:
+        gateway.post(
+            gateway.path("environments", "production", "snapshot", "acks"), {"gateway": "gw", "serial": 3}
+        )
+    assert "gw" in until(lambda: assent("env", "show", "production")[1])

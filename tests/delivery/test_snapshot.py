@@ -1,0 +1,178 @@
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from assent.delivery import service, store
+from assent.identity import service as identity
+from assent.kernel.errors import NotFound
+from assent.kernel.tx import SYSTEM
+from assent_client.snapshot import SnapshotRefused
+from tests.delivery.releases import BAD, GOOD, PROJECT, approve
+
+
+@pytest.fixture
+def running(desk):
+    desk.adopt()
+    rollout = desk.file()
+    approve(rollout)
+    return desk.act(service.start, rollout)
+
+
+def decide(snapshot, n=2000):
+    """Count which digest answers each of `n` units."""
+    counts = {}
+    for unit in range(n):
+        value = snapshot.routes["support"](f"user-{unit}", {}).value
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def behind_the_back(desk, statement):
+    """Change a row as somebody with the database's password would."""
+    with desk.runtime.session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
+        conn.execute(statement)
+
+
+def test_a_gateway_verifies_the_snapshot_and_serves_five_percent(desk, running):
+    issue, snapshot = desk.snapshot()
+    counts = decide(snapshot)
+    assert set(counts) == {running.subject, running.stable}
+    assert 60 <= counts[running.subject] <= 140
+    assert snapshot.payload.serial == issue.serial == len(desk.events(""))
+    kinds = {digest: version.admission.kind for digest, version in snapshot.payload.versions.items()}
+    assert kinds == {running.subject: "approved", running.stable: "adopted"}
+    assert snapshot.payload.providers["acme"].api_key == "env:K"
+    assert issue.omitted == ()
+
+
+def test_whoever_is_in_the_canary_stays_in_it_while_it_grows(desk, running):
+    before = desk.snapshot()[1].routes["support"]
+    desk.clock.advance(10)
+    desk.step(running, GOOD)
+    after = desk.snapshot()[1].routes["support"]
+    units = [f"user-{n}" for n in range(2000)]
+    inside = [unit for unit in units if before(unit, {}).variant == "canary"]
+    assert inside
+    assert all(after(unit, {}).variant == "canary" for unit in inside)
+    assert sum(after(unit, {}).variant == "canary" for unit in units) > 4 * len(inside)
+
+
+def test_a_rollback_is_a_new_and_higher_serial_with_the_old_version(desk, running):
+    first = desk.snapshot()[1]
+    desk.step(running, BAD)
+    second = desk.snapshot()[1]
+    assert second.position > first.position
+    assert set(decide(second)) == {running.stable}
+    assert running.subject not in second.payload.versions
+
+
+def test_a_version_without_an_admitting_leaf_is_left_out_and_reported(desk, running):
+    behind_the_back(desk, sa.delete(store.admissions).where(store.admissions.c.subject == running.subject))
+    issue, snapshot = desk.snapshot()
+    assert set(decide(snapshot)) == {running.stable}
+    assert [(reason.id, reason.have) for reason in issue.omitted] == [("unadmitted", running.subject)]
+
+
+def test_a_route_that_was_edited_to_an_unapproved_version_serves_nothing_of_it(desk, running):
+    unapproved = desk.read(service.find_subject, PROJECT, "support@2.2.0").digest
+    row = desk.read(lambda reader: store.find_route(reader.conn, PROJECT, "production", "support"))
+    document = {**row.document, "variants": {**row.document["variants"], "stable": unapproved}}
+    behind_the_back(desk, sa.update(store.routes).values(document=document))
+    issue, snapshot = desk.snapshot()
+    assert "support" not in snapshot.routes
+    assert unapproved not in snapshot.payload.versions
+    assert snapshot.payload.gone["support"].status == 404
+    assert issue.omitted[0].have == unapproved
+
+
+@pytest.mark.parametrize("column", ["subject", "kind", "event"])
+def test_an_admission_row_that_was_edited_admits_nothing(desk, running, column):
+    unapproved = desk.read(service.find_subject, PROJECT, "support@2.2.0").digest
+    value = {"subject": unapproved, "kind": "adopted", "event": "evt_none"}[column]
+    statement = sa.update(store.admissions).where(store.admissions.c.subject == running.subject)
+    behind_the_back(desk, statement.values({column: value}))
+    issue, snapshot = desk.snapshot()
+    assert set(snapshot.payload.versions) == {running.stable}
+    assert len(issue.omitted) == 1
+
+
+def test_a_decision_for_another_environment_admits_nothing_here(desk, running):
+    desk.adopt("support@2.2.0", environment="staging")
+    elsewhere = desk.read(lambda reader: store.list_admissions(reader.conn, PROJECT, "staging"))
+    (other,) = elsewhere.values()
+    statement = sa.update(store.admissions).where(store.admissions.c.subject == running.subject)
+    behind_the_back(desk, statement.values(subject=other.subject, event=other.event, kind="adopted"))
+    issue, snapshot = desk.snapshot()
+    assert other.subject not in snapshot.payload.versions
+    assert running.subject in {reason.have for reason in issue.omitted}
+
+
+def test_a_name_that_is_switched_off_is_gone_with_its_reason(desk, running):
+    desk.do(service.kill, service.Place(project=PROJECT, environment="production", name="support"), "a drill")
+    snapshot = desk.snapshot()[1]
+    assert snapshot.routes == {}
+    assert snapshot.payload.versions == {}
+    assert "switched off" in snapshot.payload.gone["support"].reason
+
+
+def test_keys_and_providers_go_to_gateways_only(desk, running):
+    desk.do(identity.issue_key, PROJECT, "production", "the shop", ["support"], actor=SYSTEM)
+    gateway, sdk = desk.snapshot()[1], desk.snapshot(audience="sdk")[1]
+    assert [key.names for key in gateway.payload.keys] == [["support"]]
+    assert (sdk.payload.keys, sdk.payload.providers) == ([], {})
+    assert sdk.payload.versions == gateway.payload.versions
+
+
+def test_a_provider_that_is_not_set_up_is_reported(desk):
+    desk.register("3.0.0", provider="nobody")
+    desk.adopt("support@3.0.0")
+    issue, _ = desk.snapshot()
+    assert [reason.id for reason in issue.omitted] == ["provider"]
+
+
+def test_an_environment_with_nothing_in_it_has_an_empty_snapshot(desk):
+    assert desk.snapshot("staging")[1].routes == {}
+    with pytest.raises(NotFound):
+        desk.snapshot("nowhere")
+
+
+def test_every_changed_byte_of_an_envelope_is_refused(desk, running):
+    envelope = desk.snapshot()[0].envelope
+    fields = json.loads(envelope)
+    for place in range(0, len(fields["payload"]), 97):
+        payload = fields["payload"]
+        other = "A" if payload[place] != "A" else "B"
+        changed = {**fields, "payload": payload[:place] + other + payload[place + 1 :]}
+        with pytest.raises(SnapshotRefused):
+            desk.verified(json.dumps(changed).encode())
+
+
+def test_the_feed_compiles_again_only_for_what_concerns_it(desk, running):
+    feed = service.Feed(desk.runtime)
+    scope = service.Scope(PROJECT, "production", "gateway")
+    first = feed.current(scope)
+    assert feed.current(scope) is first
+    desk.do(identity.create_group, PROJECT, "reviewers", actor=SYSTEM)
+    assert feed.current(scope) is first
+    desk.do(identity.issue_key, PROJECT, "production", "the shop", ["support"], actor=SYSTEM)
+    second = feed.current(scope)
+    assert second.serial > first.serial
+    desk.do(identity.create_project, "elsewhere", "Elsewhere", actor=SYSTEM)
+    assert feed.current(scope) is second
+
+
+def test_the_feed_issues_anew_before_a_snapshot_expires(desk, running):
+    feed = service.Feed(desk.runtime)
+    scope = service.Scope(PROJECT, "production", "gateway")
+    first = feed.current(scope)
+    desk.clock.advance(desk.runtime.settings.snapshot_ttl_s / 2)
+    second = feed.current(scope)
+    assert second.expires_at > first.expires_at
+    assert desk.verified(second.envelope).payload.expires_at == second.expires_at
+
+
+def test_the_feed_reports_what_it_leaves_out(desk, running, caplog):
+    behind_the_back(desk, sa.delete(store.admissions).where(store.admissions.c.subject == running.subject))
+    service.Feed(desk.runtime).current(service.Scope(PROJECT, "production", "gateway"))
+    assert "left out of the snapshot" in caplog.text
