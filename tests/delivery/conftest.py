@@ -132,25 +132,46 @@ class Desk:
         return verify(envelope, root, Wanted(PROJECT, environment, audience))
 
 
-@pytest.fixture
-def desk(database, tmp_path):
-    signers = load_signers(tmp_path / "keys", "log.example/assent")
+@contextmanager
+def opened_desk(database, folder):
+    signers = load_signers(folder / "keys", "log.example/assent")
     ports = Ports(
         clock=FakeClock(),
-        blobs=Blobs(tmp_path / "blobs"),
+        blobs=Blobs(folder / "blobs"),
         projector=Projector(PROJECTIONS),
-        ledger=ledger.open_ledger(signers.ledger, tmp_path),
+        ledger=ledger.open_ledger(signers.ledger, folder),
         jobs=NoJobs(),
     )
     session = Session(connect(database), ports)
     with session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
         metadata.create_all(conn)
-    settings = load(data_dir=tmp_path, database_url=database)
-    opened = Desk(Runtime(settings, session, signers), tmp_path)
+    settings = load(data_dir=folder, database_url=database)
+    opened = Desk(Runtime(settings, session, signers), folder)
     with opened.begin(SYSTEM) as tx:
         set_up(tx)
-    yield opened
-    session.engine.dispose()
+    try:
+        yield opened
+    finally:
+        session.engine.dispose()
+
+
+@pytest.fixture
+def desk(database, tmp_path):
+    with opened_desk(database, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def open_desk(tmp_path_factory):
+    """Open any number of desks, each with a data directory and SQLite file of its own."""
+
+    @contextmanager
+    def opened():
+        folder = tmp_path_factory.mktemp("desk")
+        with opened_desk(f"sqlite:///{folder / 'assent.db'}", folder) as desk:
+            yield desk
+
+    return opened
 
 
 @dataclass(frozen=True)
