@@ -225,6 +225,32 @@ def test_simple_templates_know_names_only(live):
     assert live.upstream.asked[0].body["messages"][0]["content"] == "{{b}} 3 {% x %}"
 
 
+def test_contents_in_parts_are_rendered_part_by_part(live):
+    image = {"type": "image_url", "image_url": {"url": "https://x/{{ who }}"}}
+    messages = [
+        {"role": "system", "content": [{"type": "text", "text": "For {{ who }}."}, image]},
+        {"role": "assistant", "content": None, "name": "kept"},
+    ]
+    declared = {
+        "who": {"required": True, "schema": {"type": "string"}},
+        "loud": {"schema": {"type": "boolean"}, "default": False},
+    }
+    with_prompt(live, prompt_document(messages=messages, variables=declared))
+    assert live.ask(assent={"variables": {"who": "Ann", "loud": True}}).status_code == 200
+    text = {"type": "text", "text": "For Ann."}
+    assert live.upstream.asked[0].body["messages"][:2] == [
+        {"role": "system", "content": [text, image]},
+        messages[1],
+    ]
+    assert live.ask(assent={"variables": {"who": "Ann", "loud": 1}}).status_code == 422
+
+
+def test_a_simple_template_with_an_undeclared_name_is_a_clear_error(live):
+    with_prompt(live, prompt_document("{{nobody}}", syntax="simple", variables={"a": {"default": 1}}))
+    answer = live.ask()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "template_failed")
+
+
 def test_a_template_cannot_reach_out_of_its_sandbox(live):
     with_prompt(live, prompt_document("{{ ''.__class__.__mro__ }}", variables={"x": {"default": 1}}))
     answer = live.ask()

@@ -1,6 +1,9 @@
 """The process around the calls: snapshots coming and going, restarts, an orderly end."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 
 import httpx
@@ -201,3 +204,23 @@ def test_units_are_hashed_alike_by_gateways_that_share_a_key(world, tmp_path):
         world.gateway.stop()
     assert units[0] == units[1]
     assert json.dumps(units).count("u") == 0
+
+
+def test_a_process_of_its_own_ends_well_on_sigterm(world):
+    world.publish()
+    script = f"""
+import logging, pathlib
+from assent.gateway import GatewaySettings, run
+logging.basicConfig(level="INFO")
+run(GatewaySettings(server_url={world.server.url!r}, token="gw-token", project="acme", environment="production",
+                    data_dir=pathlib.Path({str(world.folder)!r}), port=0))
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        port = next(line for line in lines if "listening on" in line).rpartition(":")[2].strip()
+        until(lambda: world.http.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, "readiness")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 0
