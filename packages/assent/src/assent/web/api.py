@@ -1,0 +1,233 @@
+"""What every JSON route shares: who calls and whether they may, transactions, problems, pages."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+import sqlalchemy as sa
+from fastapi import Depends, FastAPI, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from assent.kernel.errors import (
+    AssentError,
+    Conflict,
+    Invalid,
+    NotFound,
+    Reason,
+    Stale,
+    TooLarge,
+    Unauthenticated,
+)
+from assent.kernel.ids import new_id
+from assent.kernel.runtime import Runtime
+from assent.kernel.tx import Actor, Reader, Tx
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+MAX_PAGE = 200
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+
+
+class Authenticator(Protocol):
+    """What identity offers: find out who calls, and refuse whoever may not."""
+
+    def __call__(self, request: Request, permission: str, project: str | None) -> Actor:
+        """Give the caller. Raises: Unauthenticated, Forbidden."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authorised call."""
+
+    runtime: Runtime
+    actor: Actor
+    project: str
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        """Open a transaction by the caller."""
+        with self.runtime.session.begin(self.actor) as tx:
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a consistent view."""
+        with self.runtime.session.read() as reader:
+            yield reader
+
+
+def requires(permission: str) -> Any:
+    """Declare, in an annotation, the permission that a route asks for.
+
+    A route with `{project}` in its path asks for the permission in that project, others for it everywhere.
+    """
+
+    def authorise(request: Request) -> Call:
+        project = request.path_params.get("project")
+        authenticate: Authenticator = request.app.state.authenticate
+        actor = authenticate(request, permission, project)
+        return Call(request.app.state.runtime, actor, project or "")
+
+    authorise.permission = permission  # type: ignore[attr-defined]  # read by the test that walks all routes
+    return Depends(authorise)
+
+
+def bearer(request: Request) -> str | None:
+    """Give the bearer token of a request. Raises: Unauthenticated for another scheme."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send `Authorization: Bearer <token>`.", remedy="Set ASSENT_TOKEN.")
+    return token.strip()
+
+
+def page(items: Sequence[Any], cursor: str | None) -> dict[str, Any]:
+    """Give a page: its items, and the cursor of the next one, or null."""
+    return {"items": list(items), "next": cursor}
+
+
+def expected_generation(request: Request) -> int | None:
+    """Read `If-Match: "3"`. Raises: Invalid for anything else; None when absent or `*`."""
+    header = request.headers.get("if-match")
+    if header is None or header.strip() == "*":
+        return None
+    text = header.strip().removeprefix("W/").strip('"')
+    if not text.isdecimal():
+        raise Invalid(f'If-Match holds {header!r}; it must be the generation in quotes, for example "3".')
+    return int(text)
+
+
+ProjectPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the project.")]
+
+
+def problem(error: AssentError, request_id: str) -> Response:
+    """Answer with an RFC 9457 problem document."""
+    headers = {"x-request-id": request_id}
+    if isinstance(error, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(error.to_wire(request_id), error.status, headers, media_type=PROBLEM)
+
+
+def _request_id(request: Request) -> str:
+    return str(request.scope.setdefault("assent.request_id", new_id("req")))
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, AssentError):
+        raise TypeError from error
+    return problem(error, _request_id(request))
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise TypeError from error
+    reasons = [
+        Reason(
+            id=".".join(str(part) for part in e["loc"]),
+            message=f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}",
+        )
+        for e in error.errors()
+    ]
+    detail = "; ".join(reason.message for reason in reasons)
+    return problem(Invalid(f"The request is not valid: {detail}.", reasons=reasons), _request_id(request))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise TypeError from error
+    if error.status_code == 404:  # noqa: PLR2004 -- the status
+        return problem(NotFound(f"There is nothing at {request.url.path}."), _request_id(request))
+    wire = {"type": "about:blank", "title": error.detail, "status": error.status_code, "detail": error.detail,
+            "code": "http", "reasons": [], "remedy": None, "request_id": _request_id(request)}  # fmt: skip
+    return JSONResponse(wire, error.status_code, dict(error.headers or {}), media_type=PROBLEM)
+
+
+async def _on_integrity(request: Request, error: Exception) -> Response:
+    log.warning("the database refused a write: %s", error)
+    text = "Someone else changed the same thing at the same moment, or it exists already."
+    return problem(Conflict(text, remedy="Look at its present state and try again."), _request_id(request))
+
+
+async def _on_defect(request: Request, error: Exception) -> Response:
+    request_id = _request_id(request)
+    log.error("request %s failed", request_id, exc_info=error)
+    wire = {
+        "type": "urn:assent:error:internal",
+        "title": "Internal error",
+        "status": 500,
+        "detail": f"The server failed; its log says why under {request_id}.",
+        "code": "internal",
+        "reasons": [],
+        "remedy": "Give this id to whoever runs the server.",
+        "request_id": request_id,
+    }
+    return JSONResponse(wire, 500, {"x-request-id": request_id}, media_type=PROBLEM)
+
+
+def install_errors(app: FastAPI) -> None:
+    """Answer every error of a route as a problem document."""
+    app.add_exception_handler(AssentError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(sa.exc.IntegrityError, _on_integrity)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+class BodyLimit:
+    """Refuse bodies over a limit, whatever their framing, before they fill the memory."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what arrives."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        error = TooLarge(f"The request is larger than {self.limit:,} bytes.", remedy="Send less at a time.")
+        if length.isdigit() and int(length) > self.limit:
+            await problem(error, new_id("req"))(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.limit:
+                raise error
+            return message
+
+        await self.app(scope, counted, send)
+
+
+def checked_name(name: str, noun: str) -> str:
+    """Check a name that people choose. Raises: Invalid with the rule."""
+    if not NAME.match(name):
+        raise Invalid(
+            f"{name!r} is not a name for a {noun}.",
+            remedy="Use 1 to 63 of a-z, 0-9, dot, underscore, hyphen, beginning with a letter or digit.",
+        )
+    return name
+
+
+def require_match(request: Request, generation: int, noun: str) -> None:
+    """Compare If-Match, where given, with the present generation. Raises: Stale."""
+    expected = expected_generation(request)
+    if expected is not None and expected != generation:
+        raise Stale(
+            f"The {noun} changed: you saw generation {expected}, it is at {generation}.",
+            remedy="Look at it again, then repeat the action.",
+        )
