@@ -59,6 +59,17 @@ def test_the_actions_are_nouns_and_follow_the_generation(served, operator, runni
         operator.post(f"{path}/aborts", {})
 
 
+def test_an_action_wakes_what_pushes_snapshots_once_it_is_durable(served, operator, running):
+    states = []
+    rollout = served.desk.read(service.get, running["id"])
+    end = served.desk.runtime.signals.subscribe(
+        service.TOPIC, lambda: states.append(served.desk.get(rollout).state)
+    )
+    operator.post(operator.path("rollouts", running["id"], "pauses"), {})
+    end()
+    assert states == ["paused"]
+
+
 def test_the_verdict_is_what_other_engines_can_read(served, operator, running):
     path = operator.path("rollouts", running["id"], "verdict")
     assert operator.get(path)["verdict"] == "inconclusive"

@@ -132,6 +132,8 @@ def test_a_person_promotes_step_by_step_and_the_reason_is_kept_as_a_salted_body(
 def test_an_abort_gives_the_traffic_back_and_frees_the_route(desk, running):
     desk.act(service.abort, running, "wrong day")
     assert (route(desk).canary, route(desk).rollout) == (None, None)
+    row = desk.read(service.get_row, running.id)
+    assert (row["ended_by"], row["ended_at"]) == ("usr_operator", desk.clock.now())
     again = desk.file()
     approve(again)
     assert desk.act(service.start, again).state is State.RUNNING

@@ -97,15 +97,32 @@ def test_an_admission_row_that_was_edited_admits_nothing(desk, running, column):
     assert len(issue.omitted) == 1
 
 
-def test_a_decision_for_another_environment_admits_nothing_here(desk, running):
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_a_decision_for_another_environment_or_version_admits_nothing(desk, running, environment):
+    """Somebody routes 2.2.0 behind the product's back and points to a real decision on something else."""
     desk.adopt("support@2.2.0", environment="staging")
-    elsewhere = desk.read(lambda reader: store.list_admissions(reader.conn, PROJECT, "staging"))
-    (other,) = elsewhere.values()
-    statement = sa.update(store.admissions).where(store.admissions.c.subject == running.subject)
-    behind_the_back(desk, statement.values(subject=other.subject, event=other.event, kind="adopted"))
+    wanted = desk.read(service.find_subject, PROJECT, "support@2.2.0").digest
+    admitted = desk.read(lambda reader: store.list_admissions(reader.conn, PROJECT, environment))
+    borrowed = admitted[wanted if environment == "staging" else running.stable]
+    row = desk.read(lambda reader: store.find_route(reader.conn, PROJECT, "production", "support"))
+    document = {**row.document, "variants": {**row.document["variants"], "stable": wanted}}
+    behind_the_back(
+        desk,
+        sa.update(store.routes).where(store.routes.c.environment == "production").values(document=document),
+    )
+    forged = {
+        "project": PROJECT,
+        "environment": "production",
+        "subject": wanted,
+        "admitted_at": desk.clock.now(),
+    }
+    behind_the_back(
+        desk, sa.insert(store.admissions).values(**forged, kind=borrowed.kind, event=borrowed.event)
+    )
     issue, snapshot = desk.snapshot()
-    assert other.subject not in snapshot.payload.versions
-    assert running.subject in {reason.have for reason in issue.omitted}
+    assert wanted not in snapshot.payload.versions
+    assert "support" not in snapshot.routes
+    assert [reason.have for reason in issue.omitted] == [wanted]
 
 
 def test_a_name_that_is_switched_off_is_gone_with_its_reason(desk, running):
