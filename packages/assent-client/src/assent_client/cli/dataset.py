@@ -15,7 +15,7 @@ from assent_client.cli.output import Column, cell, emit, note
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid, Reason, TooLarge
 
-__all__ = ["app", "glimpse", "split_ref"]
+__all__ = ["app", "glimpse", "read_rows", "split_ref"]
 
 app = typer.Typer()
 

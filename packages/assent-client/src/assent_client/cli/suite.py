@@ -14,7 +14,7 @@ from assent_client.cli.output import Column, emit, note
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid
 
-__all__ = ["app"]
+__all__ = ["app", "gate_text"]
 
 app = typer.Typer()
 
