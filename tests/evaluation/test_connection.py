@@ -125,6 +125,11 @@ def test_an_answer_over_the_limit_is_dropped_as_it_comes():
     assert isinstance(error, TooLong)
 
 
+def test_what_is_said_between_two_questions_ends_the_connection():
+    replies, _ = talk([[OK, b"HTTP/1.1 408 Request"]], [OK], posts=2)
+    assert [r.body for r in replies] == [b"hi", b"hi"]
+
+
 def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one():
     replies, _ = talk([OK + OK.replace(b"hi", b"no")], [OK], posts=2)
     assert [r.body for r in replies if isinstance(r, Reply)][-1:] == [b"hi"]

@@ -1,7 +1,7 @@
 """Datasets and suites as people write them: identity by content, every mistake at once."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assent.evaluation.domain.dataset import parse_dataset
@@ -34,6 +34,7 @@ def mistakes(call, *args, **kwargs):
     return {reason.id: reason.message for reason in caught.value.reasons}
 
 
+@settings(deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=20, unique=True), st.randoms(use_true_random=False))
 def test_order_and_ids_do_not_change_a_dataset(texts, random):
     rows = [{"id": f"a{i}", "input": text} for i, text in enumerate(texts)]
@@ -90,6 +91,10 @@ def test_every_mistake_of_a_dataset_is_named_with_its_row():
         "row 7.id",
     } < set(found)
     assert {"row 8.cluster", "row 9"} < set(found)
+
+
+def test_not_more_mistakes_are_listed_than_a_person_reads():
+    assert len(mistakes(parse_dataset, ["text"] * 80)) == 50
 
 
 def test_the_same_case_twice_is_refused():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, answer_key, run_digest
@@ -128,6 +128,7 @@ def test_clusters_come_from_the_row_or_its_metadata(key):
     assert said.reasons[0].startswith("4 " if key == "cluster" else "5 ")
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_records_changes_nothing(random):
     rows = rows_of(30)

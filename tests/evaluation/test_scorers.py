@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assent.evaluation.domain.cases import Answer
@@ -163,6 +163,7 @@ def test_a_refusal_pattern_out_of_time_leaves_the_case_unscorable():
     assert score({"kind": "exact"}, "a" * 60_000 + "b", "x", refusal=rule) == ("unscorable", None)
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=200),
     st.one_of(
