@@ -6,12 +6,18 @@ import time
 from assent.approvals import service as approvals
 from assent.delivery import store as delivery_store
 from assent.delivery.domain import Judgement, Verdict
+from assent.evidence import store as evidence_store
 from assent.identity import service as identity
 from assent.identity import store as identity_store
 from assent.registry import service as registry
 
 PROJECT = "shop"
-PROJECTIONS = [identity_store.projections, delivery_store.projections, approvals.projections]
+PROJECTIONS = [
+    identity_store.projections,
+    evidence_store.projections,
+    delivery_store.projections,
+    approvals.projections,
+]
 
 GOOD = Judgement(verdict=Verdict.INCONCLUSIVE, n_canary_units=50, n_stable_units=900)
 BAD = Judgement(

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from assent.delivery import service
 from assent.delivery.domain import Because, Facts, Move, State, moves
 from assent.delivery.jobs import start_due
+from assent.evidence import service as evidence
 from assent.kernel.errors import Conflict, Invalid, NotFound, Refused, Stale
 from assent.kernel.tx import SYSTEM
 from tests.delivery.releases import BAD, GOOD, PROJECT, approve
@@ -81,6 +82,7 @@ def test_a_release_goes_out_in_its_steps_and_is_promoted(desk, running):
     assert (done.move, done.rollout.state) == (Move.PROMOTE, State.PROMOTED)
     live = route(desk)
     assert (live.stable, live.canary, live.rollout, live.generation) == (running.subject, None, None, 5)
+    assert desk.read(evidence.live, PROJECT, "production", "support") == running.subject
     assert desk.events() == [
         "delivery.version.adopted", "delivery.rollout.planned", "delivery.rollout.started",
         "delivery.rollout.advanced", "delivery.rollout.advanced", "delivery.rollout.promoted",
@@ -164,6 +166,7 @@ def test_a_promoted_version_is_rolled_back_to_the_receipt(desk, running):
         desk.act(service.promote, running)
     desk.act(service.roll_back, running, "a customer complained")
     assert route(desk).stable == running.stable
+    assert desk.read(evidence.live, PROJECT, "production", "support") == running.stable
     assert desk.get(running).state is State.ROLLED_BACK
 
 
@@ -237,6 +240,17 @@ def test_what_waits_and_is_refused_at_its_time_waits_on(desk, caplog):
     start_due(desk.runtime)
     assert desk.get(rollout).state is State.WAITING
     assert "cannot start" in caplog.text
+
+
+def test_what_the_plan_says_is_evidence_for_the_policy(desk):
+    rollout = desk.file()
+    claim = desk.read(evidence.latest, PROJECT, "rollout.plan", rollout.subject, "production")
+    assert (claim.value["first_share"], claim.value["n_steps"], claim.value["detectable"]) == (
+        "0.05",
+        3,
+        True,
+    )
+    assert claim.value["plan"] == desk.read(service.get_row, rollout.id)["plan_digest"]
 
 
 def test_a_plan_with_faults_is_refused_before_anything_is_filed(desk):

@@ -7,11 +7,11 @@ from typing import Any
 
 from assent.delivery.domain import Rollout, events
 from assent.evidence import service as evidence
+from assent.evidence.domain import LIVE
 from assent.kernel.events import Event, Recorded
 from assent.kernel.tx import Tx
 from assent.registry import service as registry
 
-LIVE = "live"
 PLAN = "rollout.plan"
 
 
