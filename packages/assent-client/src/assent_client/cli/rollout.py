@@ -17,7 +17,7 @@ from assent_client.errors import Invalid, NotFound
 if TYPE_CHECKING:
     from assent_client.api import Api
 
-__all__ = ["app"]
+__all__ = ["app", "confirm"]
 
 app = typer.Typer()
 
