@@ -1,0 +1,301 @@
+"""Providers: where models are asked, by which reference to a key; and when base models end."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from assent.kernel.errors import Invalid, Reason
+from assent.kernel.events import Event
+
+KINDS = ("openai",)
+MIN_TIMEOUT_S = 0.001
+MAX_TIMEOUT_S = 3600.0
+MAX_URL = 2048
+MAX_BASE_MODEL = 200
+
+METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metadata", "instance-data"})
+METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(one)
+    for one in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+)
+"""Where clouds hand out credentials outside the link-local ranges: Alibaba, Azure, Oracle, AWS, Google."""
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
+_NUMBER = re.compile(r"[0-9]+\Z|0[xX][0-9a-fA-F]*\Z")
+_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+_FILE = re.compile(r"/[^\x00-\x1f\x7f]{1,1000}\Z")
+_BASE_MODEL = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/@-]{{0,{MAX_BASE_MODEL - 1}}}\Z")
+_KEY_PREFIX = re.compile(
+    r"(sk|pk|rk|gsk|hf|xai|pplx|key|ghp|glpat|assent_(pat|key))[-_]|AIza|AKIA|eyJ|bearer\b", re.IGNORECASE
+)
+_RANDOM_LENGTH = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSet(Event):
+    """A project got a provider, or its provider changed. `api_key` is a reference, never a key."""
+
+    TYPE: ClassVar[str] = "providers.provider.set"
+    project: str
+    name: str
+    kind: str
+    base_url: str
+    api_key: str | None
+    connect_timeout_ms: int
+    first_token_timeout_ms: int
+    idle_timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRemoved(Event):
+    """A project lost a provider."""
+
+    TYPE: ClassVar[str] = "providers.provider.removed"
+    project: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModelDated(Event):
+    """An operator said when a base model ends (`ends_on` None: not at all); it goes before the calendar."""
+
+    TYPE: ClassVar[str] = "providers.base_model.dated"
+    base_model: str
+    ends_on: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModelUndated(Event):
+    """What an operator said of a base model's end no longer counts."""
+
+    TYPE: ClassVar[str] = "providers.base_model.undated"
+    base_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """How an endpoint is reached: what people say of a provider.
+
+    `base_url` is what `/chat/completions` is appended to; `api_key` is `env:NAME` or `file:/path`, read where
+    calls are made (gateway, worker). `first_token_timeout_s` bounds the wait for an answer's first byte,
+    `idle_timeout_s` a silence within it; all time-outs are 0.001 to 3600 s.
+    """
+
+    base_url: str
+    kind: str = "openai"
+    api_key: str | None = None
+    connect_timeout_s: float = 2.0
+    first_token_timeout_s: float = 60.0
+    idle_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(Upstream):
+    """A named upstream endpoint of a project."""
+
+    project: str
+    name: str
+    set_at: datetime
+    set_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When a base model ends, and who says so. `ends_on` None: an operator knows of no end."""
+
+    base_model: str
+    ends_on: date | None
+    source: str
+    as_of: date
+    announced_on: date | None = None
+    provider: str = ""
+    is_override: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Ends that providers announced, as read on the day `as_of`."""
+
+    as_of: date
+    ends: Mapping[str, End]
+
+    def find(self, base_model: str) -> End | None:
+        """Find a base model by its own name or as `provider/name`."""
+        return self.ends.get(base_model)
+
+
+def checked_upstream(upstream: Upstream) -> Upstream:
+    """Check all of it, so that every mistake is told at once. Raises: Invalid."""
+    mistakes = [
+        *_url_mistakes(upstream.base_url),
+        *_key_mistakes(upstream.api_key),
+        *_timeout_mistakes(upstream),
+    ]
+    if upstream.kind not in KINDS:
+        text = f"There is no kind {upstream.kind!r} of provider."
+        mistakes.append(Reason("kind", text, "openai: whatever speaks its chat completions."))
+    if mistakes:
+        message = " ".join(mistake.message for mistake in mistakes)
+        remedy = mistakes[0].remedy if len(mistakes) == 1 else None
+        raise Invalid(message, remedy=remedy, reasons=mistakes)
+    return Upstream(
+        base_url=upstream.base_url.rstrip("/"),
+        kind=upstream.kind,
+        api_key=upstream.api_key,
+        connect_timeout_s=to_ms(upstream.connect_timeout_s) / 1000,
+        first_token_timeout_s=to_ms(upstream.first_token_timeout_s) / 1000,
+        idle_timeout_s=to_ms(upstream.idle_timeout_s) / 1000,
+    )
+
+
+def to_ms(seconds: float) -> int:
+    """Give whole milliseconds: a ledger entry holds no fractions."""
+    return round(seconds * 1000)
+
+
+def _url_mistakes(url: str) -> Iterator[Reason]:
+    """Judge a base URL. Loopback and private addresses are fine: self-hosted models live there.
+
+    Refused is where no model lives but credentials do: link-local and metadata addresses, in any spelling.
+    A name that resolves to such an address is found by no check of text: keep egress rules for that.
+    """
+    problem = _url_problem(url)
+    if problem:
+        # The address is not repeated where it may hold a password.
+        yield Reason("base_url", f"The base URL {problem}.", "Write one like https://api.example.com/v1.")
+
+
+def _url_problem(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"cannot be read: {error}"
+    if not _VISIBLE.match(url) or len(url) > MAX_URL or "\\" in url:
+        return f"must be 1 to {MAX_URL} visible ASCII characters, without a backslash"
+    if parts.scheme not in {"http", "https"}:
+        return f"has the scheme {parts.scheme!r}; http and https are known"
+    if not host or port == 0:
+        return "names no host that can be called"
+    if parts.username is not None or parts.password is not None:
+        return "holds a name or password; the key is given as a reference instead"
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        return "holds a query or a fragment"
+    return _host_problem(host)
+
+
+def _host_problem(host: str) -> str | None:
+    name = host.rstrip(".").lower()
+    if name in METADATA_HOSTS:
+        return f"leads to {host}, which hands out a machine's credentials"
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        # Resolvers read 2852039166, 0xa9.0xfe.0xa9.0xfe and 169.254.43518 as addresses too.
+        is_number = _NUMBER.match(name.rpartition(".")[2]) is not None
+        return f"names {host}, an address in an unusual spelling" if is_number else None
+    inner = _embedded(address)
+    if inner.is_link_local or inner in METADATA_ADDRESSES:
+        return f"leads to {host}, a link-local or metadata address"
+    if inner.is_multicast or inner.is_unspecified or int(inner) == 2**32 - 1:
+        return f"leads to {host}, which is no host"
+    return None
+
+
+def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Any:
+    """Give the IPv4 address that an IPv6 one carries (mapped, 6to4, NAT64), or the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in ipaddress.ip_network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(address) & (2**32 - 1))
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _key_mistakes(reference: str | None) -> Iterator[Reason]:
+    """Judge a reference to a key; what may be a key is never repeated."""
+    if reference is None:
+        return
+    kind, _, where = reference.partition(":")
+    form = _ENV if kind == "env" else _FILE if kind == "file" else None
+    if form is None or not form.match(where):
+        text = "The key must be a reference, env:NAME or file:/path; the key itself is never kept here."
+    elif looks_like_key(where.rpartition("/")[2]):
+        text = f"What follows {kind}: looks like a key itself; name the place where the key is."
+    else:
+        return
+    remedy = "Put the key into a variable or file of gateway and worker, and name that."
+    yield Reason("api_key", text, remedy)
+
+
+def looks_like_key(text: str) -> bool:
+    """Tell whether a text is more likely a secret than the name of one."""
+    classes = (str.islower, str.isupper, str.isdigit)
+    n_mixed = sum(any(is_class(character) for character in text) for is_class in classes)
+    is_random = len(text) >= _RANDOM_LENGTH and n_mixed == len(classes) and "." not in text
+    return is_random or (_KEY_PREFIX.match(text) is not None and any(map(str.isdigit, text)))
+
+
+def _timeout_mistakes(upstream: Upstream) -> Iterator[Reason]:
+    for name in ("connect_timeout_s", "first_token_timeout_s", "idle_timeout_s"):
+        seconds = getattr(upstream, name)
+        if not MIN_TIMEOUT_S <= seconds <= MAX_TIMEOUT_S:
+            text = f"{name} must be {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S:g} seconds."
+            yield Reason(name, text, have=str(seconds))
+
+
+def checked_base_model(name: str) -> str:
+    """Check a base model's name. Raises: Invalid."""
+    if not _BASE_MODEL.match(name):
+        raise Invalid(
+            f"{name!r} is not the name of a base model.",
+            remedy=f"Use 1 to {MAX_BASE_MODEL} letters, digits and . _ : / @ -.",
+        )
+    return name
+
+
+def checked_source(source: str) -> str:
+    """Check that a source is the address of a page. Raises: Invalid."""
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise Invalid(f"The source is not the address of a page: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _VISIBLE.match(source):
+        raise Invalid("The source must be the address of a page.", remedy="Give the https://… that says so.")
+    return source
+
+
+def parse_calendar(document: Mapping[str, Any]) -> Calendar:
+    """Read a calendar's document: {"as_of", "providers": [{"name", "source", "ends": [{…}]}]}.
+
+    Raises: Invalid.
+    """
+    try:
+        as_of = date.fromisoformat(document["as_of"])
+        ends = list(_ends(document["providers"], as_of))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Invalid(f"This is not a calendar of base models: {error!r}.") from error
+    by_name: dict[str, End] = {}
+    for end in ends:
+        for name in (end.base_model, f"{end.provider}/{end.base_model}"):
+            if name in by_name:
+                raise Invalid(f"The calendar names {name} twice.")
+            by_name[name] = end
+    return Calendar(as_of, by_name)
+
+
+def _ends(providers: Sequence[Mapping[str, Any]], as_of: date) -> Iterable[End]:
+    for provider in providers:
+        for one in provider["ends"]:
+            yield End(
+                base_model=checked_base_model(one["base_model"]),
+                ends_on=date.fromisoformat(one["shut_down"]),
+                source=checked_source(provider["source"]),
+                as_of=as_of,
+                announced_on=date.fromisoformat(one["announced"]),
+                provider=provider["name"],
+            )

@@ -1,0 +1,120 @@
+"""Routes of providers, and of the ends of base models."""
+
+from datetime import date
+from typing import Annotated, Any
+
+import pydantic
+from fastapi import APIRouter, Response
+
+from assent.identity.domain import Permission
+from assent.providers import service
+from assent.providers.service import End, Provider, Upstream
+from assent.web.api import Call, ProjectPath, page, requires
+
+router = APIRouter(prefix="/v1", tags=["providers"])
+
+Reading = Annotated[Call, requires(Permission.PROVIDER_READ)]
+Changing = Annotated[Call, requires(Permission.PROVIDER_CHANGE)]
+
+
+class Wire(pydantic.BaseModel):
+    """Bodies are strict: unknown fields are errors."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class UpstreamWire(Wire):
+    """How an endpoint is reached; see `service.Upstream`. `api_key` is `env:NAME` or `file:/path`."""
+
+    base_url: str
+    kind: str = "openai"
+    api_key: str | None = None
+    connect_timeout_s: float = pydantic.Field(2.0, allow_inf_nan=False)
+    first_token_timeout_s: float = pydantic.Field(60.0, allow_inf_nan=False)
+    idle_timeout_s: float = pydantic.Field(60.0, allow_inf_nan=False)
+
+
+class EndWire(Wire):
+    """When a base model ends; null: it does not. `source` is the address of the page that says so."""
+
+    ends_on: date | None
+    source: str
+
+
+@router.get("/projects/{project}/providers")
+def list_providers(project: ProjectPath, call: Reading) -> dict[str, Any]:
+    """List the providers of the project."""
+    with call.read() as reader:
+        return page([_provider(one) for one in service.list_providers(reader, project)], None)
+
+
+@router.get("/projects/{project}/providers/{name}")
+def get_provider(project: ProjectPath, name: str, call: Reading) -> dict[str, Any]:
+    """Show a provider."""
+    with call.read() as reader:
+        return _provider(service.get_provider(reader, project, name))
+
+
+@router.put("/projects/{project}/providers/{name}")
+def set_provider(
+    project: ProjectPath, name: str, body: UpstreamWire, response: Response, call: Changing
+) -> dict[str, Any]:
+    """Set a provider up (201) or change it (200); snapshots follow at once."""
+    with call.begin() as tx:
+        provider, is_new = service.set_provider(tx, project, name, Upstream(**body.model_dump()))
+    response.status_code = 201 if is_new else 200
+    return _provider(provider)
+
+
+@router.delete("/projects/{project}/providers/{name}", status_code=204)
+def remove_provider(project: ProjectPath, name: str, call: Changing) -> None:
+    """Remove a provider: versions that name it can be asked no more."""
+    with call.begin() as tx:
+        service.remove_provider(tx, project, name)
+
+
+@router.get("/projects/{project}/base-models")
+def list_ends(project: ProjectPath, call: Reading) -> dict[str, Any]:  # noqa: ARG001 -- who reads one project may read this
+    """List the known ends of base models."""
+    with call.read() as reader:
+        return page([_end(one) for one in service.list_ends(reader)], None)
+
+
+@router.put("/base-models/{name:path}")
+def date_base_model(name: str, body: EndWire, call: Changing) -> dict[str, Any]:
+    """Say when a base model ends, before and against the shipped calendar, for all projects."""
+    with call.begin() as tx:
+        return _end(service.date_base_model(tx, name, body.ends_on, body.source))
+
+
+@router.delete("/base-models/{name:path}", status_code=204)
+def undate_base_model(name: str, call: Changing) -> None:
+    """Let the shipped calendar speak again."""
+    with call.begin() as tx:
+        service.undate_base_model(tx, name)
+
+
+def _provider(provider: Provider) -> dict[str, Any]:
+    return {
+        "name": provider.name,
+        "kind": provider.kind,
+        "base_url": provider.base_url,
+        "api_key": provider.api_key,
+        "connect_timeout_s": provider.connect_timeout_s,
+        "first_token_timeout_s": provider.first_token_timeout_s,
+        "idle_timeout_s": provider.idle_timeout_s,
+        "set_at": provider.set_at,
+        "set_by": provider.set_by,
+    }
+
+
+def _end(end: End) -> dict[str, Any]:
+    return {
+        "base_model": end.base_model,
+        "provider": end.provider,
+        "ends_on": end.ends_on,
+        "announced_on": end.announced_on,
+        "source": end.source,
+        "as_of": end.as_of,
+        "is_override": end.is_override,
+    }
