@@ -9,12 +9,15 @@ from assent.delivery.domain import Judgement, Verdict
 from assent.evidence import store as evidence_store
 from assent.identity import service as identity
 from assent.identity import store as identity_store
+from assent.providers import service as providers
+from assent.providers import store as providers_store
 from assent.registry import service as registry
 
 PROJECT = "shop"
 PROJECTIONS = [
     identity_store.projections,
     evidence_store.projections,
+    providers_store.projections,
     delivery_store.projections,
     approvals.projections,
 ]
@@ -49,6 +52,9 @@ def set_up(tx):
     identity.create_project(tx, PROJECT, "A shop")
     for name in ("production", "staging"):
         identity.create_environment(tx, PROJECT, name, protected=name == "production")
+    providers.set_provider(
+        tx, PROJECT, "acme", providers.Upstream(base_url="https://models.example/v1", api_key="env:K")
+    )
     for number in ("2.0.0", "2.1.0", "2.2.0"):
         register(tx, number)
 
