@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 Ready = Callable[[int], None]
 
 
-def run(settings: GatewaySettings) -> None:
-    """Serve until SIGTERM or SIGINT.
+def run(settings: GatewaySettings, ready: Ready | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is told the port.
 
     Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
     """
@@ -37,7 +37,7 @@ def run(settings: GatewaySettings) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_signalled(settings))
+        runner.run(_until_signalled(settings, ready or _log_port(settings)))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -45,11 +45,15 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
 
 
-async def _until_signalled(settings: GatewaySettings) -> None:
+def _log_port(settings: GatewaySettings) -> Ready:
+    return lambda port: log.info("gateway: listening on %s:%d", settings.host, port)
+
+
+async def _until_signalled(settings: GatewaySettings, ready: Ready) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, lambda port: log.info("gateway: listening on %s:%d", settings.host, port), stop)
+    await serve(settings, ready, stop)
 
 
 async def serve(settings: GatewaySettings, ready: Ready, stop: asyncio.Event | None = None) -> None:

@@ -4,8 +4,9 @@ A transaction projects each event into its slice's tables at once, so the code a
 writes, and appends the leaves as its last statements, so the ledger's head is locked for as short as can be.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeVar
@@ -188,11 +189,13 @@ class Session:
     def __init__(self, engine: sa.Engine, ports: Ports) -> None:
         self.engine = engine
         self.ports = ports
+        # SQLite has one writer; waiting here is fair and wakes at once, its own wait sleeps and polls.
+        self._turn: AbstractContextManager[object] = threading.Lock() if is_sqlite(engine) else nullcontext()
 
     @contextmanager
     def begin(self, actor: Actor) -> Iterator[Tx]:
         """Write: commits when the block ends, rolls back when it raises. Raises: Unavailable, Frozen."""
-        with _translated(), self.engine.connect() as conn:
+        with _translated(), self._turn, self.engine.connect() as conn:
             if is_sqlite(conn):
                 conn.execution_options(assent_writes=True)
             with conn.begin():

@@ -10,7 +10,7 @@ from assent.kernel.canonical import digest, is_digest
 
 Kind = Literal["benchmark", "safety", "regression"]
 KINDS = ("benchmark", "safety", "regression")
-SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label")
+SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label", "answered")
 REFUSED = "refused"
 """The metric that every suite has: the share of answers that are refusals."""
 

@@ -1,0 +1,118 @@
+"""Open an installation: what the processes of the product are composed of."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from assent import migrations
+from assent.approvals import store as approvals_store
+from assent.cards import store as cards_store
+from assent.delivery import store as delivery_store
+from assent.evaluation import store as evaluation_store
+from assent.evidence import store as evidence_store
+from assent.identity import store as identity_store
+from assent.kernel import db, jobs
+from assent.kernel.blobs import Blobs
+from assent.kernel.clock import Clock, SystemClock
+from assent.kernel.errors import Frozen, Invalid, Unavailable
+from assent.kernel.runtime import Runtime
+from assent.kernel.settings import Settings
+from assent.kernel.signing import load_signers
+from assent.kernel.tx import EnqueuePort, Ports, Projector, Session
+from assent.ledger import service as ledger
+from assent.monitoring import store as monitoring_store
+from assent.prompts import store as prompts_store
+from assent.providers import store as providers_store
+from assent.registry import store as registry_store
+
+PROJECTIONS = (
+    identity_store.projections,
+    evidence_store.projections,
+    providers_store.projections,
+    prompts_store.projections,
+    registry_store.projections,
+    evaluation_store.projections,
+    approvals_store.projections,
+    delivery_store.projections,
+    monitoring_store.projections,
+    cards_store.projections,
+)
+"""The projections of every slice: the ledger is replayed with these."""
+
+
+def prepare(settings: Settings) -> None:
+    """Make the data directory and bring the database's schema up to date.
+
+    Raises: Frozen (the directory cannot be written), Unavailable (no database), Invalid (its URL).
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        probe = settings.data_dir / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Frozen(
+            f"The data directory {settings.data_dir} cannot be used: {error.strerror}.",
+            remedy="Give this user write access to it, or set ASSENT_DATA_DIR to a folder of yours.",
+        ) from error
+    with _explained(settings):
+        migrations.upgrade(settings.database)
+        jobs.migrate(settings.database)
+
+
+@contextmanager
+def opened(
+    settings: Settings, *, clock: Clock | None = None, enqueue: EnqueuePort | None = None
+) -> Iterator[Runtime]:
+    """Open what a process needs, and close it at the end; the schema must be up to date.
+
+    Raises: Frozen, Unavailable, Invalid.
+    """
+    with _explained(settings):
+        engine = db.connect(settings.database, pool_size=settings.db_pool_size)
+        migrations.require_current(engine)
+    signers = load_signers(settings.data_dir / "keys", settings.origin)
+    port = jobs.DbosPort(settings.database)
+    ports = Ports(
+        clock=clock or SystemClock(),
+        blobs=Blobs(settings.data_dir / "blobs"),
+        projector=Projector(PROJECTIONS),
+        ledger=ledger.open_ledger(signers.ledger, settings.data_dir),
+        jobs=enqueue or port,
+    )
+    try:
+        yield Runtime(settings, Session(engine, ports), signers)
+    finally:
+        port.close()
+        engine.dispose()
+
+
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.ArgumentError as error:
+        raise Invalid(
+            f"ASSENT_DATABASE_URL is not a database's address: {error}.",
+            remedy="Write postgresql://user:password@host:5432/name, or leave it empty for SQLite.",
+        ) from error
+    except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
+        shown = sa.make_url(settings.database).render_as_string()
+        raise Unavailable(
+            f"The database {shown} does not answer: {getattr(error, 'orig', error)}.",
+            remedy="See that it runs and that ASSENT_DATABASE_URL is right.",
+        ) from error
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to standard error, a line an event."""
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    for noisy in ("httpx", "dbos", "alembic", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

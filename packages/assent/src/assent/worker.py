@@ -1,0 +1,35 @@
+"""The worker: evaluations, controllers, timers."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import ModuleType
+
+from assent.approvals import jobs as approvals
+from assent.delivery import jobs as delivery
+from assent.evaluation import jobs as evaluation
+from assent.installation import configure_logging, opened, prepare
+from assent.kernel import jobs
+from assent.kernel.settings import Settings
+from assent.monitoring import jobs as monitoring
+
+MODULES: tuple[ModuleType, ...] = (approvals, delivery, evaluation, monitoring)
+"""Importing them declares their jobs and ticks."""
+
+
+def run(settings: Settings, ready: Callable[[], None]) -> None:
+    """Work until SIGTERM or SIGINT; `ready` is told when it does. Raises: Frozen, Unavailable, Invalid."""
+    configure_logging(settings)
+    prepare(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with opened(settings) as runtime:
+        worker = jobs.start(runtime)
+        ready()
+        try:
+            stop.wait()
+        finally:
+            worker.stop()
