@@ -21,6 +21,7 @@ NO_SLICES = FREE | ROOTS | {"console", "gateway"}
 FILES = {"__init__", "domain", "store", "service", "http", "jobs"}
 MORE_FILES: dict[str, set[str]] = {
     "ledger": {"pin", "replay", "verification"},
+    "providers": {"replay"},
     "evaluation": {"engine", "journal", "scorers", "subjects", "throttle", "upstream", "verification"},
 }
 """Files beyond the usual ones, by slice; each is in the layers of the import contracts too."""

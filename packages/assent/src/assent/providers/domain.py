@@ -119,13 +119,12 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Ends that providers announced, as read on the day `as_of`."""
+    """Ends that providers announced, each by its own name and as `provider/name`."""
 
-    as_of: date
     ends: Mapping[str, End]
 
     def find(self, base_model: str) -> End | None:
-        """Find a base model by its own name or as `provider/name`."""
+        """Find a base model by either name."""
         return self.ends.get(base_model)
 
 
@@ -270,13 +269,13 @@ def checked_source(source: str) -> str:
 
 
 def parse_calendar(document: Mapping[str, Any]) -> Calendar:
-    """Read a calendar's document: {"as_of", "providers": [{"name", "source", "ends": [{…}]}]}.
+    """Read a calendar's document.
 
-    Raises: Invalid.
+    {"providers": [{"name", "source", "as_of", "ends": [{"base_model", "announced", "shut_down"}]}]}:
+    dates read on the day `as_of` on the provider's public page `source`. Raises: Invalid.
     """
     try:
-        as_of = date.fromisoformat(document["as_of"])
-        ends = list(_ends(document["providers"], as_of))
+        ends = list(_ends(document["providers"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Invalid(f"This is not a calendar of base models: {error!r}.") from error
     by_name: dict[str, End] = {}
@@ -285,17 +284,17 @@ def parse_calendar(document: Mapping[str, Any]) -> Calendar:
             if name in by_name:
                 raise Invalid(f"The calendar names {name} twice.")
             by_name[name] = end
-    return Calendar(as_of, by_name)
+    return Calendar(by_name)
 
 
-def _ends(providers: Sequence[Mapping[str, Any]], as_of: date) -> Iterable[End]:
+def _ends(providers: Sequence[Mapping[str, Any]]) -> Iterable[End]:
     for provider in providers:
         for one in provider["ends"]:
             yield End(
                 base_model=checked_base_model(one["base_model"]),
                 ends_on=date.fromisoformat(one["shut_down"]),
                 source=checked_source(provider["source"]),
-                as_of=as_of,
+                as_of=date.fromisoformat(provider["as_of"]),
                 announced_on=date.fromisoformat(one["announced"]),
                 provider=provider["name"],
             )
