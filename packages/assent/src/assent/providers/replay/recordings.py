@@ -1,4 +1,4 @@
-"""Recorded completions: JSONL, one {"model", "prompt", "completion"} a line.
+"""Recorded completions: JSONL, one {"model", "prompt", "completion"} a line; a "label" is let pass.
 
 The prompt is the last user message, exactly. A model's prompt has one completion: another one for the same
 prompt is an error wherever it stands, so no file overrides another silently.
@@ -17,11 +17,12 @@ MAX_LINE = 8_388_608
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One recorded completion."""
+    """One recorded completion; `label` is what its author says of it and is never answered."""
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     prompt: str
     completion: str
+    label: str | None = None
 
 
 Place: TypeAlias = tuple[Path, int]

@@ -221,7 +221,7 @@ def _framed(answer: Answer, tail: bytes, *, chunked: bool) -> bytes:
     return b"".join((start, kind, b"transfer-encoding: chunked\r\n", tail, *chunks, b"0\r\n\r\n"))
 
 
-async def serve(  # noqa: PLR0913 -- where, whom to tell, and the two ways to end
+async def serve(
     replay: Replay,
     host: str,
     port: int,
