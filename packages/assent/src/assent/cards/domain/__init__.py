@@ -1,0 +1,54 @@
+"""Model cards: their sections, form, document and written forms, and what happens to them."""
+
+from assent.cards.domain.document import (
+    FORMAT,
+    MAX_NAMED,
+    Completeness,
+    Document,
+    completeness,
+    differences,
+    title_of,
+)
+from assent.cards.domain.events import CardDrafted, CardPublished, CardRejected, CardSubmitted
+from assent.cards.domain.form import Blank, Declared, declared_at, parse_form, print_form
+from assent.cards.domain.parts import Block, Facts, Items, Live, Part, Sentence, Table, facts, parts_of
+from assent.cards.domain.rendering import Edition, brief_markdown, full_markdown, to_wire
+from assent.cards.domain.sections import REQUIRED, SECTIONS, Origin, Section, named, required
+
+__all__ = [
+    "FORMAT",
+    "MAX_NAMED",
+    "REQUIRED",
+    "SECTIONS",
+    "Blank",
+    "Block",
+    "CardDrafted",
+    "CardPublished",
+    "CardRejected",
+    "CardSubmitted",
+    "Completeness",
+    "Declared",
+    "Document",
+    "Edition",
+    "Facts",
+    "Items",
+    "Live",
+    "Origin",
+    "Part",
+    "Section",
+    "Sentence",
+    "Table",
+    "brief_markdown",
+    "completeness",
+    "declared_at",
+    "differences",
+    "facts",
+    "full_markdown",
+    "named",
+    "parse_form",
+    "parts_of",
+    "print_form",
+    "required",
+    "title_of",
+    "to_wire",
+]

@@ -1,0 +1,49 @@
+"""Text of people inside Markdown: it shows as it was written and stays in its place."""
+
+import json
+import re
+from typing import Any
+
+from assent.cards.domain.form import is_plain
+
+NOT_RECORDED = "not recorded"
+
+_LINE_ENDS = re.compile(r"\s+")
+_ACTIVE = re.compile(r"[\\`*\[\]~|]|(?<![^\W_])_|_(?![^\W_])|\$(?=\S)|<|&(?=#?\w+;)")
+_ENTITIES = {"<": "&lt;", "&": "&amp;"}
+_OPENS_BLOCK = re.compile(r"([-+#>=]|\d{1,9}[.)](?=\s|$))")
+
+
+def markdown(text: str) -> str:
+    """Write text so that Markdown shows it as it is, in one line.
+
+    Only what could be read as markup is escaped. Source: CommonMark 0.31.2, sections 2.4, 4 to 6; GFM tables.
+    """
+    line = _LINE_ENDS.sub(" ", "".join(one if is_plain(one) else "\N{REPLACEMENT CHARACTER}" for one in text))
+    line = _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line.strip())
+    opening = _OPENS_BLOCK.match(line)
+    if opening is None:
+        return line
+    end = opening.end()
+    return f"{line[: end - 1]}\\{line[end - 1 :]}"
+
+
+def plain(value: Any) -> str:
+    """Write a JSON value as text; what is absent says so."""
+    if value is None or value in ("", [], {}):
+        return NOT_RECORDED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def percent(share: str) -> str:
+    """Write a share, decimal text in [0, 1], as percent."""
+    return f"{float(share) * 100:.1f}%"
+
+
+def seconds(milliseconds: str) -> str:
+    """Write milliseconds, decimal text, as seconds of three figures."""
+    return f"{float(milliseconds) / 1000:.3g}s"
