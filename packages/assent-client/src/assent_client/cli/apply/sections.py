@@ -14,7 +14,7 @@ __all__ = ["SECTIONS", "Section", "entries_of"]
 
 FORMAT = 1
 
-TEXT, FLAG, TEXTS, MAPPING = "text", "true or false", "a list of texts", "a mapping"
+TEXT, FLAG, TEXTS, NUMBER = "text", "true or false", "a list of texts", "a number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,17 @@ class Section:
 
 
 _VERSION = {"name": TEXT, "version": TEXT}
+_TIMEOUTS = dict.fromkeys(("connect_timeout_s", "first_token_timeout_s", "idle_timeout_s"), NUMBER)
 SECTIONS: Mapping[str, Section] = {
     "project": Section({"name": TEXT, "title": TEXT}, is_list=False),
     "environments": Section({"name": TEXT, "protected": FLAG}),
     "people": Section({"name": TEXT, "called": TEXT, "roles": TEXTS}),
     "services": Section({"name": TEXT, "roles": TEXTS}),
     "groups": Section({"name": TEXT, "members": TEXTS}),
+    "providers": Section(
+        {"name": TEXT, "kind": TEXT, "base_url": TEXT, "api_key": TEXT, **_TIMEOUTS},
+        frozenset({"name", "base_url"}),
+    ),
     "datasets": Section({**_VERSION, "file": TEXT}, is_open=True),
     "suites": Section(_VERSION, is_open=True),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),
@@ -109,6 +114,8 @@ def _fits(value: Any, kind: str) -> bool:
         return isinstance(value, str) and value != ""
     if kind == FLAG:
         return isinstance(value, bool)
+    if kind == NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
