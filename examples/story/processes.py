@@ -40,7 +40,9 @@ class Children:
     env: Mapping[str, str]
     running: dict[str, Child] = field(default_factory=dict)
 
-    def start(self, name: str, command: Sequence[str], ready: str, env: Mapping[str, str] | None = None) -> Child:
+    def start(
+        self, name: str, command: Sequence[str], ready: str, env: Mapping[str, str] | None = None
+    ) -> Child:
         """Start `assent <command>` and wait for the line that matches `ready`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as out:

@@ -127,7 +127,7 @@ class Traffic:
                 seen.thumbs_down[version] += 1
                 sent = await http.post(
                     self._audience.url + "/feedback",
-                    json={"id": answer.id, "value": "down"},
+                    json={"completion_id": answer.id, "value": "down"},
                     headers={"authorization": f"Bearer {self._audience.key}"},
                 )
                 sent.raise_for_status()

@@ -17,9 +17,23 @@ app = typer.Typer()
 
 
 @app.command()
-def login(address: Annotated[str, typer.Argument(metavar="URL", help="The server.")] = DEFAULT_URL) -> None:
-    """Save the address and token that later commands use; standard input or you give the token."""
+def login(
+    address: Annotated[str, typer.Argument(metavar="URL", help="The server.")] = DEFAULT_URL,
+    link: Annotated[
+        str | None,
+        typer.Option(help="Sign in by this one-time link or its code: it gives a token of 12 hours."),
+    ] = None,
+) -> None:
+    """Save the address and token that later commands use; standard input or you give the token.
+
+    Votes ask for a sign-in not older than ten minutes: sign in by a link just before.
+
+    Example: assent login http://desk:8400 --link http://desk:8400/sign-in/CODE
+    """
     OPTIONS.url = OPTIONS.url or address
+    if link is not None:
+        with connect() as api:
+            OPTIONS.token = api.post("/v1/sign-ins", {"code": link.rstrip("/").rpartition("/")[2]})["token"]
     OPTIONS.token = OPTIONS.token or os.environ.get("ASSENT_TOKEN") or _ask()
     with connect() as api:
         api.get("/healthz")
