@@ -1,0 +1,162 @@
+"""Routes of prompts: register, list, show, compare, render, resolve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pydantic
+from fastapi import APIRouter, Query, Request, Response
+
+from assent.identity.domain import Permission
+from assent.prompts import service
+from assent.prompts.domain import Bump, split_ref
+from assent.prompts.service import NewPrompt, PromptVersion
+from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.conditional import unchanged
+
+router = APIRouter(prefix="/v1/projects/{project}", tags=["prompts"])
+
+Reading = Annotated[Call, requires(Permission.PROMPT_READ)]
+Writing = Annotated[Call, requires(Permission.PROMPT_REGISTER)]
+LATEST = "latest"
+
+
+class NewPromptWire(pydantic.BaseModel):
+    """A prompt's fields beside its name; the domain checks them, all at once."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    name: str
+    version: str | None = None
+    bump: Bump | None = None
+    authors: list[str] = pydantic.Field(default_factory=list, max_length=100)
+
+
+class RenderingWire(pydantic.BaseModel):
+    """What the variables are."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    variables: dict[str, Any] = {}
+
+
+class PromptQuery(pydantic.BaseModel):
+    """Which versions: those that have all of these."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    name: str | None = None
+    tag: str | None = None
+    format: str | None = None
+    digest: str | None = None
+    registered_by: str | None = None
+    cursor: str | None = pydantic.Field(None, max_length=100)
+    limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
+
+
+@router.post("/prompts", status_code=201)
+def register_prompt(
+    project: ProjectPath, body: NewPromptWire, response: Response, call: Writing, *, check: bool = False
+) -> dict[str, Any]:
+    """Register a prompt version: 201, or 200 where the same content is there. `check` records nothing."""
+    content = dict(body.model_extra or {})
+    new = NewPrompt(project, body.name, content, body.bump, body.version, body.authors)
+    if check:
+        response.status_code = 200
+        with call.read() as reader:
+            return service.preview(reader, new)
+    with call.begin() as tx:
+        version, created = service.register(tx, new)
+        wire = _prompt(version)
+    response.status_code = 201 if created else 200
+    return {**wire, "created": created}
+
+
+@router.get("/prompts")
+def list_prompts(
+    project: ProjectPath, call: Reading, asked: Annotated[PromptQuery, Query()]
+) -> dict[str, Any]:
+    """List prompt versions, newest first."""
+    where = asked.model_dump(exclude_none=True, exclude={"cursor", "limit"})
+    with call.read() as reader:
+        found = service.search(reader, project, where, before=asked.cursor, limit=asked.limit)
+    return page([_line(one) for one in found], found[-1].id if len(found) == asked.limit else None)
+
+
+@router.get("/prompts/{name}/{version}")
+def get_prompt(project: ProjectPath, name: str, version: str, call: Reading) -> dict[str, Any]:
+    """Show a prompt version with its document; `latest` is the one with the highest number."""
+    with call.read() as reader:
+        return _prompt(service.get(reader, project, name, _number(version)))
+
+
+@router.get("/prompts/{name}/{version}/diff")
+def diff_prompt(project: ProjectPath, name: str, version: str, against: str, call: Reading) -> dict[str, Any]:
+    """Compare a version with another, `against`: a number, or `name@number` of another prompt."""
+    with call.read() as reader:
+        after = service.get(reader, project, name, _number(version))
+        other, number = split_ref(against) if "@" in against else (name, against)
+        before = service.get(reader, project, other, _number(number))
+        return service.comparison_to_wire(service.compare(before, after))
+
+
+@router.post("/prompts/{name}/{version}/renderings")
+def render_prompt(
+    project: ProjectPath, name: str, version: str, body: RenderingWire, call: Reading
+) -> dict[str, Any]:
+    """Fill in the messages of a version; nothing is recorded."""
+    with call.read() as reader:
+        found = service.get(reader, project, name, _number(version))
+    return {
+        "ref": found.ref,
+        "digest": found.digest,
+        "messages": service.render(found.document, body.variables),
+    }
+
+
+@router.get("/resolve/prompt/{ref}", response_model=None)
+def resolve_prompt(
+    project: ProjectPath, ref: str, request: Request, response: Response, call: Reading
+) -> Response | dict[str, Any]:
+    """Give all that is needed to use `name@number`; its digest is the ETag."""
+    name, number = _named(ref)
+    with call.read() as reader:
+        found = service.get(reader, project, name, number)
+    if fresh := unchanged(request, found.digest):
+        return fresh
+    response.headers["etag"] = f'"{found.digest}"'
+    return {
+        "kind": "prompt",
+        "ref": found.ref,
+        "digest": found.digest,
+        "document": found.document,
+        "prompts": {},
+    }
+
+
+def _named(ref: str) -> tuple[str, str | None]:
+    name, _, number = ref.partition("@")
+    return (name, None) if name and number == LATEST else split_ref(ref)
+
+
+def _number(version: str) -> str | None:
+    return None if version == LATEST else version
+
+
+def _line(version: PromptVersion) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "name": version.name,
+        "version": version.number,
+        "ref": version.ref,
+        "digest": version.digest,
+        "format": version.format,
+        "bump": version.bump,
+        "contributors": list(version.contributors),
+        "registered_at": version.registered_at,
+        "registered_by": version.registered_by,
+    }
+
+
+def _prompt(version: PromptVersion) -> dict[str, Any]:
+    return {**_line(version), "document": version.document}

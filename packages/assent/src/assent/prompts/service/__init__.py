@@ -1,0 +1,44 @@
+"""Prompts' use cases: register, read, compare, render; other slices enter here."""
+
+from assent.prompts.service.templates import render
+from assent.prompts.service.versions import (
+    Comparison,
+    NewPrompt,
+    bounded,
+    compare,
+    contributors_of,
+    find_by_digest,
+    get,
+    get_by_digest,
+    list_prompts,
+    list_versions,
+    preview,
+    register,
+    search,
+)
+from assent.prompts.service.wire import change_to_wire, comparison_to_wire, fields_to_wire
+from assent.prompts.store import PromptVersion, lock_name, projections, read_document
+
+__all__ = [
+    "Comparison",
+    "NewPrompt",
+    "PromptVersion",
+    "bounded",
+    "change_to_wire",
+    "compare",
+    "comparison_to_wire",
+    "contributors_of",
+    "fields_to_wire",
+    "find_by_digest",
+    "get",
+    "get_by_digest",
+    "list_prompts",
+    "list_versions",
+    "lock_name",
+    "preview",
+    "projections",
+    "read_document",
+    "register",
+    "render",
+    "search",
+]

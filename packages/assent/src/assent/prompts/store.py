@@ -1,0 +1,193 @@
+"""Tables, projection and queries of prompt versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from assent.kernel.canonical import digest_bytes
+from assent.kernel.db import Json, Utc, is_sqlite, table
+from assent.kernel.errors import Invalid, NotFound
+from assent.kernel.events import Recorded
+from assent.kernel.guards import unchanging
+from assent.kernel.tx import Projections, Reader, Tx, Writer
+from assent.prompts.domain import PromptRegistered, parse_number
+
+ID = sa.String(64)
+NAME = sa.String(63)
+DIGEST = sa.String(71)
+
+versions = unchanging(
+    table(
+        "prompts_versions",
+        sa.Column("id", ID, primary_key=True),
+        sa.Column("project", NAME, nullable=False),
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("number", ID, nullable=False),
+        sa.Column("sort_key", sa.String(400), nullable=False),
+        sa.Column("digest", DIGEST, nullable=False, unique=True),
+        sa.Column("format", sa.String(10), nullable=False),
+        sa.Column("bump", sa.String(10), nullable=False),
+        sa.Column("contributors", Json, nullable=False),
+        sa.Column("supersedes", DIGEST),
+        sa.Column("registered_at", Utc, nullable=False),
+        sa.Column("registered_by", ID, nullable=False),
+        sa.UniqueConstraint("project", "name", "number"),
+        sa.Index("ix_prompts_versions_order", "project", "name", "sort_key"),
+        sa.Index("ix_prompts_versions_page", "project", "id"),
+        kind="governed",
+    )
+)
+tags = unchanging(
+    table(
+        "prompts_tags",
+        sa.Column("project", NAME, primary_key=True),
+        sa.Column("tag", NAME, primary_key=True),
+        sa.Column("version", ID, primary_key=True),
+        kind="governed",
+    )
+)
+documents = unchanging(
+    table(
+        "prompts_documents",
+        sa.Column("digest", DIGEST, primary_key=True),
+        sa.Column("content", sa.Text, nullable=False),
+        kind="body",
+    ),
+    erasable=True,
+)
+
+projections = Projections("prompts")
+
+
+@projections.on(PromptRegistered)
+def _registered(conn: Writer, r: Recorded[PromptRegistered]) -> None:
+    e = r.event
+    conn.execute(
+        sa.insert(versions).values(
+            id=e.id,
+            project=e.project,
+            name=e.name,
+            number=e.number,
+            sort_key=parse_number(e.number).sort_key,
+            digest=e.digest,
+            format=e.format,
+            bump=e.bump,
+            contributors=list(e.contributors),
+            supersedes=e.supersedes,
+            registered_at=r.at,
+            registered_by=r.actor,
+        )
+    )
+    if e.tags:
+        conn.execute(sa.insert(tags), [{"project": e.project, "tag": tag, "version": e.id} for tag in e.tags])
+
+
+@dataclass(frozen=True, slots=True)
+class PromptVersion:
+    """A registered prompt version."""
+
+    id: str
+    project: str
+    name: str
+    number: str
+    sort_key: str
+    digest: str
+    format: str
+    bump: str
+    contributors: Sequence[str]
+    supersedes: str | None
+    registered_at: datetime
+    registered_by: str
+    content: str | None = field(repr=False)
+
+    @property
+    def ref(self) -> str:
+        """Give `name@number`."""
+        return f"{self.name}@{self.number}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Read the document and check it. Raises: NotFound (erased), Invalid (changed in the database)."""
+        return read_document(self.ref, self.digest, self.content)
+
+
+def read_document(ref: str, digest: str, content: str | None) -> dict[str, Any]:
+    """Read a document's text and check it. Raises: NotFound (erased), Invalid (changed in the database)."""
+    if content is None:
+        raise NotFound(f"The document of {ref} was erased.")
+    if digest_bytes(content.encode()) != digest:
+        raise Invalid(
+            f"The document of {ref} was changed in the database.", remedy="Restore it from a backup."
+        )
+    document: dict[str, Any] = msgspec.json.decode(content)
+    return document
+
+
+_WITH_CONTENT = sa.select(versions, documents.c.content).outerjoin(
+    documents, documents.c.digest == versions.c.digest
+)
+
+
+def lock_name(tx: Tx, kind: str, project: str, name: str) -> None:
+    """Let one registration at a time choose a number of this name; SQLite has one writer anyway."""
+    if not is_sqlite(tx.conn):
+        key = f"{kind}/{project}/{name}"
+        tx.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
+
+
+def put_document(tx: Tx, digest: str, content: str) -> None:
+    """Keep a document under its digest; one that was erased may come back with its version."""
+    present = tx.conn.execute(sa.select(documents.c.digest).where(documents.c.digest == digest)).first()
+    if present is None:
+        tx.conn.execute(sa.insert(documents).values(digest=digest, content=content))
+
+
+def find(reader: Reader, project: str, name: str, number: str | None) -> PromptVersion | None:
+    """Find a version, or the one with the highest number."""
+    query = _WITH_CONTENT.where(versions.c.project == project, versions.c.name == name)
+    if number is not None:
+        query = query.where(versions.c.number == number)
+    return _first(reader, query.order_by(versions.c.sort_key.desc()))
+
+
+def find_by_digest(reader: Reader, project: str, digest: str) -> PromptVersion | None:
+    """Find the version with this content."""
+    return _first(reader, _WITH_CONTENT.where(versions.c.digest == digest, versions.c.project == project))
+
+
+def _first(reader: Reader, query: sa.Select[Any]) -> PromptVersion | None:
+    row = reader.conn.execute(query.limit(1)).mappings().first()
+    return None if row is None else PromptVersion(**row)
+
+
+def list_versions(
+    reader: Reader,
+    project: str,
+    where: Mapping[str, str],
+    before: str | None = None,
+    limit: int | None = None,
+) -> list[PromptVersion]:
+    """List versions, newest first; `where` may name a name, a tag, a format, a registered_by."""
+    query = _WITH_CONTENT.where(versions.c.project == project)
+    for key, value in where.items():
+        if key == "tag":
+            tagged = sa.select(tags.c.version).where(tags.c.project == project, tags.c.tag == value)
+            query = query.where(versions.c.id.in_(tagged))
+        else:
+            query = query.where(versions.c[key] == value)
+    if before is not None:
+        query = query.where(versions.c.id < before)
+    rows = reader.conn.execute(query.order_by(versions.c.id.desc()).limit(limit)).mappings()
+    return [PromptVersion(**row) for row in rows]
+
+
+def list_names(reader: Reader, project: str) -> list[str]:
+    """List the names of a project's prompts."""
+    query = sa.select(versions.c.name).where(versions.c.project == project).distinct()
+    return sorted(reader.conn.execute(query).scalars())

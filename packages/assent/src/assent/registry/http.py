@@ -1,0 +1,183 @@
+"""Routes of the registry: register, search, show, compare, trace and resolve model versions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+from fastapi import APIRouter, Query, Request, Response
+
+from assent.identity.domain import Permission
+from assent.kernel.tx import Reader
+from assent.prompts import service as prompts
+from assent.prompts.domain import split_ref
+from assent.registry import service
+from assent.registry.domain import Stage, Status
+from assent.registry.service import Edge, ModelVersion, NewModel
+from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.conditional import unchanged
+
+router = APIRouter(prefix="/v1/projects/{project}", tags=["registry"])
+
+Reading = Annotated[Call, requires(Permission.MODEL_READ)]
+Writing = Annotated[Call, requires(Permission.MODEL_REGISTER)]
+LATEST = "latest"
+
+
+class NewModelWire(pydantic.BaseModel):
+    """A model's fields beside its name and number; the domain checks them, all at once."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    name: str
+    version: str
+    authors: list[str] = pydantic.Field(default_factory=list, max_length=100)
+
+
+class ModelQuery(pydantic.BaseModel):
+    """Which versions: those that have all of these."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    name: str | None = None
+    tag: str | None = None
+    owner: str | None = None
+    stage: Stage | None = None
+    status: Status | None = None
+    tier: Literal["minimal", "limited", "high", "prohibited"] | None = None
+    base_model: str | None = None
+    provider: str | None = None
+    prompt: str | None = None
+    digest: str | None = None
+    registered_by: str | None = None
+    cursor: str | None = pydantic.Field(None, max_length=100)
+    limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
+
+
+@router.post("/models", status_code=201)
+def register_model(
+    project: ProjectPath, body: NewModelWire, response: Response, call: Writing, *, check: bool = False
+) -> dict[str, Any]:
+    """Register a model version: 201, or 200 where the same content is there. `check` records nothing."""
+    new = NewModel(project, body.name, body.version, dict(body.model_extra or {}), body.authors)
+    if check:
+        response.status_code = 200
+        with call.read() as reader:
+            return service.preview(reader, new)
+    with call.begin() as tx:
+        version, created = service.register_model(tx, new)
+        wire = _model(tx, version)
+    response.status_code = 201 if created else 200
+    return {**wire, "created": created}
+
+
+@router.get("/models")
+def list_models(project: ProjectPath, call: Reading, asked: Annotated[ModelQuery, Query()]) -> dict[str, Any]:
+    """List model versions, newest first. A prompt is named by its digest or as `name@version`."""
+    where = asked.model_dump(exclude_none=True, exclude={"cursor", "limit"})
+    with call.read() as reader:
+        if "@" in where.get("prompt", ""):
+            where["prompt"] = prompts.get(reader, project, *split_ref(where["prompt"])).digest
+        found = service.search(reader, project, where, before=asked.cursor, limit=asked.limit)
+    return page([_line(one) for one in found], found[-1].id if len(found) == asked.limit else None)
+
+
+@router.get("/models/{name}/{version}")
+def get_model(project: ProjectPath, name: str, version: str, call: Reading) -> dict[str, Any]:
+    """Show a model version with its document; `latest` is the one with the highest number."""
+    with call.read() as reader:
+        return _model(reader, service.get(reader, project, name, _number(version)))
+
+
+@router.get("/models/{name}/{version}/diff")
+def diff_model(project: ProjectPath, name: str, version: str, against: str, call: Reading) -> dict[str, Any]:
+    """Compare a version with another, `against`: a number, or `name@number` of another model."""
+    with call.read() as reader:
+        after = service.get(reader, project, name, _number(version))
+        other, number = split_ref(against) if "@" in against else (name, against)
+        before = service.get(reader, project, other, _number(number))
+        fields, prompt = service.compare(reader, before, after)
+    return {
+        "before": before.ref,
+        "after": after.ref,
+        "fields": prompts.fields_to_wire(fields),
+        "prompt": None if prompt is None else prompts.comparison_to_wire(prompt),
+    }
+
+
+@router.get("/models/{name}/{version}/lineage")
+def get_lineage(project: ProjectPath, name: str, version: str, call: Reading) -> dict[str, Any]:
+    """Show what a version comes from (its prompt, sources, training data, predecessor), and what from it."""
+    with call.read() as reader:
+        found = service.get(reader, project, name, _number(version))
+        sources, dependents = service.lineage(reader, project, found.digest)
+        return {
+            "ref": found.ref,
+            "digest": found.digest,
+            "sources": [_edge(reader, project, edge, edge.target) for edge in sources],
+            "dependents": [_edge(reader, project, edge, edge.source) for edge in dependents],
+        }
+
+
+@router.get("/resolve/model/{ref}", response_model=None)
+def resolve_model(
+    project: ProjectPath, ref: str, request: Request, response: Response, call: Reading
+) -> Response | dict[str, Any]:
+    """Give all that is needed to call `name@number`, its prompts included; its digest is the ETag."""
+    name, _, number = ref.partition("@")
+    with call.read() as reader:
+        named = (name, None) if name and number == LATEST else split_ref(ref)
+        found = service.get(reader, project, *named)
+        if fresh := unchanged(request, found.digest):
+            return fresh
+        documents = service.prompts_of(reader, found)
+    response.headers["etag"] = f'"{found.digest}"'
+    return {
+        "kind": "model",
+        "ref": found.ref,
+        "digest": found.digest,
+        "document": found.document,
+        "prompts": documents,
+    }
+
+
+def _number(version: str) -> str | None:
+    return None if version == LATEST else version
+
+
+def _edge(reader: Reader, project: str, edge: Edge, other: str) -> dict[str, Any]:
+    return {"kind": edge.kind, "digest": other, "ref": _ref_of(reader, project, other)}
+
+
+def _ref_of(reader: Reader, project: str, digest: str) -> str | None:
+    found = service.find_by_digest(reader, project, digest)
+    known = found or prompts.find_by_digest(reader, project, digest)
+    return None if known is None else known.ref
+
+
+def _line(version: ModelVersion) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "name": version.name,
+        "version": version.number,
+        "ref": version.ref,
+        "digest": version.digest,
+        "stage": version.stage,
+        "status": version.status,
+        "since": version.since,
+        "tier": version.tier,
+        "owner": version.owner,
+        "provider": version.provider,
+        "upstream_model": version.upstream_model,
+        "base_model": version.base_model,
+        "prompt": version.prompt,
+        "supersedes": version.supersedes,
+        "contributors": list(version.contributors),
+        "registered_at": version.registered_at,
+        "registered_by": version.registered_by,
+    }
+
+
+def _model(reader: Reader, version: ModelVersion) -> dict[str, Any]:
+    prompt = None if version.prompt is None else _ref_of(reader, version.project, version.prompt)
+    return {**_line(version), "prompt_ref": prompt, "document": version.document}

@@ -1,0 +1,45 @@
+"""The registry's use cases: register models, advance and read them; other slices enter here."""
+
+from assent.registry.service.versions import (
+    SEARCHABLE,
+    NewModel,
+    advance,
+    compare,
+    contributors,
+    find_by_digest,
+    get,
+    get_by_digest,
+    get_ref,
+    lineage,
+    list_models,
+    list_versions,
+    preview,
+    prompts_of,
+    register,
+    register_model,
+    search,
+)
+from assent.registry.store import Edge, ModelVersion, projections
+
+__all__ = [
+    "SEARCHABLE",
+    "Edge",
+    "ModelVersion",
+    "NewModel",
+    "advance",
+    "compare",
+    "contributors",
+    "find_by_digest",
+    "get",
+    "get_by_digest",
+    "get_ref",
+    "lineage",
+    "list_models",
+    "list_versions",
+    "preview",
+    "projections",
+    "prompts_of",
+    "register",
+    "register_model",
+    "search",
+]
