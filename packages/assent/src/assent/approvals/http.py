@@ -176,9 +176,8 @@ def list_requests(
         "state": [state.value for state in asked.state] if asked.state else None,
     }
     with call.read() as reader:
-        found = service.list_requests(reader, project, where, asked.cursor, asked.limit)
-        items = [_request_line(reader, one) for one in found]
-    return page(items, found[-1].id if len(found) == asked.limit else None)
+        found, following = service.list_(reader, project, where, asked.cursor, asked.limit)
+        return page([_request_line(reader, one) for one in found], following)
 
 
 @router.get("/requests/{request}")
@@ -281,7 +280,7 @@ def _pending(reader: Reader, project: str, found: Assessment) -> str | None:
         "environment": found.facts.environment,
         "state": [service.State.OPEN.value, service.State.APPROVED.value],
     }
-    requests = service.list_requests(reader, project, where, limit=1)
+    requests, _ = service.list_(reader, project, where, limit=1)
     return requests[0].id if requests else None
 
 

@@ -24,7 +24,14 @@ from assent.approvals.domain.policy import CARD, effect_of, reasons_of
 from assent.approvals.domain.requests import LIFE, PENDING, Kind, Request, State, closed_reasons
 from assent.approvals.service import policies
 from assent.approvals.service.assessing import Assessment, assess_request, keep_results, kept_results
-from assent.approvals.service.subjects import Subject, find_subject
+from assent.approvals.service.subjects import (
+    APPROVED_STAGE,
+    APPROVING,
+    RETURNED,
+    Subject,
+    find_subject,
+    move_stage,
+)
 from assent.approvals.store import requests
 from assent.evidence import service as evidence
 from assent.kernel.errors import Forbidden, Invalid, NotFound, Reason, Refused
@@ -92,7 +99,8 @@ def submit(tx: Tx, new: NewRequest) -> Request:
         expires_at=_expiry(tx, new),
     )
     older = _pending(tx, new)
-    tx.record(event)
+    recorded = tx.record(event)
+    move_stage(tx, new.project, new.subject, APPROVING, recorded.id)
     for request in older:
         tx.record(RequestSuperseded(successor=event.request, **_place(request)))
     request = get(tx, event.request)
@@ -108,10 +116,10 @@ def get(reader: Reader, request: str, project: str | None = None, *, lock: bool 
     return found
 
 
-def list_requests(
+def list_(
     reader: Reader, project: str, where: Mapping[str, Any], before: str | None = None, limit: int = 50
-) -> list[Request]:
-    """List a project's requests, newest first.
+) -> tuple[list[Request], str | None]:
+    """List a page of a project's requests, newest first, and where the next page begins.
 
     `where`: environment, kind, name, subject, state (a value, or a list of them), requester; None is any.
     """
@@ -122,15 +130,14 @@ def list_requests(
             conditions += [requests.c[column].in_(values)]
     if before is not None:
         conditions += [requests.c.id < before]
-    return store.select_requests(reader.conn, *conditions, limit=limit)
+    found = store.select_requests(reader.conn, *conditions, limit=limit + 1)
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
-def list_pending(reader: Reader, kind: Kind | None = None) -> list[Request]:
+def list_pending(reader: Reader) -> list[Request]:
     """List the requests of all projects that may still change."""
-    where = [requests.c.state.in_([state.value for state in PENDING])]
-    if kind is not None:
-        where.append(requests.c.kind == kind.value)
-    return store.select_requests(reader.conn, *where)
+    states = [state.value for state in PENDING]
+    return store.select_requests(reader.conn, requests.c.state.in_(states))
 
 
 def check_conditions(reader: Reader, request: str, project: str | None = None) -> tuple[Result, ...]:
@@ -232,7 +239,7 @@ def _refuse(request: Request, assessment: Assessment, now: datetime) -> None:
 
 def _decide(tx: Tx, request: Request, assessment: Assessment, effect: str) -> Request:
     policy, facts = assessment.in_force.policy, assessment.facts
-    tx.record(
+    recorded = tx.record(
         DecisionMade(
             kind=request.kind.value,
             ref=request.ref,
@@ -247,6 +254,8 @@ def _decide(tx: Tx, request: Request, assessment: Assessment, effect: str) -> Re
             **_place(request),
         )
     )
+    stage = APPROVED_STAGE if effect == APPROVED else RETURNED
+    move_stage(tx, request.project, request.subject, stage, recorded.id)
     return get(tx, request.id)
 
 

@@ -9,9 +9,17 @@ from typing import Any
 from assent.approvals.domain.facts import STRICTEST, TIERS
 from assent.kernel.canonical import is_digest
 from assent.kernel.errors import Invalid, NotFound
-from assent.kernel.tx import Reader
+from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
 from assent.registry import service as registry
+
+APPROVING, APPROVED_STAGE, RETURNED = (
+    ("approval", "review"),
+    ("approval", "approved"),
+    ("evaluation", "draft"),
+)
+"""Stage and status that a request brings a version to: filed, approved, rejected."""
+BEFORE_DELIVERY = {"development", "evaluation", "approval"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,14 @@ def find_subject(reader: Reader, project: str, which: str) -> Subject:
             return _prompt(reader, project, which)
         except NotFound:
             raise missing from None
+
+
+def move_stage(tx: Tx, project: str, digest: str, to: tuple[str, str], because: str) -> None:
+    """Move a model's version on; one that is out somewhere already stays at the stage that it reached."""
+    version = registry.find_by_digest(tx, project, digest)
+    if version is not None and version.stage in BEFORE_DELIVERY:
+        stage, status = to
+        registry.advance(tx, digest, stage, because, status)
 
 
 def _model(reader: Reader, project: str, which: str) -> Subject:
