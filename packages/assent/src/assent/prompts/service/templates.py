@@ -219,7 +219,7 @@ def _loop_refusal(node: nodes.For, depth: int) -> str | None:
     return None
 
 
-def _is_given(node: nodes.Expr) -> bool:
+def _is_given(node: nodes.Node) -> bool:
     """Tell whether a value is a piece of the caller's, or a list of constants: nothing that was built up."""
     if isinstance(node, nodes.Filter):
         return node.node is not None and node.name in _SCALAR_FILTERS and _is_given(node.node)

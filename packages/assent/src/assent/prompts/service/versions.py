@@ -89,11 +89,12 @@ def preview(reader: Reader, new: NewPrompt) -> dict[str, Any]:
     """Say what registering would do. Raises: as `register`."""
     draft = _read(reader, new)
     twin = store.find_by_digest(reader, new.project, draft.digest)
+    changes: Sequence[InterfaceChange] = ()
     if twin is not None:
-        version, ref, changes = twin.number, _same(twin, new.number).ref, ()
+        version, ref = twin.number, _same(twin, new.number).ref
     else:
         latest = store.find(reader, new.project, new.name, None)
-        changes = () if latest is None else tuple(interface_changes(latest.document, draft.document))
+        changes = () if latest is None else interface_changes(latest.document, draft.document)
         version, ref = _number(reader, new, latest, changes), None
     return {
         "name": new.name,
