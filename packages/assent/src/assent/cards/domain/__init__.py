@@ -9,7 +9,7 @@ from assent.cards.domain.document import (
     differences,
     title_of,
 )
-from assent.cards.domain.events import CardDrafted, CardPublished, CardRejected, CardSubmitted
+from assent.cards.domain.events import CardDrafted, CardPublished, CardReturned, CardSubmitted
 from assent.cards.domain.form import Blank, Declared, declared_at, parse_form, print_form
 from assent.cards.domain.parts import Block, Facts, Items, Live, Part, Sentence, Table, facts, parts_of
 from assent.cards.domain.rendering import Edition, brief_markdown, full_markdown, to_wire
@@ -24,7 +24,7 @@ __all__ = [
     "Block",
     "CardDrafted",
     "CardPublished",
-    "CardRejected",
+    "CardReturned",
     "CardSubmitted",
     "Completeness",
     "Declared",

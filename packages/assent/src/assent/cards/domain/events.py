@@ -51,12 +51,13 @@ class CardPublished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardRejected(Event):
-    """A vote rejected the card."""
+class CardReturned(Event):
+    """A card comes back unpublished; `because` is how its request ended: rejected, withdrawn or expired."""
 
-    TYPE: ClassVar[str] = "cards.card.rejected"
+    TYPE: ClassVar[str] = "cards.card.returned"
     card: str
     project: str
     subject: str
     digest: str
     request: str
+    because: str

@@ -1,0 +1,162 @@
+"""Write cards: generate from records, complete by the form, read back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from assent.cards import store
+from assent.cards.domain import (
+    Blank,
+    CardDrafted,
+    Declared,
+    Document,
+    completeness,
+    parse_form,
+    print_form,
+)
+from assent.cards.service.records import compile_document, earlier_version
+from assent.cards.store import Card
+from assent.kernel.canonical import canonical, digest_bytes
+from assent.kernel.errors import Invalid, NotFound, TooLarge
+from assent.kernel.ids import new_id
+from assent.kernel.tx import Reader, Tx
+from assent.registry import service as registry
+from assent.registry.service import ModelVersion
+
+MAX_BYTES = 2_000_000
+PREFIX = "card_"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of a version's card: what is declared, what the tier misses, and all of it as YAML."""
+
+    ref: str
+    tier: str | None
+    declared: Mapping[str, Any]
+    missing: Sequence[str]
+    text: str
+
+
+def version_of(reader: Reader, project: str, which: str) -> ModelVersion:
+    """Find the model version that `name@number`, or a card's id, speaks of. Raises: NotFound, Invalid."""
+    if which.startswith(PREFIX) and "@" not in which:
+        card = get(reader, project, which)
+        return registry.get_by_digest(reader, project, card.subject)
+    name, at, number = which.partition("@")
+    if not (name and at and number):
+        raise Invalid(f"{which!r} names no version.", remedy="Write NAME@VERSION, as in support@2.1.0.")
+    return registry.get(reader, project, name, number)
+
+
+def get(reader: Reader, project: str, which: str) -> Card:
+    """Get a card by its id, or the newest of the version `name@number`. Raises: NotFound, Invalid."""
+    if which.startswith(PREFIX) and "@" not in which:
+        found = store.find(reader, which)
+        if found is None or found.project != project:
+            raise NotFound(f"There is no card {which!r}.", remedy="`assent card list` shows them.")
+        return found
+    version = version_of(reader, project, which)
+    newest = store.newest(reader, project, version.digest)
+    if newest is None:
+        raise NotFound(f"{version.ref} has no card.", remedy=f"assent card generate {version.ref}")
+    return newest
+
+
+def find_published(reader: Reader, project: str, name: str, number: str) -> Card | None:
+    """Find the published card of a version; one that was published later has taken the place of others."""
+    found = store.select(
+        reader, project, {"name": name, "number": number, "state": "published"}, None, limit=1
+    )
+    return found[0] if found else None
+
+
+def list_(
+    reader: Reader, project: str, filters: Mapping[str, str], *, before: str | None = None, limit: int = 50
+) -> list[Card]:
+    """List cards, newest first; `filters`: name, number, subject, state."""
+    return store.select(reader, project, filters, before, limit)
+
+
+def document_of(reader: Reader, card: Card) -> Document:
+    """Read what a card says. Raises: NotFound (erased)."""
+    document: Document = msgspec.json.decode(reader.blobs.get(card.digest))
+    return document
+
+
+def is_current(reader: Reader, card: Card) -> bool:
+    """Tell whether the records say today what they said when the card was written."""
+    version = registry.get_by_digest(reader, card.project, card.subject)
+    declared = document_of(reader, card)["declared"]
+    return digest_bytes(canonical(compile_document(reader, version, declared))) == card.digest
+
+
+def generate(tx: Tx, project: str, which: str) -> tuple[Card, bool]:
+    """Write a version's card from its records, what is declared so far kept. The same again changes nothing.
+
+    Gives the card and whether it is new. Raises: NotFound, Invalid.
+    """
+    version = version_of(tx, project, which)
+    return draft(tx, version, _declared(tx, version))
+
+
+def complete(tx: Tx, project: str, which: str, form: Any) -> tuple[Card, bool]:
+    """Write a version's card anew with what a form declares, which takes the place of all declared before.
+
+    Gives the card and whether it is new. Raises: NotFound, Invalid with every mistake, TooLarge.
+    """
+    declared = parse_form(form)
+    return draft(tx, version_of(tx, project, which), declared)
+
+
+def draft(tx: Tx, version: ModelVersion, declared: Declared) -> tuple[Card, bool]:
+    """Keep a card unless the newest one of this version says the same."""
+    document = compile_document(tx, version, declared)
+    content = canonical(document)
+    if len(content) > MAX_BYTES:
+        raise TooLarge(
+            f"The card has {len(content):,} bytes; {MAX_BYTES:,} at most.", remedy="Shorten the form."
+        )
+    newest = store.newest(tx, version.project, version.digest)
+    if newest is not None and newest.digest == digest_bytes(content):
+        return newest, False
+    found = completeness(document)
+    event = CardDrafted(
+        card=new_id("card"),
+        project=version.project,
+        name=version.name,
+        number=version.number,
+        subject=version.digest,
+        revision=1 if newest is None else newest.revision + 1,
+        digest=tx.blobs.put(content),
+        tier=found.tier,
+        complete=found.complete,
+        missing=found.missing,
+    )
+    tx.record(event)
+    return get(tx, version.project, event.card), True
+
+
+def form_of(reader: Reader, project: str, which: str) -> Form:
+    """Print the form of a version's card, with the previous version's text where nothing is declared yet."""
+    version = version_of(reader, project, which)
+    declared = _declared(reader, version)
+    found = completeness(compile_document(reader, version, declared))
+    earlier = earlier_version(reader, version)
+    start = _declared(reader, earlier) if earlier is not None else {}
+    blank = Blank(
+        ref=version.ref,
+        tier=found.tier,
+        declared=declared,
+        missing=found.missing_paths,
+        start=start,
+        start_ref=earlier.ref if earlier is not None and start else "",
+    )
+    return Form(version.ref, found.tier, declared, sorted(found.missing_paths), print_form(blank))
+
+
+def _declared(reader: Reader, version: ModelVersion) -> Declared:
+    newest = store.newest(reader, version.project, version.digest)
+    return {} if newest is None else dict(document_of(reader, newest)["declared"])
