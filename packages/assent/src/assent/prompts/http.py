@@ -95,8 +95,8 @@ def diff_prompt(project: ProjectPath, name: str, version: str, against: str, cal
     """Compare a version with another, `against`: a number, or `name@number` of another prompt."""
     with call.read() as reader:
         after = service.get(reader, project, name, _number(version))
-        other, number = split_ref(against) if "@" in against else (name, against)
-        before = service.get(reader, project, other, _number(number))
+        other = _named(against) if "@" in against else (name, _number(against))
+        before = service.get(reader, project, *other)
         return service.comparison_to_wire(service.compare(before, after))
 
 

@@ -94,8 +94,8 @@ def diff_model(project: ProjectPath, name: str, version: str, against: str, call
     """Compare a version with another, `against`: a number, or `name@number` of another model."""
     with call.read() as reader:
         after = service.get(reader, project, name, _number(version))
-        other, number = split_ref(against) if "@" in against else (name, against)
-        before = service.get(reader, project, other, _number(number))
+        other = _named(against) if "@" in against else (name, _number(against))
+        before = service.get(reader, project, *other)
         fields, prompt = service.compare(reader, before, after)
     return {
         "before": before.ref,
@@ -124,10 +124,8 @@ def resolve_model(
     project: ProjectPath, ref: str, request: Request, response: Response, call: Reading
 ) -> Response | dict[str, Any]:
     """Give all that is needed to call `name@number`, its prompts included; its digest is the ETag."""
-    name, _, number = ref.partition("@")
     with call.read() as reader:
-        named = (name, None) if name and number == LATEST else split_ref(ref)
-        found = service.get(reader, project, *named)
+        found = service.get(reader, project, *_named(ref))
         if fresh := unchanged(request, found.digest):
             return fresh
         documents = service.prompts_of(reader, found)
@@ -139,6 +137,11 @@ def resolve_model(
         "document": found.document,
         "prompts": documents,
     }
+
+
+def _named(ref: str) -> tuple[str, str | None]:
+    name, _, number = ref.partition("@")
+    return (name, None) if name and number == LATEST else split_ref(ref)
 
 
 def _number(version: str) -> str | None:

@@ -39,6 +39,8 @@ SECTIONS: Mapping[str, Section] = {
         {"name": TEXT, "kind": TEXT, "base_url": TEXT, "api_key": TEXT, **_TIMEOUTS},
         frozenset({"name", "base_url"}),
     ),
+    "prompts": Section({**_VERSION, "file": TEXT}, is_open=True),
+    "models": Section(_VERSION, frozenset({"name", "version"}), is_open=True),
     "datasets": Section({**_VERSION, "file": TEXT}, is_open=True),
     "suites": Section(_VERSION, is_open=True),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),

@@ -15,6 +15,8 @@ __all__ = ["VERSIONED", "versions"]
 MAX_FILE_BYTES = 256_000_000
 
 VERSIONED: Mapping[str, str] = {
+    "prompts": "prompt",
+    "models": "model",
     "datasets": "dataset",
     "suites": "suite",
 }
@@ -71,16 +73,26 @@ def _register(api: Api, path: str, body: dict[str, Any]) -> Any:
 
 
 def _content(entry: Entry, kind: str) -> dict[str, Any]:
-    """Give what the server reads; rows of a dataset may stand in a file of their own, one JSON a line."""
+    """Give what the server reads; a dataset's rows and a prompt's text may stand in files of their own."""
     body = {key: value for key, value in entry.fields.items() if key != "file"}
     if "file" in entry.fields and kind == "dataset":
         if "rows" in body:
             raise Invalid(f"{entry.where('file')}: give `rows` or `file`, not both.")
         body["rows"] = _rows(entry)
+    if "file" in entry.fields and kind == "prompt":
+        if "text" in body or "messages" in body:
+            raise Invalid(f"{entry.where('file')}: give `text`, `messages` or `file`, one of them.")
+        body["text"] = _text(entry)
     return body
 
 
 def _rows(entry: Entry) -> list[Any]:
+    path = entry.document.path.parent / entry.fields["file"]
+    lines = _text(entry).split("\n")  # JSON strings may hold other line separators
+    return [_row(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _text(entry: Entry) -> str:
     path = entry.document.path.parent / entry.fields["file"]
     where = entry.where("file")
     try:
@@ -88,14 +100,13 @@ def _rows(entry: Entry) -> list[Any]:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise TooLarge(f"{where}: {path} is larger than {MAX_FILE_BYTES:,} bytes.")
-        lines = content.decode("utf-8-sig").split("\n")  # JSON strings may hold other line separators
+        return str(content, "utf-8-sig")
     except OSError as error:
         raise Invalid(
             f"{where}: {path} cannot be read: {error.strerror}.", remedy="Check the path."
         ) from error
     except UnicodeDecodeError as error:
         raise Invalid(f"{where}: {path} is not UTF-8 at byte {error.start}.") from error
-    return [_row(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _row(where: str, line: str) -> Any:
