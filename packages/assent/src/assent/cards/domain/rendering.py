@@ -15,7 +15,7 @@ from assent.cards.domain.document import (
 )
 from assent.cards.domain.form import declared_at
 from assent.cards.domain.parts import Block, Facts, Items, Part, Table, measured_text
-from assent.cards.domain.text import NOT_RECORDED, markdown, plain, seconds
+from assent.cards.domain.text import NOT_RECORDED, inline, opening, plain, seconds
 
 LATENCY = "Latency (p95)"
 
@@ -38,7 +38,7 @@ def full_markdown(document: Document, edition: Edition, parts: Sequence[Part]) -
 
 def _heading(document: Document) -> str:
     number = short_number(document["version"]["number"])
-    return f"# Model Card: {markdown(title_of(document))} v{markdown(number)}"
+    return f"# Model Card: {inline(title_of(document))} v{inline(number)}"
 
 
 def _full(document: Document, edition: Edition, parts: Sequence[Part]) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _full(document: Document, edition: Edition, parts: Sequence[Part]) -> Iterat
         if part.lacks:
             must = "Required and missing" if part.required else "Missing"
             yield ""
-            yield f"**{must}**: {markdown('; '.join(part.lacks))}."
+            yield f"**{must}**: {inline('; '.join(part.lacks))}."
         for block in part.blocks:
             yield ""
             yield from _block(block)
@@ -61,17 +61,17 @@ def _full(document: Document, edition: Edition, parts: Sequence[Part]) -> Iterat
 
 def _block(block: Block) -> Iterator[str]:
     if isinstance(block, Facts):
-        yield from (f"- {markdown(label)}: {markdown(value)}" for label, value in block.pairs)
+        yield from (f"- {opening(label)}: {inline(value)}" for label, value in block.pairs)
     elif isinstance(block, Items):
         if block.label:
-            yield f"{markdown(block.label)}:"
+            yield f"{opening(block.label)}:"
             yield ""
-        yield from (f"- {markdown(item)}" for item in block.items)
+        yield from (f"- {opening(item)}" for item in block.items)
     elif isinstance(block, Table):
         yield from (_row(row) for row in (block.head, ("---",) * len(block.head)))
-        yield from (_row([markdown(cell) for cell in row]) for row in block.rows)
+        yield from (_row([inline(cell) for cell in row]) for row in block.rows)
     else:
-        yield markdown(block.text)
+        yield opening(block.text)
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -106,12 +106,12 @@ def brief_markdown(document: Document, edition: Edition) -> str:
 
 
 def _group(heading: str, *pairs: tuple[str, Any]) -> list[str]:
-    return ["", f"## {heading}", *(f"- {label}: {markdown(plain(value))}" for label, value in pairs)]
+    return ["", f"## {heading}", *(f"- {label}: {inline(plain(value))}" for label, value in pairs)]
 
 
 def _list(heading: str, document: Document, *paths: str) -> list[str]:
     items = [item for path in paths for item in declared_at(document["declared"], path) or ()]
-    return ["", f"## {heading}", *(f"- {markdown(item)}" for item in items or (NOT_RECORDED,))]
+    return ["", f"## {heading}", *(f"- {opening(item)}" for item in items or (NOT_RECORDED,))]
 
 
 def _training(document: Document) -> Iterator[tuple[str, Any]]:

@@ -14,18 +14,23 @@ _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 _OPENS_BLOCK = re.compile(r"([-+#>=]|\d{1,9}[.)](?=\s|$))")
 
 
-def markdown(text: str) -> str:
-    """Write text so that Markdown shows it as it is, in one line.
+def inline(text: str) -> str:
+    """Write text so that Markdown shows it as it is within a line: after a label, or in a cell.
 
-    Only what could be read as markup is escaped. Source: CommonMark 0.31.2, sections 2.4, 4 to 6; GFM tables.
+    Only what could be read as markup is escaped. Source: CommonMark 0.31.2, sections 2.4 and 6; GFM tables.
     """
     line = _LINE_ENDS.sub(" ", "".join(one if is_plain(one) else "\N{REPLACEMENT CHARACTER}" for one in text))
-    line = _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line.strip())
-    opening = _OPENS_BLOCK.match(line)
-    if opening is None:
-        return line
-    end = opening.end()
-    return f"{line[: end - 1]}\\{line[end - 1 :]}"
+    return _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line.strip())
+
+
+def opening(text: str) -> str:
+    """Write text that begins a line or a list's item: it opens no heading, list, quotation or code.
+
+    Source: CommonMark 0.31.2, sections 4 and 5.
+    """
+    line = inline(text)
+    found = _OPENS_BLOCK.match(line)
+    return line if found is None else f"{line[: found.end() - 1]}\\{line[found.end() - 1 :]}"
 
 
 def plain(value: Any) -> str:
