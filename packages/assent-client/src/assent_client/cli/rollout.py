@@ -17,7 +17,7 @@ from assent_client.errors import Invalid, NotFound
 if TYPE_CHECKING:
     from assent_client.api import Api
 
-__all__ = ["app", "confirm"]
+__all__ = ["app", "confirm", "file_release"]
 
 app = typer.Typer()
 
@@ -67,9 +67,8 @@ def request_release(
     reason: Reason = None,
 ) -> None:
     """File a rollout with its plan, and with it the request for approval."""
-    body = {"subject": version, "environment": environment, "plan": _plan(plan), "reason": reason}
     with connect() as api:
-        emit(api.post(api.path("rollouts"), body), VIEW)
+        emit(file_release(api, version, environment, plan, reason), VIEW)
 
 
 @app.command("plan")
@@ -175,6 +174,12 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise Invalid("This cannot be undone and nobody is here to ask.", remedy="Add --yes.")
     typer.confirm(question, abort=True, err=True)
+
+
+def file_release(api: Api, version: str, environment: str, plan: Path, reason: str | None) -> Any:
+    """File a rollout with its plan; gives the rollout, which names the request for its approval."""
+    body = {"subject": version, "environment": environment, "plan": _plan(plan), "reason": reason}
+    return api.post(api.path("rollouts"), body)
 
 
 def _act(action: str, rollout: str, reason: str | None) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from assent_client.api import Api
-from assent_client.cli.apply import identity
+from assent_client.cli.apply import identity, policies
 from assent_client.cli.apply.plan import Action, Change, Entry, placed
 from assent_client.cli.apply.providers import providers
 from assent_client.cli.apply.sections import entries_of
@@ -66,6 +66,7 @@ def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
     for section in VERSIONED:
         is_new = any(one.action is Action.CREATE for one in changes)
         changes += versions(api, section, entries.get(section, []), is_new=is_new)
+    changes += policies.bindings(api, entries.get("policies", []))
     changes += identity.keys(api, entries.get("keys", []))
     impossible = [one for one in changes if one.action is Action.IMPOSSIBLE]
     if impossible:

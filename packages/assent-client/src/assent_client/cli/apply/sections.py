@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, Section] = {
     "models": Section(_VERSION, frozenset({"name", "version"}), is_open=True),
     "datasets": Section({**_VERSION, "file": TEXT}, is_open=True),
     "suites": Section(_VERSION, is_open=True),
+    "policies": Section({**_VERSION, "environments": TEXTS}, is_open=True),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),
 }
 

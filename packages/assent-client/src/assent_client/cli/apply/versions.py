@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assent_client.api import Api
+from assent_client.cli.apply import policies
 from assent_client.cli.apply.plan import Action, Change, Entry, placed
 from assent_client.errors import Conflict, Invalid, NotFound, TooLarge
 
@@ -19,6 +20,7 @@ VERSIONED: Mapping[str, str] = {
     "models": "model",
     "datasets": "dataset",
     "suites": "suite",
+    "policies": "policy",
 }
 """Sections of versions, in the order in which they need each other; each is a path of the API too."""
 
@@ -74,6 +76,8 @@ def _register(api: Api, path: str, body: dict[str, Any]) -> Any:
 
 def _content(entry: Entry, kind: str) -> dict[str, Any]:
     """Give what the server reads; a dataset's rows and a prompt's text may stand in files of their own."""
+    if kind == "policy":
+        return policies.content(entry)
     body = {key: value for key, value in entry.fields.items() if key != "file"}
     if "file" in entry.fields and kind == "dataset":
         if "rows" in body:

@@ -160,9 +160,9 @@ class CardPublished(Condition):
         need = f"a published card, complete for tier {facts.tier}"
         claim = next(facts.claims_of(CARD_PUBLISHED), None)
         if claim is None:
-            remedy = f"Write and publish it: assent card generate {facts.ref}"
+            remedy = f"Complete it and have it published: assent card submit {facts.ref}"
             return self._answer(Ok.UNKNOWN, need=need, have="no card is published", remedy=remedy)
-        remedy = f"Complete and publish it: assent card complete {facts.ref}"
+        remedy = f"Complete it and have it published anew: assent card complete {facts.ref} -f FORM"
         missing = [str(section) for section in claim.value.get("missing") or ()]
         tier = claim.value.get("tier")
         if claim.value.get("complete") is True and not missing and tier == facts.tier:

@@ -122,7 +122,7 @@ def reasons_of(results: Iterable[Result]) -> list[Reason]:
     return [
         Reason(
             id=result.id,
-            message=f"{result.title}: {'not known' if result.ok is Ok.UNKNOWN else 'no'}",
+            message=f"{result.title}: {result.have}.",
             remedy=result.remedy or "",
             have=result.have,
             need=result.need,

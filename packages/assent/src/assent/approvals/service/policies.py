@@ -93,7 +93,8 @@ def get_binding(reader: Reader, project: str, environment: str) -> Binding:
     found = find_binding(reader, project, environment)
     if found is None:
         raise NotFound(
-            f"No policy is bound to {environment}.", remedy=f"assent policy bind NAME@VERSION {environment}"
+            f"No policy is bound to {environment}.",
+            remedy=f"assent policy bind NAME@VERSION --env {environment}",
         )
     return found
 
