@@ -4,22 +4,28 @@ import threading
 import time
 
 from assent.approvals import service as approvals
+from assent.approvals import store as approvals_store
 from assent.delivery import store as delivery_store
 from assent.delivery.domain import Judgement, Verdict
 from assent.evidence import store as evidence_store
 from assent.identity import service as identity
 from assent.identity import store as identity_store
+from assent.kernel.tx import Actor
+from assent.prompts import store as prompts_store
 from assent.providers import service as providers
 from assent.providers import store as providers_store
 from assent.registry import service as registry
+from assent.registry import store as registry_store
 
 PROJECT = "shop"
 PROJECTIONS = [
     identity_store.projections,
     evidence_store.projections,
     providers_store.projections,
+    prompts_store.projections,
+    registry_store.projections,
     delivery_store.projections,
-    approvals.projections,
+    approvals_store.projections,
 ]
 
 GOOD = Judgement(verdict=Verdict.INCONCLUSIVE, n_canary_units=50, n_stable_units=900)
@@ -55,6 +61,16 @@ def set_up(tx):
     providers.set_provider(
         tx, PROJECT, "acme", providers.Upstream(base_url="https://models.example/v1", api_key="env:K")
     )
+    identity.create_group(tx, PROJECT, "reviewers")
+    reviewer = identity.add_person(tx, "ruth", "Ruth")
+    identity.bind(tx, reviewer.id, "reviewer", PROJECT)
+    identity.add_member(tx, PROJECT, "reviewers", reviewer.id)
+    one_vote = {
+        "title": "One vote",
+        "conditions": [{"kind": "approvals", "factors": [{"group": "reviewers", "n": 1}]}],
+    }
+    approvals.register_policy(tx, approvals.NewPolicy(project=PROJECT, name="ground", content=one_vote))
+    approvals.bind_policy(tx, PROJECT, "production", "ground")
     for number in ("2.0.0", "2.1.0", "2.2.0"):
         register(tx, number)
 
@@ -62,6 +78,7 @@ def set_up(tx):
 def register(tx, number, **changes):
     document = {
         "kind": "model",
+        "tier": "minimal",
         "project": PROJECT,
         "name": "support",
         "provider": "acme",
@@ -73,8 +90,15 @@ def register(tx, number, **changes):
     return registry.register(tx, PROJECT, "support", number, document)
 
 
-def approve(rollout):
-    approvals.approved.add(rollout.request)
+def approve(desk, rollout):
+    """Let the reviewer approve what was filed."""
+    with desk.runtime.session.read() as reader:
+        request = approvals.get(reader, rollout.request)
+        reviewer = identity.get_account(reader, "ruth")
+    vote = approvals.NewVote(
+        request=request.id, project=PROJECT, subject=request.subject, policy=request.policy, verdict="approve"
+    )
+    desk.do(approvals.vote, vote, actor=Actor(reviewer.id, "person", auth_at=desk.clock.now()))
 
 
 def until(observe, what="the condition", deadline_s=10.0):

@@ -41,9 +41,9 @@ def test_a_release_by_hand_from_plan_to_rollback(served, assent, plan):
     )
     assert (code, "planned" in out) == (0, True)
     code, _, err = assent("rollout", "start", "support@2.1.0")
-    assert (code, "votes" in err) == (16, True)
+    assert (code, "approvals" in err) == (16, True)
     found, _ = served.desk.read(service.list_, "shop", {})
-    approve(found[0])
+    approve(served.desk, found[0])
     assert assent("rollout", "start", "support@2.1.0", "--reason", "go")[0] == 0
     assert "0.05" in assent("rollout", "list", "--state", "running")[1]
     assert assent("rollout", "verdict", found[0].id)[0] == 3
@@ -79,7 +79,7 @@ def test_watching_follows_a_rollout_to_its_end(served, assent):
     desk = served.desk
     desk.adopt()
     rollout = desk.file()
-    approve(rollout)
+    approve(served.desk, rollout)
     desk.act(service.start, rollout)
     guard = threading.Thread(target=desk.step, args=(rollout, BAD))
     guard.start()

@@ -16,7 +16,7 @@ def operator(served):
 def running(served, operator):
     served.desk.adopt()
     rollout = served.desk.file()
-    approve(rollout)
+    approve(served.desk, rollout)
     return operator.post(operator.path("rollouts", rollout.id, "starts"), {})
 
 
@@ -35,8 +35,8 @@ def test_a_release_is_filed_by_the_engineer_and_started_by_the_operator(served, 
     assert (filed["state"], filed["share"], filed["plan"]["steps"][0]["share"]) == ("planned", 0, 0.05)
     with pytest.raises(Refused) as caught:
         operator.post(operator.path("rollouts", filed["id"], "starts"), {})
-    assert [reason.id for reason in caught.value.reasons] == ["votes"]
-    approve(served.desk.get(served.desk.read(service.get, filed["id"])))
+    assert [reason.id for reason in caught.value.reasons] == ["approvals"]
+    approve(served.desk, served.desk.read(service.get, filed["id"]))
     started = operator.post(operator.path("rollouts", filed["id"], "starts"), {"reason": "go"})
     assert (started["state"], started["share"], started["reason"]) == ("running", 0.05, "go")
 

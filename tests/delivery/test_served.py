@@ -47,6 +47,8 @@ class Story:
             self.admissible.add((words[1], self.digest(words[0])))
         elif verb == "file":
             self.rollouts.append(self.desk.file(*words))
+            if words[1] == "staging":  # not protected: no vote is asked for
+                self.admissible.add((words[1], self.digest(words[0])))
         elif verb in {"kill", "restore"}:
             place = service.Place(project=PROJECT, environment=words[0], name="support")
             self.desk.do(getattr(service, verb), place, "a drill")
@@ -55,7 +57,7 @@ class Story:
 
     def move(self, rollout, verb, *words):
         if verb == "approve":
-            approve(rollout)
+            approve(self.desk, rollout)
             self.admissible.add((rollout.environment, rollout.subject))
         elif verb == "step":
             self.desk.step(rollout, Judgement(verdict=words[0], n_canary_units=words[1], guard="thumbs_down"))

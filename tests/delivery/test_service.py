@@ -7,6 +7,8 @@ from assent.delivery.jobs import start_due
 from assent.evidence import service as evidence
 from assent.kernel.errors import Conflict, Invalid, NotFound, Refused, Stale
 from assent.kernel.tx import SYSTEM
+from assent.prompts import service as prompts
+from assent.registry import service as registry
 from tests.delivery.releases import BAD, GOOD, PROJECT, approve
 
 
@@ -15,7 +17,7 @@ def running(desk):
     """A canary of 2.1.0 at 5 %, while 2.0.0 is stable."""
     desk.adopt()
     rollout = desk.file()
-    approve(rollout)
+    approve(desk, rollout)
     return desk.act(service.start, rollout)
 
 
@@ -55,7 +57,7 @@ def test_a_start_is_refused_with_the_reasons_of_policy_plan_and_route_together(d
     rollout = desk.file(expected_units_per_s=None)
     with pytest.raises(Refused) as caught:
         desk.act(service.start, rollout)
-    assert {reason.id for reason in caught.value.reasons} == {"votes", "rollback_target", "detectability"}
+    assert {reason.id for reason in caught.value.reasons} == {"approvals", "rollback_target", "detectability"}
     assert all(reason.remedy for reason in caught.value.reasons)
     assert desk.get(rollout).state is State.PLANNED
 
@@ -63,7 +65,7 @@ def test_a_start_is_refused_with_the_reasons_of_policy_plan_and_route_together(d
 def test_a_refused_start_leaves_no_trace(desk):
     desk.adopt()
     rollout = desk.file(expected_units_per_s=None)
-    approve(rollout)
+    approve(desk, rollout)
     before = desk.events("")
     with pytest.raises(Refused):
         desk.act(service.start, rollout)
@@ -137,7 +139,7 @@ def test_an_abort_gives_the_traffic_back_and_frees_the_route(desk, running):
     row = desk.read(service.get_row, running.id)
     assert (row["ended_by"], row["ended_at"]) == ("usr_operator", desk.clock.now())
     again = desk.file()
-    approve(again)
+    approve(desk, again)
     assert desk.act(service.start, again).state is State.RUNNING
 
 
@@ -154,7 +156,7 @@ def test_the_same_version_is_filed_once_at_a_time(desk):
 
 def test_two_rollouts_do_not_share_a_route(desk, running):
     other = desk.file("support@2.2.0")
-    approve(other)
+    approve(desk, other)
     with pytest.raises(Refused) as caught:
         desk.act(service.start, other)
     assert [reason.id for reason in caught.value.reasons] == ["other_rollout"]
@@ -221,7 +223,7 @@ def test_a_rollout_waits_for_its_time_and_is_started_by_the_clock(desk):
     rollout = desk.file(start_at="2026-01-01T01:00:00Z")
     with pytest.raises(Refused):
         desk.act(service.start, rollout)
-    approve(rollout)
+    approve(desk, rollout)
     assert desk.act(service.start, rollout).state is State.WAITING
     start_due(desk.runtime)
     assert desk.get(rollout).state is State.WAITING
@@ -233,7 +235,7 @@ def test_a_rollout_waits_for_its_time_and_is_started_by_the_clock(desk):
 def test_what_waits_and_is_refused_at_its_time_waits_on(desk, caplog):
     desk.adopt()
     rollout = desk.file(start_at="2026-01-01T01:00:00Z")
-    approve(rollout)
+    approve(desk, rollout)
     desk.act(service.start, rollout)
     desk.do(service.kill, kill_place(), "an outage")
     desk.clock.advance(3600)
@@ -251,6 +253,45 @@ def test_what_the_plan_says_is_evidence_for_the_policy(desk):
         True,
     )
     assert claim.value["plan"] == desk.read(service.get_row, rollout.id)["plan_digest"]
+
+
+def stage(desk, number):
+    return desk.read(registry.get, PROJECT, "support", number).stage
+
+
+def test_the_stage_of_a_version_follows_from_what_happens_to_it(desk):
+    desk.adopt()
+    assert (stage(desk, "2.0.0"), stage(desk, "2.1.0")) == ("monitoring", "development")
+    rollout = desk.file()
+    assert stage(desk, "2.1.0") == "approval"
+    approve(desk, rollout)
+    desk.act(service.start, rollout)
+    assert stage(desk, "2.1.0") == "deployment"
+    desk.step(rollout, BAD)
+    assert stage(desk, "2.1.0") == "evaluation"
+
+
+def test_what_is_live_somewhere_keeps_its_stage_whatever_becomes_of_it_elsewhere(desk):
+    desk.adopt()
+    desk.adopt("support@2.1.0", environment="staging")
+    elsewhere = desk.file("support@2.0.0", environment="staging")
+    desk.act(service.abort, elsewhere)
+    assert stage(desk, "2.0.0") == "monitoring"
+
+
+def test_prompts_are_delivered_as_models_are(desk):
+    greeting = prompts.NewPrompt(PROJECT, "greeting", {"text": "Say hello."})
+    first, _ = desk.do(prompts.register, greeting)
+    desk.adopt(first.ref)
+    assert desk.read(service.find_subject, PROJECT, first.digest).kind == "prompt"
+    changed = prompts.NewPrompt(PROJECT, "greeting", {"text": "Say hi."})
+    second, _ = desk.do(prompts.register, changed)
+    rollout = desk.file(second.ref)
+    approve(desk, rollout)
+    assert desk.act(service.start, rollout).kind == "prompt"
+    _, snapshot = desk.snapshot()
+    assert {version.ref for version in snapshot.payload.versions.values()} == {first.ref, second.ref}
+    assert desk.act(service.abort, rollout).state is State.ABORTED
 
 
 def test_a_plan_with_faults_is_refused_before_anything_is_filed(desk):

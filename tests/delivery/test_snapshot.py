@@ -7,6 +7,7 @@ from assent.delivery import service, store
 from assent.identity import service as identity
 from assent.kernel.errors import NotFound
 from assent.kernel.tx import SYSTEM
+from assent.prompts import service as prompts
 from assent_client.snapshot import SnapshotRefused
 from tests.delivery.releases import BAD, GOOD, PROJECT, approve
 
@@ -15,7 +16,7 @@ from tests.delivery.releases import BAD, GOOD, PROJECT, approve
 def running(desk):
     desk.adopt()
     rollout = desk.file()
-    approve(rollout)
+    approve(desk, rollout)
     return desk.act(service.start, rollout)
 
 
@@ -32,6 +33,16 @@ def behind_the_back(desk, statement):
     """Change a row as somebody with the database's password would."""
     with desk.runtime.session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
         conn.execute(statement)
+
+
+def unguard(desk, table):
+    """Take away the triggers that keep a table unchanged, as its owner can."""
+    with desk.runtime.session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
+        if conn.dialect.name == "sqlite":
+            for verb in ("update", "delete"):
+                conn.execute(sa.text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+        else:
+            conn.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
 
 
 def test_a_gateway_verifies_the_snapshot_and_serves_five_percent(desk, running):
@@ -125,6 +136,30 @@ def test_a_decision_for_another_environment_or_version_admits_nothing(desk, runn
     assert [reason.have for reason in issue.omitted] == [wanted]
 
 
+@pytest.mark.parametrize(("table", "content"), [("prompts", "{}"), ("prompts", None), ("registry", "{}")])
+def test_a_document_that_was_changed_or_lost_keeps_its_version_out_and_no_other(
+    desk, running, table, content
+):
+    prompt, _ = desk.do(prompts.register, prompts.NewPrompt(PROJECT, "greeting", {"text": "Say hello."}))
+    version = desk.register("3.0.0", prompt=prompt.digest)
+    desk.act(service.abort, running)
+    rollout = desk.file("support@3.0.0")
+    approve(desk, rollout)
+    desk.act(service.start, rollout)
+    assert prompt.digest in desk.snapshot()[1].payload.versions[version.digest].prompts
+    changed = prompt.digest if table == "prompts" else version.digest
+    unguard(desk, f"{table}_documents")
+    if content is None:
+        behind_the_back(desk, sa.text(f"DELETE FROM {table}_documents WHERE digest = '{changed}'"))
+    else:
+        behind_the_back(
+            desk, sa.text(f"UPDATE {table}_documents SET content = '{content}' WHERE digest = '{changed}'")
+        )
+    issue, snapshot = desk.snapshot()
+    assert set(snapshot.payload.versions) == {running.stable}
+    assert [(reason.id, reason.have) for reason in issue.omitted] == [("unreadable", version.digest)]
+
+
 def test_a_name_that_is_switched_off_is_gone_with_its_reason(desk, running):
     desk.do(service.kill, service.Place(project=PROJECT, environment="production", name="support"), "a drill")
     snapshot = desk.snapshot()[1]
@@ -170,7 +205,7 @@ def test_the_feed_compiles_again_only_for_what_concerns_it(desk, running):
     scope = service.Scope(PROJECT, "production", "gateway")
     first = feed.current(scope)
     assert feed.current(scope) is first
-    desk.do(identity.create_group, PROJECT, "reviewers", actor=SYSTEM)
+    desk.do(identity.create_group, PROJECT, "oncall", actor=SYSTEM)
     assert feed.current(scope) is first
     desk.do(identity.issue_key, PROJECT, "production", "the shop", ["support"], actor=SYSTEM)
     second = feed.current(scope)

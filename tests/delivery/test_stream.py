@@ -19,7 +19,7 @@ CLIENTS = 200
 def running(desk):
     desk.adopt()
     rollout = desk.file()
-    approve(rollout)
+    approve(desk, rollout)
     return desk.act(service.start, rollout)
 
 
@@ -121,7 +121,7 @@ def test_what_does_not_concern_the_environment_is_not_sent(served, running):
     desk = served.desk
 
     async def scenario(listeners):
-        await asyncio.to_thread(desk.do, identity.create_group, PROJECT, "reviewers", actor=SYSTEM)
+        await asyncio.to_thread(desk.do, identity.create_group, PROJECT, "oncall", actor=SYSTEM)
         await asyncio.to_thread(desk.step, running, BAD)
         await listeners[0].count(2)
         return len(listeners[0].seen)

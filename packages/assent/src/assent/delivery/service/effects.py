@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assent.delivery.domain import Rollout, events
+from assent.delivery import store
+from assent.delivery.domain import Rollout, events, read_route
 from assent.evidence import service as evidence
 from assent.evidence.domain import LIVE
 from assent.kernel.events import Event, Recorded
@@ -13,9 +14,17 @@ from assent.kernel.tx import Tx
 from assent.registry import service as registry
 
 PLAN = "rollout.plan"
+STAGES: Mapping[type[Event], str] = {
+    events.RolloutPlanned: "approval",
+    events.RolloutStarted: "deployment",
+    events.RolloutPromoted: "monitoring",
+    events.RolloutAborted: "evaluation",
+    events.RolloutRolledBack: "evaluation",
+}
+"""The stage that each move brings a version to, unless it is stable somewhere."""
 
 
-def planned(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> None:
+def claim_plan(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> None:
     """Record what the plan says, for the policy to read."""
     evidence.record(tx, project=project, kind=PLAN, subject=subject, value=value)
 
@@ -23,23 +32,23 @@ def planned(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> Non
 def adopted(tx: Tx, event: events.VersionAdopted, because: str) -> None:
     """Say that a version that was taken over is live."""
     _live(tx, event.project, event.environment, (event.name, event.subject))
-    _stage(tx, event.kind, event.subject, "monitoring", because)
-
-
-def started(tx: Tx, rollout: Rollout, because: str) -> None:
-    """Say that a version is being deployed."""
-    _stage(tx, rollout.kind, rollout.subject, "deployment", because)
+    if event.kind == "model":
+        registry.advance(tx, event.subject, "monitoring", because)
 
 
 def moved(tx: Tx, rollout: Rollout, recorded: Recorded[Event]) -> None:
-    """Say what a move has made live."""
+    """Say what a move has made live, and which stage it has brought the version to."""
     event = recorded.event
     if isinstance(event, events.RolloutPromoted):
         _live(tx, rollout.project, rollout.environment, (rollout.name, rollout.subject))
-        _stage(tx, rollout.kind, rollout.subject, "monitoring", recorded.id)
     if isinstance(event, events.RolloutRolledBack):
         _live(tx, rollout.project, rollout.environment, (rollout.name, event.stable))
-        _stage(tx, rollout.kind, rollout.subject, "evaluation", recorded.id)
+    stage = STAGES.get(type(event))
+    if stage is not None and rollout.kind == "model":
+        # What is stable somewhere stays so, whatever becomes of it elsewhere.
+        routes = store.list_routes(tx.conn, rollout.project)
+        stable = any(read_route(row.document).stable == rollout.subject for row in routes)
+        registry.advance(tx, rollout.subject, "monitoring" if stable else stage, recorded.id)
 
 
 def _live(tx: Tx, project: str, environment: str, what: tuple[str, str]) -> None:
@@ -47,8 +56,3 @@ def _live(tx: Tx, project: str, environment: str, what: tuple[str, str]) -> None
     evidence.record(
         tx, project=project, kind=LIVE, subject=subject, value={"environment": environment, "name": name}
     )
-
-
-def _stage(tx: Tx, kind: str, subject: str, stage: str, because: str) -> None:
-    if kind == "model":
-        registry.advance(tx, subject, stage, because)

@@ -43,7 +43,7 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     kept = keep_reason(tx, release.reason)
     document = plan_document(plan)
     plan_digest = tx.blobs.put(canonical(document))
-    effects.planned(tx, release.project, subject.digest, _plan_value(release, plan, plan_digest))
+    effects.claim_plan(tx, release.project, subject.digest, _plan_value(release, plan, plan_digest))
     request = approvals.submit(
         tx,
         approvals.NewRequest(
@@ -66,8 +66,10 @@ def request_release(tx: Tx, release: Release) -> Rollout:
         plan_digest=plan_digest,
         salt=secrets.token_hex(16),
     )
-    tx.record(planned, reason=kept)
-    return rollouts.get(tx, planned.rollout)
+    recorded = tx.record(planned, reason=kept)
+    rollout = rollouts.get(tx, planned.rollout)
+    effects.moved(tx, rollout, recorded)
+    return rollout
 
 
 def _expect_none_open(tx: Tx, release: Release, subject: Subject) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from assent.approvals import service as approvals
 from assent.delivery import store
 from assent.delivery.domain import EXPOSED, Because, Facts, Judgement, Move, Rollout, State, moves, read_route
-from assent.delivery.domain.events import RolloutQueued
 from assent.delivery.service import effects
 from assent.delivery.service.judging import keep_judgement, latest_judgement
 from assent.delivery.service.reasons import keep_reason
@@ -91,10 +90,7 @@ def start(tx: Tx, ask: Ask) -> Rollout:
     waits = rollout.plan.start_at is not None and tx.now() < rollout.plan.start_at
     facts = _admitted(tx, rollout, facts, admit=not waits)
     event = moves.start(rollout, facts, tx.now())
-    recorded = tx.record(event, reason=keep_reason(tx, ask.reason))
-    if not isinstance(event, RolloutQueued):
-        effects.started(tx, rollout, recorded.id)
-        announce(tx.conn)
+    _record(tx, rollout, event, keep_reason(tx, ask.reason))
     return get(tx, rollout.id)
 
 

@@ -19,7 +19,7 @@ from assent.delivery.service.subjects import Subject, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, digest_bytes
 from assent.kernel.clock import to_text
-from assent.kernel.errors import NotFound, Reason
+from assent.kernel.errors import Invalid, NotFound, Reason
 from assent.kernel.signing import Signer
 from assent.kernel.tx import Reader
 from assent.ledger import service as ledger
@@ -130,15 +130,16 @@ class _Content:
             return True
         try:
             admission = self._admission(subject)
-            found = find_subject(self._reader, self._scope.project, subject)
         except NotFound as error:
-            self.omitted.append(
-                Reason("unadmitted", f"{name}: {error.message}", "Release it by a request.", subject)
-            )
+            self._omit("unadmitted", subject, f"{name}: {error.message}", "Release it by a request.")
             return False
-        if not _is_whole(found, subject):
-            text = f"{name}: what is stored of {found.ref} does not have the digest that was admitted."
-            self.omitted.append(Reason("changed", text, "Restore the database from a backup.", subject))
+        try:
+            found = find_subject(self._reader, self._scope.project, subject)
+            unreadable = None if _is_whole(found, subject) else "it does not have its digest."
+        except (NotFound, Invalid) as error:
+            unreadable = error.message
+        if unreadable is not None:
+            self._omit("unreadable", subject, f"{name}: {subject}: {unreadable}", "Restore it from a backup.")
             return False
         self.versions[subject] = {
             "ref": found.ref,
@@ -149,6 +150,9 @@ class _Content:
         }
         self._add_provider(found)
         return True
+
+    def _omit(self, reason: str, subject: str, message: str, remedy: str) -> None:
+        self.omitted.append(Reason(reason, message, remedy, subject))
 
     def _admission(self, subject: str) -> dict[str, Any]:
         """Give the leaf that admits the version and its proof. Raises: NotFound."""
@@ -182,7 +186,7 @@ class _Content:
             wire = _provider(self._reader, self._scope.project, name)
             if wire is None:
                 text = f"{found.ref} names the provider {name}, which is not set up."
-                self.omitted.append(Reason("provider", text, "Add it: assent provider add.", name))
+                self._omit("provider", name, text, "Add it: assent provider add.")
             else:
                 self.providers[name] = wire
 
