@@ -2,15 +2,45 @@
 
 import asyncio
 import json
+import os
+import socket
 import threading
+import uuid
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+import sqlalchemy as sa
+import uvicorn
+from fastapi import FastAPI
 
+from assent.evaluation import http, jobs, store
 from assent.evaluation.domain.dataset import parse_dataset
 from assent.evaluation.domain.suite import parse_suite
 from assent.evaluation.domain.target import Target
+from assent.evidence import service as evidence
+from assent.evidence import store as evidence_store
+from assent.identity import http as identity_http
+from assent.identity import service as identity
+from assent.identity import store as identity_store
+from assent.identity.domain import EnvironmentCreated, ProjectCreated
+from assent.kernel.blobs import Blobs
+from assent.kernel.clock import FakeClock
+from assent.kernel.db import connect, metadata
+from assent.kernel.runtime import Runtime
+from assent.kernel.settings import load
+from assent.kernel.signing import load_signers
+from assent.kernel.tx import SYSTEM, Ports, Projector, Session
+from assent.ledger import service as ledger
+from assent.prompts import store as prompts_store
+from assent.providers import service as providers
+from assent.providers import store as providers_store
+from assent.providers.domain import Upstream
+from assent.registry import service as registry
+from assent.registry import store as registry_store
+from assent.web.api import install_errors
+from assent_client.api import Api
 
 
 def completion(text, **message):
@@ -150,3 +180,177 @@ def target(upstream):
         {"temperature": 0},
         lambda row: [{"role": "user", "content": row.input}],
     )
+
+
+POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
+PROJECT = "demo"
+
+
+class Queue(list):
+    """Keeps what was enqueued; tests run the jobs themselves."""
+
+    def enqueue(self, conn, job, arguments):
+        self.append((job, dict(arguments)))
+
+
+@dataclass
+class Desk:
+    """A release desk on a real database with a real ledger, and an upstream to ask."""
+
+    session: Session
+    clock: FakeClock
+    runtime: Runtime
+    queue: Queue
+    upstream: Server
+
+    def write(self, act, *arguments):
+        with self.session.begin(SYSTEM) as tx:
+            return act(tx, *arguments)
+
+    def read(self, look, *arguments, **named):
+        with self.session.read() as reader:
+            return look(reader, *arguments, **named)
+
+    def behind_the_back(self, statement):
+        with self.session.engine.connect() as opened, opened.execution_options(assent_writes=True) as conn:
+            conn.execute(statement)
+            conn.commit()
+
+    def leaves(self):
+        with self.session.read() as reader:
+            n = ledger.head(reader).size
+            return [json.loads(ledger.leaf_at(reader, index).entry) for index in range(n)]
+
+    def model(self, number, upstream_model, provider="upstream"):
+        content = {"provider": provider, "upstream_model": upstream_model, "description": number}
+        with self.session.begin(SYSTEM) as tx:
+            return registry.register(tx, PROJECT, "assistant", number, content)
+
+    def go_live(self, environment, version):
+        value = {"environment": environment, "name": "assistant"}
+        with self.session.begin(SYSTEM) as tx:
+            evidence.record(tx, project=PROJECT, kind="live", subject=version.digest, value=value)
+
+    def evidence(self, subject):
+        found = self.read(evidence.latest, PROJECT, "suite.verdict", subject)
+        return None if found is None else found.value
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
+        ),
+    ]
+)
+def database(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'assent.db'}"
+        return
+    schema = f"evaluation_{uuid.uuid4().hex[:12]}"
+    admin = connect(POSTGRES)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
+    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with admin.begin() as conn:
+        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
+
+
+@pytest.fixture
+def desk(database, tmp_path, upstream):
+    engine, clock, queue = connect(database), FakeClock(), Queue()
+    signers = load_signers(tmp_path / "keys", "log.example/assent")
+    ports = Ports(
+        clock=clock,
+        blobs=Blobs(tmp_path / "blobs"),
+        projector=Projector(
+            [
+                slice_.projections
+                for slice_ in (
+                    identity_store,
+                    evidence_store,
+                    providers_store,
+                    prompts_store,
+                    registry_store,
+                    store,
+                )
+            ]
+        ),
+        ledger=ledger.open_ledger(signers.ledger, tmp_path),
+        jobs=queue,
+    )
+    with engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
+        metadata.create_all(conn)
+    session = Session(engine, ports)
+    opened = Desk(session, clock, Runtime(load(data_dir=tmp_path), session, signers), queue, upstream)
+    with session.begin(SYSTEM) as tx:
+        tx.record(ProjectCreated(project=PROJECT, title="Demo"))
+        tx.record(EnvironmentCreated(project=PROJECT, name="production", protected=True))
+        providers.set_provider(tx, PROJECT, "upstream", Upstream(base_url=upstream.url))
+    yield opened
+    engine.dispose()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A desk behind its HTTP server, with a worker, and a token of each kind."""
+
+    url: str
+    desk: Desk
+    tokens: dict
+
+    def api(self, who="admin"):
+        return Api(self.url, self.tokens[who], PROJECT)
+
+
+@pytest.fixture
+def served(desk):
+    with desk.session.begin(SYSTEM) as tx:
+        tokens = {"admin": identity.bootstrap(tx, "ann")}
+        account = identity.add_service(tx, "auditor")
+        identity.bind(tx, account.id, "auditor")
+        tokens["auditor"] = identity.issue_token(tx, account.id, "auditor", None)
+    app = FastAPI()
+    app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
+    app.include_router(http.router)
+    install_errors(app)
+    with listening(app) as port, working(desk):
+        yield Served(f"http://127.0.0.1:{port}", desk, tokens)
+
+
+@contextmanager
+def working(desk):
+    """Carry out what is enqueued, in another thread, until the test ends."""
+    ended = threading.Event()
+
+    def work():
+        while not ended.wait(0.01):
+            while desk.queue and desk.read(store.find_run, desk.queue[0][1]["run_id"]):  # once committed
+                jobs.run(desk.runtime, **desk.queue.pop(0)[1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(20)
+
+
+@contextmanager
+def listening(app):
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield bound.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)

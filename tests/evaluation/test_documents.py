@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assent.evaluation.domain.dataset import parse_dataset
-from assent.evaluation.domain.numbers import next_number, parse_number, split_ref
+from assent.evaluation.domain.numbers import next_number, split_ref
 from assent.evaluation.domain.suite import ScorerSpec, from_document, gate_document, parse_suite, suite_digest
 from assent.kernel.errors import Invalid, TooLarge
 
@@ -193,13 +193,9 @@ def test_a_label_scorer_is_binary_when_its_scores_are():
     assert suite().is_binary("refused")
 
 
-def test_numbers_are_compared_as_numbers_and_written_strictly():
-    assert parse_number("0.10.0") > parse_number("0.9.0")
+def test_a_changed_version_gets_the_next_minor_number():
     assert next_number(None) == "1.0.0"
     assert next_number("1.9.3") == "1.10.0"
-    for wrong in ("1.2", "01.2.3", "1.2.3-rc", "v1.2.3", "1.2.3\n", "1.2.9999999999"):
-        with pytest.raises(Invalid):
-            parse_number(wrong)
 
 
 def test_refs_split_into_name_and_number():

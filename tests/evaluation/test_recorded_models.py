@@ -11,7 +11,12 @@ from assent.evaluation.domain.suite import parse_suite
 from assent.evaluation.scorers import compile_suite
 
 GSM8K = Path(__file__).parents[3] / "shared" / "data" / "gsm8k" / "example_model_solutions.jsonl"
-PUBLISHED = {"6b_finetuning": 0.2168, "6b_verification": 0.3904, "175b_finetuning": 0.3472, "175b_verification": 0.5625}
+PUBLISHED = {
+    "6b_finetuning": 0.2168,
+    "6b_verification": 0.3904,
+    "175b_finetuning": 0.3472,
+    "175b_verification": 0.5625,
+}
 
 
 @pytest.mark.skipif(not GSM8K.exists(), reason="../shared/data/gsm8k is not here")
@@ -23,7 +28,11 @@ def test_the_number_after_the_a_gives_the_published_share(model, share):
         for i, line in enumerate(lines)
     ]
     scorer = {"kind": "numeric", "name": "correct", "pattern": r"A: (-?\$?[\d,]*\.?\d+)"}
-    raw = {"dataset": "sha256:" + "0" * 64, "scorers": [scorer], "gate": {"metric": "correct", "margin": 0.02}}
+    raw = {
+        "dataset": "sha256:" + "0" * 64,
+        "scorers": [scorer],
+        "gate": {"metric": "correct", "margin": 0.02},
+    }
     bench = compile_suite(parse_suite(raw, project="p", name="gsm8k"))
     scored = [
         bench.score(row, Answer(line[model]["solution"]), "key")[1][0].value

@@ -65,6 +65,8 @@ def wrong(scorer, **changes):
         ({"kind": "json_schema", "schema": {"pattern": "^a+$"}}, '"aa"', None, 1.0),
         ({"kind": "json_schema", "schema": {"uniqueItems": True}}, '[1, "a", 1.0]', None, 0.0),
         ({"kind": "json_schema", "schema": {"uniqueItems": True}}, '[1, "a", true]', None, 1.0),
+        ({"kind": "answered"}, "Sure.", "answer", 1.0),
+        ({"kind": "answered"}, "Sure.", "refuse", 0.0),
         ({"kind": "label", "scores": {"yes": 1, "no": 0}}, "ok", {"labels": {text_digest("ok"): "yes"}}, 1.0),
     ],
 )  # fmt: skip
@@ -86,6 +88,8 @@ def test_an_answer_gets_its_score(scorer, answer, target, value):
         ({"kind": "label", "scores": {"yes": 1}}, "ok", {"labels": {text_digest("ok"): "off-format"}}),
         ({"kind": "label", "scores": {"yes": 1}}, "ok", {"labels": {text_digest("ok"): ["yes"]}}),
         ({"kind": "json_schema", "schema": {"$ref": "#"}}, "1", None),
+        ({"kind": "answered"}, "Sure.", None),
+        ({"kind": "answered"}, "Sure.", ["answer"]),
     ],
 )
 def test_what_cannot_be_judged_is_unscorable_and_not_wrong(scorer, answer, target):

@@ -15,7 +15,7 @@ from assent.evaluation.service import DatasetVersion, NewRun, NewVersion, Run, R
 from assent.identity.domain import Permission
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.tx import Reader
-from assent.web.api import MAX_PAGE, Call, ProjectPath, checked_name, page, requires
+from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["evaluation"])
 
@@ -88,7 +88,7 @@ def register_dataset(
     check: bool = False,
 ) -> dict[str, Any]:
     """Register a dataset version: 201, or 200 where the same rows are there. `check` records nothing."""
-    new = NewVersion(project, checked_name(body.name, "dataset"), body.rows, body.version)
+    new = NewVersion(project, body.name, body.rows, body.version)
     if check:
         response.status_code = 200
         with call.read() as reader:
@@ -137,7 +137,7 @@ def register_suite(
 ) -> dict[str, Any]:
     """Register a suite version: 201, or 200 where the same document is there. `check` records nothing."""
     content = dict(body.model_extra or {})
-    new = NewVersion(project, checked_name(body.name, "suite"), content, body.version)
+    new = NewVersion(project, body.name, content, body.version)
     if check:
         response.status_code = 200
         with call.read() as reader:

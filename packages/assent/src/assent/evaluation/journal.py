@@ -26,7 +26,11 @@ _decoder = msgspec.json.Decoder(CaseRecord)
 
 def write_line(content: bytes) -> bytes:
     """Give a line with its checksum."""
-    return hashlib.sha256(content).hexdigest()[:_CHECK].encode() + b" " + content + b"\n"
+    return _check(content) + content + b"\n"
+
+
+def _check(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest()[:_CHECK].encode() + b" "
 
 
 def read_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -35,7 +39,7 @@ def read_lines(content: bytes) -> Iterator[tuple[int, bytes]]:
     while (end := content.find(b"\n", start)) >= 0:
         line = content[start:end]
         body = line[_CHECK + 1 :]
-        if line[:_CHECK] != hashlib.sha256(body).hexdigest()[:_CHECK].encode():
+        if line[: _CHECK + 1] != _check(body):
             return
         start = end + 1
         yield start, body

@@ -17,12 +17,13 @@ from assent.evaluation.domain.events import (
 from assent.kernel.db import Json, Utc, table
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Reader, Tx, Writer
+from assent.prompts.domain.numbers import parse_number
 
 ID = sa.String(64)
 NAME = sa.String(63)
 DIGEST = sa.String(71)
-NUMBER = sa.String(32)
-REF = sa.String(100)
+NUMBER = sa.String(64)
+REF = sa.String(130)
 
 datasets = table(
     "evaluation_datasets",
@@ -30,7 +31,7 @@ datasets = table(
     sa.Column("project", NAME, nullable=False),
     sa.Column("name", NAME, nullable=False),
     sa.Column("number", NUMBER, nullable=False),
-    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("sort_key", sa.String(400), nullable=False),
     sa.Column("digest", DIGEST, nullable=False, index=True),
     sa.Column("body", DIGEST, nullable=False),
     sa.Column("n_rows", sa.Integer, nullable=False),
@@ -45,7 +46,7 @@ suites = table(
     sa.Column("project", NAME, nullable=False),
     sa.Column("name", NAME, nullable=False),
     sa.Column("number", NUMBER, nullable=False),
-    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("sort_key", sa.String(400), nullable=False),
     sa.Column("digest", DIGEST, nullable=False, index=True),
     sa.Column("body", DIGEST, nullable=False),
     sa.Column("kind", sa.String(20), nullable=False),
@@ -103,7 +104,7 @@ def _dataset_registered(conn: Writer, r: Recorded[DatasetRegistered]) -> None:
             project=e.project,
             name=e.name,
             number=e.number,
-            position=e.position,
+            sort_key=parse_number(e.number).sort_key,
             digest=e.digest,
             body=e.body,
             n_rows=e.n_rows,
@@ -122,7 +123,7 @@ def _suite_registered(conn: Writer, r: Recorded[SuiteRegistered]) -> None:
             project=e.project,
             name=e.name,
             number=e.number,
-            position=e.position,
+            sort_key=parse_number(e.number).sort_key,
             digest=e.digest,
             body=e.body,
             kind=e.kind,
@@ -187,7 +188,7 @@ class DatasetVersion:
     project: str
     name: str
     number: str
-    position: int
+    sort_key: str
     digest: str
     body: str
     n_rows: int
@@ -208,7 +209,7 @@ class SuiteVersion:
     project: str
     name: str
     number: str
-    position: int
+    sort_key: str
     digest: str
     body: str
     kind: str
@@ -279,7 +280,7 @@ def _version(
     query = sa.select(versions).where(versions.c.project == project, versions.c.name == name)
     if number is not None:
         query = query.where(versions.c.number == number)
-    row = reader.conn.execute(query.order_by(versions.c.position.desc()).limit(1)).mappings().first()
+    row = reader.conn.execute(query.order_by(versions.c.sort_key.desc()).limit(1)).mappings().first()
     return None if row is None else dict(row)
 
 

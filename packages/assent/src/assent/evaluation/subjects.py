@@ -1,9 +1,7 @@
 """What evaluation asks of the slices below: versions, their prompts, their upstreams, and what is live."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from assent.evaluation.domain.dataset import Row
@@ -75,7 +73,7 @@ def target(reader: Reader, project: str, digest: str) -> Target:
     pinned |= document.get("parameters") or {}
     return Target(
         base_url=provider.base_url,
-        api_key=secret(provider.api_key),
+        api_key=providers.resolve_key(provider.api_key),
         upstream_model=document["upstream_model"],
         parameters=pinned,
         render=renderer(prompt),
@@ -101,21 +99,6 @@ def _asked(asked: Any) -> Messages:
     if "messages" in asked:
         return list(asked["messages"])
     return [{"role": "user", "content": asked["text"]}]
-
-
-def secret(reference: str | None) -> str | None:
-    """Read a key by its reference, `env:NAME` or `file:/path`; only workers do. Raises: Invalid."""
-    if reference is None:
-        return None
-    kind, _, where = reference.partition(":")
-    if kind == "env" and where in os.environ:
-        return os.environ[where].strip()
-    try:
-        if kind == "file":
-            return Path(where).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Invalid(f"The key {reference} cannot be read: {error.strerror}.") from error
-    raise Invalid(f"The key {reference} is not set here.", remedy="Set it where the worker runs.")
 
 
 def testify(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> None:

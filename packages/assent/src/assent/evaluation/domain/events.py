@@ -16,7 +16,6 @@ class DatasetRegistered(Event):
     project: str
     name: str
     number: str
-    position: int
     digest: str
     body: str
     n_rows: int
@@ -31,7 +30,6 @@ class SuiteRegistered(Event):
     project: str
     name: str
     number: str
-    position: int
     digest: str
     body: str
     kind: str

@@ -1,6 +1,6 @@
 """Register datasets and suites, and read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -14,15 +14,18 @@ from assent.evaluation.domain.events import (
     SuiteRegistered,
 )
 from assent.evaluation.domain.gate import Gate
-from assent.evaluation.domain.numbers import next_number, parse_number, split_ref
+from assent.evaluation.domain.numbers import next_number, split_ref
 from assent.evaluation.domain.result import figure
 from assent.evaluation.domain.suite import Suite, from_document, gate_document, parse_suite, suite_digest
 from assent.evaluation.scorers import compile_suite
 from assent.evaluation.store import DatasetVersion, SuiteVersion
+from assent.identity import service as identity
 from assent.kernel.canonical import canonical, is_digest
 from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
+from assent.prompts.domain.numbers import parse_number
+from assent.web.api import checked_name
 
 Version = TypeVar("Version", DatasetVersion, SuiteVersion)
 
@@ -42,12 +45,12 @@ def register_dataset(tx: Tx, new: NewVersion) -> tuple[DatasetVersion, bool]:
 
     Gives the version and whether it is new. Raises: Invalid, Conflict.
     """
+    _check_place(tx, new, "dataset")
     parsed = parse_dataset(new.content)
     twin = store.twin_of_dataset(tx, new.project, new.name, parsed.digest)
     if twin is not None:
         return _same(twin, new), False
-    latest = store.find_dataset(tx, new.project, new.name, None)
-    number = _free_number(new, latest, store.find_dataset(tx, new.project, new.name, new.number))
+    number = _free_number(tx, new, store.find_dataset)
     body = tx.blobs.put(canonical([row.to_document() for row in parsed.rows]))
     tx.record(
         DatasetRegistered(
@@ -55,7 +58,6 @@ def register_dataset(tx: Tx, new: NewVersion) -> tuple[DatasetVersion, bool]:
             project=new.project,
             name=new.name,
             number=number,
-            position=_position(number),
             digest=parsed.digest,
             body=body,
             n_rows=len(parsed.rows),
@@ -69,20 +71,19 @@ def register_suite(tx: Tx, new: NewVersion) -> tuple[SuiteVersion, bool]:
 
     Gives the version and whether it is new. Raises: Invalid with every mistake, Conflict.
     """
+    _check_place(tx, new, "suite")
     suite = _read_suite(tx, new)
     digest = suite_digest(suite)
     twin = store.suite_by_digest(tx, new.project, digest)
     if twin is not None:
         return _same(twin, new), False
-    latest = store.find_suite(tx, new.project, new.name, None)
-    number = _free_number(new, latest, store.find_suite(tx, new.project, new.name, new.number))
+    number = _free_number(tx, new, store.find_suite)
     tx.record(
         SuiteRegistered(
             id=new_id("su"),
             project=new.project,
             name=new.name,
             number=number,
-            position=_position(number),
             digest=digest,
             body=tx.blobs.put(canonical(suite.document)),
             kind=suite.kind,
@@ -93,22 +94,40 @@ def register_suite(tx: Tx, new: NewVersion) -> tuple[SuiteVersion, bool]:
     return get_suite(tx, new.project, new.name, number), True
 
 
+def _check_place(reader: Reader, new: NewVersion, noun: str) -> None:
+    checked_name(new.name, noun)
+    identity.get_project(reader, new.project)
+
+
 def preview_dataset(reader: Reader, new: NewVersion) -> dict[str, Any]:
-    """Say what registering would do: the digest, and the version that has it already. Raises: Invalid."""
-    parsed = parse_dataset(new.content)
-    return _preview(parsed.digest, store.twin_of_dataset(reader, new.project, new.name, parsed.digest), new)
+    """Say what registering would do: number, digest, and the version that exists. Raises: as registering."""
+    _check_place(reader, new, "dataset")
+    digest = parse_dataset(new.content).digest
+    twin = store.twin_of_dataset(reader, new.project, new.name, digest)
+    if twin is None:
+        return _preview(new.name, digest, _free_number(reader, new, store.find_dataset), None)
+    return _preview(new.name, digest, twin.number, _same(twin, new).ref)
 
 
 def preview_suite(reader: Reader, new: NewVersion) -> dict[str, Any]:
-    """Say what registering would do: the digest, and the version that has it already. Raises: Invalid."""
-    suite = _read_suite(reader, new)
-    digest = suite_digest(suite)
-    return _preview(digest, store.suite_by_digest(reader, new.project, digest), new)
+    """Say what registering would do: number, digest, and the version that exists. Raises: as registering."""
+    _check_place(reader, new, "suite")
+    digest = suite_digest(_read_suite(reader, new))
+    twin = store.suite_by_digest(reader, new.project, digest)
+    if twin is None:
+        return _preview(new.name, digest, _free_number(reader, new, store.find_suite), None)
+    return _preview(new.name, digest, twin.number, _same(twin, new).ref)
 
 
-def _preview(digest: str, twin: DatasetVersion | SuiteVersion | None, new: NewVersion) -> dict[str, Any]:
-    ref = None if twin is None else _checked_twin(twin, new)
-    return {"name": new.name, "digest": digest, "ref": ref, "created": False, "exists": twin is not None}
+def _preview(name: str, digest: str, number: str, ref: str | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": number,
+        "digest": digest,
+        "ref": ref,
+        "created": False,
+        "exists": ref is not None,
+    }
 
 
 def _read_suite(reader: Reader, new: NewVersion) -> Suite:
@@ -142,40 +161,31 @@ def _dataset_digest(reader: Reader, project: str, ref: str) -> str:
 
 
 def _same(twin: Version, new: NewVersion) -> Version:
-    _checked_twin(twin, new)
-    return twin
-
-
-def _checked_twin(twin: DatasetVersion | SuiteVersion, new: NewVersion) -> str:
     if new.number is not None and new.number != twin.number:
         raise Conflict(
             f"{new.name} has this content already, as {twin.number}.", remedy=f"Use {twin.ref}, or change it."
         )
-    return twin.ref
+    return twin
 
 
 def _free_number(
+    reader: Reader,
     new: NewVersion,
-    latest: DatasetVersion | SuiteVersion | None,
-    taken: DatasetVersion | SuiteVersion | None,
+    find: Callable[[Reader, str, str, str | None], DatasetVersion | SuiteVersion | None],
 ) -> str:
+    """Choose the number of a new version. Raises: Invalid, Conflict (it is taken)."""
+    latest = find(reader, new.project, new.name, None)
+    following = next_number(None if latest is None else latest.number)
     if new.number is None:
-        return next_number(None if latest is None else latest.number)
+        return following
     parse_number(new.number)
+    taken = find(reader, new.project, new.name, new.number)
     if taken is not None:
         raise Conflict(
             f"{taken.ref} exists with other content, and versions never change.",
-            remedy=f"Register it as {next_number(latest.number if latest else None)}.",
+            remedy=f"Register it as {following}.",
         )
     return new.number
-
-
-def _position(number: str) -> int:
-    """Give one integer that sorts as the number does; each part is below 10^6 here."""
-    major, minor, patch = parse_number(number)
-    if max(major, minor, patch) >= 1_000_000:  # noqa: PLR2004 -- 10^18 fits a 64-bit column
-        raise Invalid(f"{number} has a part above 999999.")
-    return (major * 1_000_000 + minor) * 1_000_000 + patch
 
 
 def get_dataset(reader: Reader, project: str, name: str, number: str | None = None) -> DatasetVersion:
