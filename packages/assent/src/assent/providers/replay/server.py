@@ -107,9 +107,8 @@ class _Connection(asyncio.Protocol):
         if self._is_refused:
             return
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(refused(400, "invalid_request", "This server does not upgrade connections."))
+            with contextlib.suppress(httptools.HttpParserUpgrade):  # refused by its head
+                self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._refuse(refused(400, "invalid_request", f"This is not HTTP/1.1: {error}."))
         if not self._request.method:
@@ -129,6 +128,8 @@ class _Connection(asyncio.Protocol):
         request.method = self._parser.get_method()
         request.keep_alive = self._parser.should_keep_alive()
         request.is_http11 = self._parser.get_http_version() == "1.1"
+        if self._parser.should_upgrade():
+            self._refuse(refused(400, "invalid_request", "This server does not upgrade connections."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"expect" and value.lower() == b"100-continue" and not self.is_busy:
