@@ -11,7 +11,7 @@ from assent.cards.domain.document import (
 )
 from assent.cards.domain.events import CardDrafted, CardPublished, CardReturned, CardSubmitted
 from assent.cards.domain.form import Blank, Declared, declared_at, parse_form, print_form
-from assent.cards.domain.parts import Block, Facts, Items, Live, Part, Sentence, Table, facts, parts_of
+from assent.cards.domain.parts import Block, Facts, Grid, Items, Live, Part, Sentence, facts, parts_of
 from assent.cards.domain.rendering import Edition, brief_markdown, full_markdown, to_wire
 from assent.cards.domain.sections import REQUIRED, SECTIONS, Origin, Section, named, required
 
@@ -31,13 +31,13 @@ __all__ = [
     "Document",
     "Edition",
     "Facts",
+    "Grid",
     "Items",
     "Live",
     "Origin",
     "Part",
     "Section",
     "Sentence",
-    "Table",
     "brief_markdown",
     "completeness",
     "declared_at",

@@ -39,7 +39,7 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Grid:
     """Rows under a heading."""
 
     head: tuple[str, ...]
@@ -53,7 +53,7 @@ class Sentence:
     text: str
 
 
-Block = Facts | Items | Table | Sentence
+Block = Facts | Items | Grid | Sentence
 Live = Mapping[int, Sequence[Block]]
 """The sections that are read at the moment of reading, by number."""
 
@@ -165,7 +165,7 @@ def _training(document: Document) -> Iterable[Block]:
 
 def _evaluation(document: Document) -> Iterable[Block]:
     lines = [(row.label, *_performance(row)) for row in performance_of(document)]
-    yield Table(("Metric", "Value", "95 % interval", "n", "From"), tuple(lines))
+    yield Grid(("Metric", "Value", "95 % interval", "n", "From"), tuple(lines))
     for one in document["evaluations"]:
         yield facts(
             suite=f"{one['suite']} ({one['kind']})",
@@ -177,7 +177,7 @@ def _evaluation(document: Document) -> Iterable[Block]:
             coverage=None if one["coverage"] is None else percent(one["coverage"]),
         )
         if one["levels"]:
-            yield Table(
+            yield Grid(
                 ("Metric", "Value", "95 % interval", "n"),
                 tuple(
                     (level["metric"], *_figures(level["value"], level["low"], level["high"]), str(level["n"]))
@@ -285,7 +285,7 @@ def _changes(document: Document) -> Iterable[Block]:
         rows = tuple(
             (one["where"], plain(one["before"]), plain(one["after"])) for one in predecessor["changes"]
         )
-        yield Table(("Field", f"In {predecessor['ref']}", "Now"), rows)
+        yield Grid(("Field", f"In {predecessor['ref']}", "Now"), rows)
 
 
 def _citations(document: Document) -> Iterable[Block]:

@@ -14,7 +14,7 @@ from assent.cards.domain.document import (
     use,
 )
 from assent.cards.domain.form import declared_at
-from assent.cards.domain.parts import Block, Facts, Items, Part, Table, measured_text
+from assent.cards.domain.parts import Block, Facts, Grid, Items, Part, measured_text
 from assent.cards.domain.text import NOT_RECORDED, inline, opening, plain, seconds
 
 LATENCY = "Latency (p95)"
@@ -67,7 +67,7 @@ def _block(block: Block) -> Iterator[str]:
             yield f"{opening(block.label)}:"
             yield ""
         yield from (f"- {opening(item)}" for item in block.items)
-    elif isinstance(block, Table):
+    elif isinstance(block, Grid):
         yield from (_row(row) for row in (block.head, ("---",) * len(block.head)))
         yield from (_row([inline(cell) for cell in row]) for row in block.rows)
     else:
@@ -153,6 +153,6 @@ def _wire(block: Block) -> dict[str, Any]:
         return {"facts": [{"label": label, "value": value} for label, value in block.pairs]}
     if isinstance(block, Items):
         return {"items": list(block.items), "label": block.label}
-    if isinstance(block, Table):
+    if isinstance(block, Grid):
         return {"head": list(block.head), "rows": [list(row) for row in block.rows]}
     return {"text": block.text}

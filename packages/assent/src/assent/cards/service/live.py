@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from assent.approvals import service as approvals
-from assent.cards.domain import Block, Facts, Live, Sentence, Table, facts
+from assent.cards.domain import Block, Facts, Grid, Live, Sentence, facts
 from assent.cards.store import Card
 from assent.delivery import service as delivery
 from assent.delivery.domain import Rollout, plan_document
@@ -52,7 +52,7 @@ def _monitoring(reader: Reader, card: Card, rollouts: list[Rollout]) -> Iterator
         )
         for one in figures
     )
-    yield Table(("Environment", "Calls in 24 h", "Errors", "Thumbs-down", "Latency (p95)"), rows)
+    yield Grid(("Environment", "Calls in 24 h", "Errors", "Thumbs-down", "Latency (p95)"), rows)
 
 
 def _rate(found: Any) -> str:
@@ -87,7 +87,7 @@ def _approvals(reader: Reader, card: Card) -> Iterator[Block]:
         )
         for request in sorted(requests, key=lambda one: one.id)
     )
-    yield Table(("What", "Environment", "State", "Filed", "Decided", "Policy"), rows)
+    yield Grid(("What", "Environment", "State", "Filed", "Decided", "Policy"), rows)
     waived = evidence.list_(reader, card.project, card.subject, WAIVERS)
     yield Sentence(f"Waivers: {len(waived)}." if waived else "No waivers.")
 
@@ -97,7 +97,7 @@ def _rollouts(reader: Reader, card: Card, rollouts: list[Rollout]) -> Iterator[B
         yield Sentence("It has not been rolled out.")
     else:
         rows = tuple((one.environment, one.state.value, one.because or "-", one.id) for one in rollouts)
-        yield Table(("Environment", "State", "Because", "Rollout"), rows)
+        yield Grid(("Environment", "State", "Because", "Rollout"), rows)
     found = [
         incident
         for one in rollouts
@@ -105,7 +105,7 @@ def _rollouts(reader: Reader, card: Card, rollouts: list[Rollout]) -> Iterator[B
     ]
     if found:
         rows = tuple((i.id, monitoring.incidents.state_of(i), _day(i.opened_at), i.guard) for i in found)
-        yield Table(("Incident", "State", "Opened", "Guard"), rows)
+        yield Grid(("Incident", "State", "Opened", "Guard"), rows)
     else:
         yield Sentence("No incidents.")
 
@@ -121,13 +121,13 @@ def _dependents(reader: Reader, card: Card) -> Iterator[Block]:
         if live.route.key == card.name and card.subject in {live.route.stable, live.route.canary}
     ]
     if serving:
-        yield Table(("Serves in", "As", "Share of the canary"), tuple(serving))
+        yield Grid(("Serves in", "As", "Share of the canary"), tuple(serving))
     else:
         yield Sentence("No environment serves it now.")
     _, edges = registry.lineage(reader, card.project, card.subject)
     if edges:
         rows = tuple((edge.kind.replace("_", " "), _ref(reader, card.project, edge.source)) for edge in edges)
-        yield Table(("Relation", "Version"), rows)
+        yield Grid(("Relation", "Version"), rows)
 
 
 def _ref(reader: Reader, project: str, digest: str) -> str:
