@@ -15,7 +15,7 @@ from typing import Any
 
 from examples.story.processes import StoryFailed
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 @dataclass(slots=True)

@@ -82,7 +82,7 @@ def publish_card(cast: Cast, number: str, form: Path) -> Mapping[str, Any]:
     author("card", "complete", cast.ref(number), "-f", str(form))
     author("card", "submit", cast.ref(number))
     published = reviewer("card", "approve", cast.ref(number), "--comment", "complete and true").value
-    cast.narrator.say(f"card of {cast.ref(number)}: {published['status']}, complete: {published['complete']}")
+    cast.narrator.say(f"card of {cast.ref(number)}: {published['state']}, complete: {published['complete']}")
     return dict(published)
 
 

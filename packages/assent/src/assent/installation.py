@@ -6,13 +6,18 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 import sqlalchemy as sa
 
 from assent import migrations
+from assent.approvals import jobs as approvals_jobs
 from assent.approvals import store as approvals_store
+from assent.cards import jobs as cards_jobs
 from assent.cards import store as cards_store
+from assent.delivery import jobs as delivery_jobs
 from assent.delivery import store as delivery_store
+from assent.evaluation import jobs as evaluation_jobs
 from assent.evaluation import store as evaluation_store
 from assent.evidence import store as evidence_store
 from assent.identity import store as identity_store
@@ -25,6 +30,7 @@ from assent.kernel.settings import Settings
 from assent.kernel.signing import load_signers
 from assent.kernel.tx import EnqueuePort, Ports, Projector, Session
 from assent.ledger import service as ledger
+from assent.monitoring import jobs as monitoring_jobs
 from assent.monitoring import store as monitoring_store
 from assent.prompts import store as prompts_store
 from assent.providers import store as providers_store
@@ -43,6 +49,9 @@ PROJECTIONS = (
     cards_store.projections,
 )
 """The projections of every slice: the ledger is replayed with these."""
+
+JOBS: tuple[ModuleType, ...] = (approvals_jobs, cards_jobs, delivery_jobs, evaluation_jobs, monitoring_jobs)
+"""Importing them declares every job and tick: who enqueues one must know it as well as who runs it."""
 
 
 def prepare(settings: Settings) -> None:

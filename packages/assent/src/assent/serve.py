@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from assent import app, gateway, worker
+from assent import app, gateway
 from assent.identity import service as identity
 from assent.installation import configure_logging, opened, prepare
 from assent.kernel import jobs
@@ -36,7 +36,7 @@ def run(settings: Settings, environment: str | None = None) -> None:
         running = jobs.start(runtime)
         server = app.server_of(runtime)
         try:
-            app.announce(f"server ready on {url}, worker running ({len(worker.MODULES)} slices)")
+            app.announce(f"server ready on {url}, worker ready")
             with _gateway(runtime, url, place):
                 server.run(sockets=[bound])
         finally:

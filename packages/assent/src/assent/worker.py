@@ -5,19 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from types import ModuleType
 
-from assent.approvals import jobs as approvals
-from assent.cards import jobs as cards
-from assent.delivery import jobs as delivery
-from assent.evaluation import jobs as evaluation
 from assent.installation import configure_logging, opened, prepare
 from assent.kernel import jobs
 from assent.kernel.settings import Settings
-from assent.monitoring import jobs as monitoring
-
-MODULES: tuple[ModuleType, ...] = (approvals, cards, delivery, evaluation, monitoring)
-"""Importing them declares their jobs and ticks."""
 
 
 def run(settings: Settings, ready: Callable[[], None]) -> None:
