@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from assent_client.api import Api
 from examples.story.cli import Answer, Cli, Narrator
 from examples.story.processes import Children, StoryFailed
 
@@ -47,11 +48,12 @@ def evaluate(cast: Cast, number: str, suite: str, ends: Sequence[int] = (0,)) ->
     )
     run = answer.value
     result = run["result"]
-    gate = result["gate"]
-    low, high = gate["interval"] or (None, None)
+    metric = result["levels"][0]["metric"]
+    shares = {level["side"]: level["value"] for level in result["levels"] if level["metric"] == metric}
     cast.narrator.say(
-        f"{suite}: {gate['verdict']}; n={gate['n']}, estimate {_signed(gate['estimate'])}, "
-        f"interval {_signed(low)} … {_signed(high)} ({gate['method']})"
+        f"{suite}: {result['verdict']}; estimate {result['estimate']}, interval {result['low']} … {result['high']}, "
+        f"n={result['n']} ({result['method']}); "
+        + ", ".join(f"{side} {share}" for side, share in shares.items())
     )
     cast.children.check()
     return dict(run)
@@ -102,8 +104,6 @@ def watch(
     cast: Cast, rollout: str, limit_s: float, look: Callable[[Mapping[str, Any]], None] | None = None
 ) -> Mapping[str, Any]:
     """Follow a rollout to its end, telling each step once. Raises: StoryFailed when it does not end."""
-    from assent_client.api import Api
-
     operator, told = cast.people.operator, None
     with Api(operator.url, operator.token, operator.project) as api:
         until = time.monotonic() + limit_s
@@ -127,7 +127,3 @@ def watch(
 def moment(text: str) -> float:
     """Give an RFC 3339 time as seconds since the epoch."""
     return datetime.fromisoformat(text).timestamp()
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"
