@@ -34,7 +34,7 @@ def mistakes(call, *args, **kwargs):
     return {reason.id: reason.message for reason in caught.value.reasons}
 
 
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=20, unique=True), st.randoms(use_true_random=False))
 def test_order_and_ids_do_not_change_a_dataset(texts, random):
     rows = [{"id": f"a{i}", "input": text} for i, text in enumerate(texts)]

@@ -24,7 +24,7 @@ def pairs(gained, lost, both, neither):
     return Sample(np.array(candidate), np.array(baseline), None, binary=True)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 400), st.sampled_from([0.01, 0.02, 0.05, 0.1]))
 def test_a_binary_verdict_is_read_off_tangos_interval(gained, lost, both, margin):
     said = judge(gate(limit=margin), pairs(gained, lost, both, 0))

@@ -173,7 +173,7 @@ def test_a_run_that_stopped_exits_unavailable_and_is_resumed(story, desk):
 
 
 def test_a_run_can_be_left_to_itself_and_given_up(story, desk):
-    desk.upstream.answer = lambda q, n: desk.upstream.Reply(desk.upstream.completion("A"), delay_s=0.3)
+    desk.upstream.answer = lambda q, n: desk.upstream.Reply(desk.upstream.completion("A"), delay_s=60)
     code, out = story("eval", "run", "quality", "-s", "assistant@1.0.0", "--no-wait", "--json")
     assert code == 0
     run = json.loads(out.out)["id"]

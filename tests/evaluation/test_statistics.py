@@ -158,7 +158,7 @@ def test_exact_mcnemar_gives_the_published_value():
     assert round(mcnemar(6, 16), 6) == 0.052479
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=60), st.randoms(use_true_random=False))
 def test_clustered_errors_equal_statsmodels_and_plain_ones_scipy(values, random):
     data = np.array(values)
