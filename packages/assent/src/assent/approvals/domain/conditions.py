@@ -5,6 +5,7 @@ Missing, old or foreign evidence is unknown; contradicting evidence fails; neith
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ _ASSESS = "assent eval run {suite} --subject {ref}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(ABC):
     """Base of all; `tiers` are those of which it is asked."""
 
     KIND: ClassVar[str]
@@ -38,8 +39,9 @@ class Condition:
             return self._answer(Ok.PASS, need="nothing", have=f"not asked of tier {facts.tier}")
         return self._judge(facts)
 
+    @abstractmethod
     def _judge(self, facts: Facts) -> Result:
-        raise NotImplementedError  # each kind of condition has its own
+        """Answer for a tier of which it is asked."""
 
     def _answer(
         self, ok: Ok, *, need: Any, have: Any, evidence: Sequence[str] = (), remedy: str | None = None
