@@ -1,5 +1,6 @@
 # Everything a contributor or CI runs. Needs Python >= 3.11 and make; `make setup` brings the rest into .venv.
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # without compiled files every process would compile the product anew
 .DELETE_ON_ERROR:
 BIN := .venv/bin
 READY := .venv/.assent-ready
@@ -8,7 +9,10 @@ TESTS ?= tests
 N ?= 2
 SOURCES := packages tests examples benchmarks .ci
 
-.PHONY: help setup demo up test check lint types imports templates format coverage chaos docs clean
+revision: $(READY) ## Write the next migration from what the tables say: make revision MESSAGE="what changes"
+	@$(BIN)/python -m assent.commands.revision "$(MESSAGE)"
+
+.PHONY: revision help setup demo up test check lint types imports templates format coverage chaos docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'

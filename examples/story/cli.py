@@ -69,7 +69,7 @@ class Cli:
     def __call__(
         self, *command: str, ends: Sequence[int] = (0,), env: Mapping[str, str] | None = None
     ) -> Answer:
-        """Run `assent …`, tell it, and give its JSON. Raises: StoryFailed when it ends otherwise than expected."""
+        """Run `assent …`, tell it, and give its JSON. Raises: StoryFailed when it ends otherwise."""
         self.narrator.say(f"{self.who} $ assent {shlex.join(command)}")
         settings = {"ASSENT_URL": self.url, "ASSENT_TOKEN": self.token, "ASSENT_PROJECT": self.project}
         done = subprocess.run(
@@ -83,7 +83,8 @@ class Cli:
         )
         if done.returncode not in ends:
             raise StoryFailed(
-                f"`assent {shlex.join(command)}` ended with {done.returncode}, not {' or '.join(map(str, ends))}:\n"
+                f"`assent {shlex.join(command)}` ended with {done.returncode}, "
+                f"not {' or '.join(map(str, ends))}:\n"
                 f"{done.stdout}{done.stderr}"
             )
         return Answer(done.returncode, _parsed(done.stdout), _parsed(done.stderr))

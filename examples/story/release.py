@@ -51,7 +51,8 @@ def evaluate(cast: Cast, number: str, suite: str, ends: Sequence[int] = (0,)) ->
     metric = result["levels"][0]["metric"]
     shares = {level["side"]: level["value"] for level in result["levels"] if level["metric"] == metric}
     cast.narrator.say(
-        f"{suite}: {result['verdict']}; estimate {result['estimate']}, interval {result['low']} … {result['high']}, "
+        f"{suite}: {result['verdict']}; estimate {result['estimate']}, "
+        f"interval {result['low']} … {result['high']}, "
         f"n={result['n']} ({result['method']}); "
         + ", ".join(f"{side} {share}" for side, share in shares.items())
     )
@@ -114,7 +115,8 @@ def watch(
             if stage != told:
                 told = stage
                 cast.narrator.say(
-                    f"rollout {found['state']}: step {found['step']}, {100 * (found['share'] or 0):g} % of units"
+                    f"rollout {found['state']}: step {found['step'] + 1} of {found['n_steps']}, "
+                    f"{100 * (found['share'] or 0):g} % of units"
                 )
             if look is not None:
                 look(found)

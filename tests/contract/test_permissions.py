@@ -4,6 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from assent.app import PUBLIC_PATHS
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 
 VERBS = ("get", "post", "put", "patch", "delete")
@@ -57,8 +58,6 @@ def test_every_route_outside_the_public_list_refuses_an_anonymous_call(desk, cli
 def test_every_route_outside_the_public_list_refuses_a_caller_without_the_permission(desk, client):
     nobody = desk.person("nobody")
     with desk.begin() as tx:
-        from assent.identity import service as identity
-
         identity.bind(tx, nobody.id, "reviewer", "*")
     token = desk.token(nobody, scopes=[])
     for verb, path in operations(desk.app):

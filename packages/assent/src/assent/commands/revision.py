@@ -1,4 +1,4 @@
-"""Write the next revision from what the tables say: `python -m assent.migrations.write "what changes"`.
+"""Write the next revision from what the tables say: `python -m assent.commands.revision "what changes"`.
 
 Read what it writes: triggers, and changes of data, are added by hand.
 """
