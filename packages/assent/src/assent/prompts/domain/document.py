@@ -62,8 +62,10 @@ def parse_prompt(raw: Mapping[str, Any], *, project: str, name: str) -> dict[str
         "response_format": _response_format(raw.get("response_format"), mistakes),
         "parameters": _parameters(raw.get("parameters"), mistakes),
     }
-    if document["format"] != kind:
-        _add(mistakes, "format", f"a {kind} prompt was given: write `format: {kind}` or leave it out")
+    if kind == "text" and document["format"] == "chat":
+        _add(mistakes, "format", "a chat prompt has messages: give them, or leave `format` out")
+    if document["format"] == "text" and len(document["messages"]) > 1:
+        _add(mistakes, "format", "a text prompt has one message: write `format: chat`, or leave `format` out")
     if tags := tags_of(raw.get("tags"), mistakes):
         document["tags"] = tags
     if description := _text_or_none(raw.get("description"), "description", mistakes):

@@ -109,15 +109,15 @@ def bare(schema: Any) -> Any:
         return [bare(item) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        key: {name: bare(one) for name, one in value.items()}
-        if key in {"properties", "$defs", "patternProperties"} and isinstance(value, Mapping)
-        else value
-        if key in {"enum", "const", "required"}
-        else bare(value)
-        for key, value in schema.items()
-        if key not in ANNOTATIONS
-    }
+    return {key: _bare_value(key, value) for key, value in schema.items() if key not in ANNOTATIONS}
+
+
+def _bare_value(key: str, value: Any) -> Any:
+    if key in {"properties", "$defs", "patternProperties"} and isinstance(value, Mapping):
+        return {name: bare(one) for name, one in value.items()}
+    if key in {"enum", "required"} and isinstance(value, list):
+        return sorted(value, key=repr)
+    return value if key == "const" else bare(value)
 
 
 def only_adds(before: Any, after: Any) -> bool:

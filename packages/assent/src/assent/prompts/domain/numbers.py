@@ -60,7 +60,10 @@ class Number:
         return self.sort_key < other.sort_key
 
     def raised(self, bump: Bump) -> Number:
-        """Give the next number after a change of this weight."""
+        """Give the next number after a change of this weight. Raises: Invalid (it would be too large)."""
+        return parse_number(str(self._next(bump)))
+
+    def _next(self, bump: Bump) -> Number:
         if bump is Bump.MAJOR:
             return Number(self.major + 1, 0, 0)
         if bump is Bump.MINOR:

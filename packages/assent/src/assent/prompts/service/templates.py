@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
+import msgspec
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from assent.kernel.canonical import canonical
 from assent.kernel.errors import Invalid, Reason, TooLarge
 from assent.prompts.domain import texts_of
 from assent.prompts.service.schemas import filled
@@ -120,7 +121,7 @@ def _simple(text: str) -> tuple[list[Flaw], set[str]]:
     flaws = [
         (*_line_column(text, match.start()), "`{{` is not followed by a name and `}}`")
         for match in re.finditer(r"\{\{", text)
-        if match.start() not in starts and match.start() - 1 not in starts
+        if not {match.start(), match.start() + 1} & starts
     ]
     return flaws, names
 
@@ -131,18 +132,19 @@ def _line_column(text: str, offset: int) -> tuple[int, int]:
 
 def _jinja(text: str) -> tuple[list[Flaw], set[str]]:
     try:
-        if sum(kind != "data" for _, kind, _ in ENVIRONMENT.lex(text)) > MAX_TOKENS:
+        words = (kind for _, kind, _ in ENVIRONMENT.lex(text) if kind != "data")
+        if next(islice(words, MAX_TOKENS, None), None) is not None:
             return [(1, 1, f"it has more than {MAX_TOKENS:,} words and signs within its tags")], set()
         tree = ENVIRONMENT.parse(text)
+        if flaws := [(line, _tag_column(text, line), message) for line, message in _violations(tree)]:
+            return flaws, set()  # nothing is compiled before: that alone would work `"a" * 10**9` out
         names = meta.find_undeclared_variables(tree)
-        flaws = [(line, _tag_column(text, line), message) for line, message in _violations(tree)]
-        if not flaws:
-            _compiled(text)
+        _compiled(text)
     except TemplateSyntaxError as error:
         return [(error.lineno, _tag_column(text, error.lineno), error.message or "syntax error")], set()
     except (RecursionError, SyntaxError, MemoryError, OverflowError, ValueError) as error:
         return [(1, 1, f"it is nested too deeply or cannot be compiled ({type(error).__name__})")], set()
-    return flaws, names
+    return [], names
 
 
 def _tag_column(text: str, line: int) -> int:
@@ -308,4 +310,4 @@ def _text(document: Mapping[str, Any], text: str, values: Mapping[str, Any], lef
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else canonical(value).decode()
+    return value if isinstance(value, str) else "" if value is None else msgspec.json.encode(value).decode()

@@ -62,8 +62,9 @@ def register(tx: Tx, new: NewPrompt) -> tuple[PromptVersion, bool]:
     store.lock_name(tx, "prompt", new.project, new.name)
     twin = store.find_by_digest(tx, new.project, draft.digest)
     if twin is not None:
+        _same(twin, new.number)
         store.put_document(tx, draft.digest, draft.content)
-        return _same(twin, new.number), False
+        return get_by_digest(tx, new.project, draft.digest), False
     latest = store.find(tx, new.project, new.name, None)
     changes = () if latest is None else interface_changes(latest.document, draft.document)
     contributors = contributors_of(tx, new.authors)

@@ -68,7 +68,7 @@ def register_model(tx: Tx, new: NewModel) -> tuple[ModelVersion, bool]:
     twin = _twin(tx, new, draft)
     store.put_document(tx, draft.digest, draft.content)
     if twin is not None:
-        return twin, False
+        return get_by_digest(tx, new.project, draft.digest), False
     document, latest = draft.document, store.find(tx, new.project, new.name, None)
     prompt = document["prompt"]
     helped = prompts.get_by_digest(tx, new.project, prompt).contributors if prompt else ()
