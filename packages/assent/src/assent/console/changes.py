@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assent.approvals import service as approvals
+from assent.cards import service as cards
 from assent.delivery import service as delivery
 from assent.kernel.tx import Reader
 from assent.web.diff import Field, document_diff
@@ -38,3 +40,20 @@ def changes(reader: Reader, project: str, before: str | None, after: str) -> lis
         for earlier in old_prompts[len(new.prompts) :]
     ]
     return compared
+
+
+def about(request: approvals.Request) -> str:
+    """Give the digest of the version that a request is about: for a card, the version that it describes."""
+    return request.manifest.get("version of the card", request.subject)
+
+
+def card_changes(reader: Reader, request: approvals.Request) -> tuple[str, list[Change]]:
+    """Compare a card with the published one before it; says in words which that is, if there is one."""
+    found = cards.list_(reader, request.project, {"name": request.name})
+    new = next((card for card in found if card.digest == request.subject), None)
+    if new is None:
+        return "", []
+    published = [c for c in found if c.published_at is not None and c.id < new.id and c.digest != new.digest]
+    old = cards.document_of(reader, published[0]) if published else None
+    before = f"Against the card of {published[0].ref} that was published before." if published else ""
+    return before, [Change("Card", document_diff(old, cards.document_of(reader, new)))]

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from assent.approvals import service as approvals
-from assent.console.changes import Change, changes, live_digest
+from assent.approvals.domain.requests import PENDING
+from assent.console.changes import Change, about, card_changes, changes, live_digest
 from assent.console.parts import ConditionRow, Link, TimelineEntry
 from assent.console.refs import ref_of, rollout_link, system_link
 from assent.console.runs import RunChart, draw_runs
@@ -66,9 +67,10 @@ class Trouble:
 class RequestView:
     """What the page shows."""
 
+    title: str
     subject: str
     digest: str
-    environment: str
+    environment: str | None
     system: Link
     state: str
     requester: str
@@ -94,14 +96,14 @@ class RequestView:
     timeline: Sequence[TimelineEntry]
 
 
-def condition_rows(results: Sequence[Any]) -> list[ConditionRow]:
+def condition_rows(results: Sequence[approvals.Result]) -> list[ConditionRow]:
     """Write the policy's answers as a task list, what needs somebody first."""
     order = {"fail": 0, "unknown": 1, "pass": 2}
-    rows = [ConditionRow(r.title, str(r.ok), r.need, r.have, r.remedy or "") for r in results]
+    rows = [ConditionRow(r.title, r.ok.value, r.need, r.have, r.remedy or "") for r in results]
     return sorted(rows, key=lambda row: order[row.state])
 
 
-def _votes(reader: Reader, request: Any, names: Names) -> list[VoteRow]:
+def _votes(reader: Reader, request: approvals.Request, names: Names) -> list[VoteRow]:
     return [
         VoteRow(
             voter=names.of(vote.voter),
@@ -115,43 +117,60 @@ def _votes(reader: Reader, request: Any, names: Names) -> list[VoteRow]:
     ]
 
 
-def _rollout(reader: Reader, request: Any) -> Rollout | None:
+def _rollout(reader: Reader, request: approvals.Request) -> Rollout | None:
     """Find the rollout that this request is for."""
     found, _ = delivery.list_(reader, request.project, {"subject": request.subject})
     return next((rollout for rollout in found if rollout.request == request.id), None)
 
 
+def _compared(
+    reader: Reader, request: approvals.Request, rollout: Rollout | None
+) -> tuple[str, list[Change]]:
+    """Compare what is asked for with what there is; gives what it was compared with, in words, too."""
+    if request.environment is None:
+        before, changed = card_changes(reader, request)
+        return before or "No card of this system was published before: everything is new.", changed
+    live = live_digest(reader, request.project, request.environment, request.name)
+    told = "which is live"
+    if rollout is not None and rollout.stable is not None:  # it has begun: what it replaces is what counts
+        live, told = rollout.stable, "which was live"
+    if live is None or live == request.subject:
+        return f"Nothing else was live in {request.environment}: everything is new.", changes(
+            reader, request.project, None, request.subject
+        )
+    before = f"Against {ref_of(reader, request.project, live)}, {told} in {request.environment}."
+    return before, changes(reader, request.project, live, request.subject)
+
+
 def build(visit: Visit, reader: Reader, request_id: str) -> RequestView:
     """Gather what the page shows. Raises: NotFound."""
     request = approvals.get(reader, request_id, visit.project)
-    subject = delivery.find_subject(reader, request.project, request.subject)
     rollout, names = _rollout(reader, request), Names(reader)
-    live = live_digest(reader, request.project, request.environment, subject.name)
-    if live == request.subject:  # it is out: what it replaced is what it was compared with
-        live = rollout.stable if rollout else None
     conditions = condition_rows(approvals.check_conditions(reader, request.id))
     signed_in_s = visit.signed_in_s(reader)
     step_up_s = visit.runtime.settings.step_up_s
     events, _ = timeline(reader, Query(subject=request.id))
+    compared_with, changed = _compared(reader, request, rollout)
     return RequestView(
-        subject=subject.ref,
-        digest=subject.digest,
+        title=f"{request.ref} for {request.environment}" if request.environment else f"Card of {request.ref}",
+        subject=request.ref,
+        digest=request.subject,
         environment=request.environment,
-        system=system_link(request.project, subject.name),
-        state=str(request.state),
+        system=system_link(request.project, request.name),
+        state=request.state.value,
         requester=names.of(request.requester),
         filed_at=request.filed_at,
-        expires_at=request.expires_at,
-        tier=request.tier or "",
+        expires_at=request.expires_at if request.state in PENDING else None,
+        tier=request.tier,
         contributors=[names.of(person) for person in request.contributors],
         manifest=sorted(request.manifest.items()),
         policy=request.policy_ref,
         policy_digest=request.policy,
         conditions=conditions,
         n_open=sum(row.state != "pass" for row in conditions),
-        charts=draw_runs(reader, request.project, request.subject),
-        compared_with=ref_of(reader, request.project, live) if live else "",
-        changes=changes(reader, request.project, live, request.subject),
+        charts=draw_runs(reader, request.project, about(request)),
+        compared_with=compared_with,
+        changes=changed,
         votes=_votes(reader, request, names),
         vote_address=f"/projects/{request.project}/requests/{request.id}/votes",
         vote_reasons=[
@@ -238,6 +257,7 @@ def _cast(visit: Visit, session: identity.Session, request_id: str, form: Form) 
                 policy=form.text("policy"),
                 verdict=verdict,
                 comment=form.text("comment") or None,
+                step_up_s=round(most_s),
             ),
         )
 
