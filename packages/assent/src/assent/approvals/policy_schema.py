@@ -153,7 +153,7 @@ class WeeklyWindowForm(Strict):
 
 
 def _window_form(value: Any) -> str:
-    start = value.get("from", "") if isinstance(value, Mapping) else value.start
+    start = value.get("from", "") if isinstance(value, Mapping) else getattr(value, "start", "")
     return "weekly" if str(start)[:3] in {"mon", "tue", "wed", "thu", "fri", "sat", "sun"} else "fixed"
 
 
