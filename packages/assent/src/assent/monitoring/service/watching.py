@@ -68,7 +68,7 @@ def incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
         guard=weighed.worst,
         total=str(weighed.total),
         threshold=f"{limit:f}",
-        summary=_summary(worst, f"{weighed.total:.4g}", f"{limit:.4g}"),
+        summary=_summary(worst, f"{weighed.total:.1f}", f"{float(limit):g}"),
         last_block=max([sight.watch.closed_through, *(block.block for block in sight.blocks)]),
         guards=sight.guards,
     )
