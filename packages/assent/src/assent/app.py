@@ -1,11 +1,10 @@
 """The server: API and console, without a worker and without a gateway."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import sys
 from collections.abc import Callable
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import uvicorn
@@ -19,6 +18,7 @@ from assent.delivery import http as delivery
 from assent.evaluation import http as evaluation
 from assent.identity import http as identity
 from assent.identity import service as identity_service
+from assent.identity.domain import Permission
 from assent.installation import configure_logging, opened, prepare
 from assent.kernel.errors import Conflict
 from assent.kernel.runtime import Runtime
@@ -29,7 +29,7 @@ from assent.monitoring import http as monitoring
 from assent.prompts import http as prompts
 from assent.providers import http as providers
 from assent.registry import http as registry
-from assent.web.api import BodyLimit, install_errors
+from assent.web.api import BodyLimit, Call, install_errors, requires
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,6 @@ PUBLIC_PATHS = (
     "/sign-in",
     "/sign-out",
     "/static/",
-    "/openapi.json",
 )
 """The whole list of what answers without a permission; a test compares it with the routes."""
 
@@ -70,13 +69,14 @@ def create_app(runtime: Runtime) -> FastAPI:
         summary="Release governance for LLMs in production.",
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
     )
     app.state.runtime = runtime
     app.state.authenticate = identity.authenticator(runtime)
     for router in ROUTERS:
         app.include_router(router)
     _add_health(app, runtime)
+    _add_description(app)
     install_console(app)
     install_errors(app)
     app.add_middleware(BodyLimit, limit=runtime.settings.max_body_bytes)
@@ -95,6 +95,13 @@ def _add_health(app: FastAPI, runtime: Runtime) -> None:
         with runtime.session.read() as reader:
             reader.conn.execute(sa.select(1))
         return JSONResponse({"status": "ok"})
+
+
+def _add_description(app: FastAPI) -> None:
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    def describe(_call: Annotated[Call, requires(Permission.SELF_READ)]) -> dict[str, Any]:
+        """Give the OpenAPI description of every JSON route."""
+        return app.openapi()
 
 
 def bootstrap(runtime: Runtime) -> None:
