@@ -97,6 +97,8 @@ def test_an_environment_is_shown_switched_off_and_fetched(served, assent, tmp_pa
     code, out, _ = assent("env", "show", "production")
     assert (code, "support@2.0.0" in out) == (0, True)
     assert "production" in assent("env", "list")[1]
+    code, out, _ = assent("env", "create", "lab", "--no-protected", "--json", role="admin")
+    assert (code, json.loads(out)["protected"]) == (0, False)
     assert assent("env", "kill", "production", "support", "--reason", "a drill")[0] == 10
     assert assent("env", "kill", "production", "support", "--reason", "a drill", "--yes")[0] == 0
     assert assent("env", "restore", "production", "support", "--reason", "over")[0] == 0

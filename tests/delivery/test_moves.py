@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -399,5 +399,7 @@ class RolloutMachine(RuleBasedStateMachine):
         assert position == 1_000_000
 
 
-RolloutMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+RolloutMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 TestRollout = RolloutMachine.TestCase

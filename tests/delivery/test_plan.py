@@ -2,7 +2,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assent.delivery.domain import (
@@ -16,6 +16,8 @@ from assent.delivery.domain import (
 )
 from assent.kernel.canonical import digest
 from assent.kernel.errors import Invalid
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 
 def plan_form(**changes):
@@ -138,6 +140,7 @@ def test_a_plan_that_is_no_mapping_says_so():
     assert set(faults([1])) >= {"plan"}
 
 
+@PATIENT
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
@@ -148,6 +151,7 @@ def test_whatever_is_given_is_a_plan_or_a_clear_refusal(value):
     assert faults(value)
 
 
+@PATIENT
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -42,7 +42,7 @@ class Listener:
                     self.seen.append((time.monotonic(), event_id, line[6:].encode()))
                     self.arrived.set()
 
-    async def count(self, n: int, deadline_s: float = 10.0) -> None:
+    async def count(self, n: int, deadline_s: float = 20.0) -> None:
         async with asyncio.timeout(deadline_s):
             while len(self.seen) < n:
                 self.arrived.clear()
@@ -54,7 +54,7 @@ def listening(served, n, scenario):
 
     async def run():
         limits = httpx.Limits(max_connections=n + 1)
-        async with httpx.AsyncClient(headers=served.headers(), limits=limits, timeout=20) as http:
+        async with httpx.AsyncClient(headers=served.headers(), limits=limits, timeout=30) as http:
             listeners = [Listener() for _ in range(n)]
             tasks = [
                 asyncio.create_task(one.listen(http, served.address("snapshot/stream"))) for one in listeners
