@@ -50,13 +50,14 @@ def parse_prompt(raw: Mapping[str, Any], *, project: str, name: str) -> dict[str
         if raw.get(key, own) != own:
             _add(mistakes, key, f"{key} must be {own!r}")
     kind = "chat" if raw.get("messages") is not None else "text"
-    document = {
+    messages = _messages(raw, mistakes)
+    document: dict[str, Any] = {
         "kind": "prompt",
         "project": project,
         "name": name,
         "format": _one_of(raw.get("format", kind), FORMATS, "format", mistakes),
         "syntax": _one_of(raw.get("syntax", "jinja"), SYNTAXES, "syntax", mistakes),
-        "messages": _messages(raw, mistakes),
+        "messages": messages,
         "variables": _variables(raw.get("variables"), mistakes),
         "tools": _tools(raw.get("tools"), mistakes),
         "response_format": _response_format(raw.get("response_format"), mistakes),
@@ -64,7 +65,7 @@ def parse_prompt(raw: Mapping[str, Any], *, project: str, name: str) -> dict[str
     }
     if kind == "text" and document["format"] == "chat":
         _add(mistakes, "format", "a chat prompt has messages: give them, or leave `format` out")
-    if document["format"] == "text" and len(document["messages"]) > 1:
+    if document["format"] == "text" and len(messages) > 1:
         _add(mistakes, "format", "a text prompt has one message: write `format: chat`, or leave `format` out")
     if tags := tags_of(raw.get("tags"), mistakes):
         document["tags"] = tags

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from assent.registry.domain import (
 from assent.registry.store import Edge, ModelVersion
 from assent.web.api import checked_name
 from assent.web.diff import Field, document_diff
+
+UNKNOWN = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,28 +116,34 @@ def _read(reader: Reader, new: NewModel) -> Draft:
     parse_number(new.number)
     identity.get_project(reader, new.project)
     prompts.bounded(new.content, "model")
-    pinned = _pinned(reader, new)
+    # The form comes first: what the version names may still be on its way, a mistake in it is one now.
+    parse_model(_named(new.content, lambda _: UNKNOWN, lambda _: UNKNOWN), project=new.project, name=new.name)
+    pinned = _named(
+        new.content,
+        lambda ref: _prompt(reader, new.project, ref),
+        lambda ref: get_ref(reader, new.project, ref).digest,
+    )
     document = parse_model(pinned, project=new.project, name=new.name)
     content = prompts.bounded(document, "model")
     return Draft(document, digest_bytes(content), content.decode())
 
 
-def _pinned(reader: Reader, new: NewModel) -> dict[str, Any]:
+def _named(
+    content: Mapping[str, Any], prompt: Callable[[str], str], source: Callable[[str], str]
+) -> dict[str, Any]:
     """Replace the refs of the prompt and of sources by the digests that they have for good."""
-    content = dict(new.content)
-    if isinstance(prompt := content.get("prompt"), str):
-        if is_digest(prompt):
-            prompts.get_by_digest(reader, new.project, prompt)
-        else:
-            content["prompt"] = prompts.get(reader, new.project, *split_ref(prompt)).digest
-    sources = content.get("built_from")
-    if isinstance(sources, list):
-        content["built_from"] = [_source(reader, new.project, one) for one in sources]
-    return content
+    found = dict(content)
+    if isinstance(found.get("prompt"), str):
+        found["prompt"] = prompt(found["prompt"])
+    if isinstance(found.get("built_from"), list):
+        found["built_from"] = [source(one) if isinstance(one, str) else one for one in found["built_from"]]
+    return found
 
 
-def _source(reader: Reader, project: str, source: Any) -> Any:
-    return get_ref(reader, project, source).digest if isinstance(source, str) else source
+def _prompt(reader: Reader, project: str, ref: str) -> str:
+    if is_digest(ref):
+        return prompts.get_by_digest(reader, project, ref).digest
+    return prompts.get(reader, project, *split_ref(ref)).digest
 
 
 def _twin(reader: Reader, new: NewModel, draft: Draft) -> ModelVersion | None:
