@@ -117,7 +117,7 @@ def test_other_content_under_a_number_that_exists_is_refused_before_anything_cha
     file.write_text(TEXT.replace("margin: 0.05", "margin: 0.1") + "- name: risk\n")
     code, problem = run("apply", "-f", str(file))
     assert (code, [one["id"] for one in problem["reasons"]]) == (15, ["suite.regression@1.0.0"])
-    assert "give this one the next number" in problem["reasons"][0]["message"]
+    assert "Register it as 1.1.0." in problem["reasons"][0]["message"]
     assert n_leaves(session) == size
 
 

@@ -93,9 +93,15 @@ class Server:
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.sleep(0)  # a connection that was just accepted has its task now
+        while self._open:
+            tasks = list(self._open)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._open.difference_update(tasks)
+        for _ in range(3):
+            await asyncio.sleep(0)  # transports let go of their sockets in the loop's next turns
 
     async def _talk(self, reader, writer):
         self._open.add(asyncio.current_task())

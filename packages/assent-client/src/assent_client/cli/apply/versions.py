@@ -44,7 +44,8 @@ def versions(api: Api, section: str, entries: list[Entry], *, is_new: bool) -> I
                 raise
             exists, differs = False, ()
         except Conflict as error:
-            exists, differs = False, (error.message.partition(f"{name}: ")[2],)
+            why = error.message.partition(f"{name}: ")[2]
+            exists, differs = False, (f"{why} {error.remedy or ''}".strip(),)
         action = Action.UNCHANGED if exists else Action.IMPOSSIBLE if differs else Action.CREATE
         yield Change(action, kind, name, entry, differs, _register(api, path, body))
         is_new = is_new or action is Action.CREATE
