@@ -29,17 +29,17 @@ def run(blocks, metric="thumbs_down"):
     return eprocess.run(block for block in (read_block(wire, metric) for wire in blocks) if block)
 
 
-def test_the_series_is_the_weighed_e_process_after_each_block():
+def test_the_series_is_the_weighed_e_process_before_the_blocks_and_after_each():
     series = weighed_series(run(HARM), HARM, "thumbs_down", 0.5)
 
-    assert series == pytest.approx([0.5 * float(run(HARM[: i + 1]).e_value) for i in range(len(HARM))])
+    assert series == pytest.approx([0.5 * float(run(HARM[: i + 1]).e_value) for i in range(-1, len(HARM))])
     assert series == sorted(series)
 
 
 def test_the_newest_blocks_alone_give_the_end_of_the_same_series():
     whole = weighed_series(run(HARM), HARM, "thumbs_down", 1.0)
 
-    assert weighed_series(run(HARM), HARM[-3:], "thumbs_down", 1.0) == pytest.approx(whole[-3:])
+    assert weighed_series(run(HARM), HARM[-3:], "thumbs_down", 1.0) == pytest.approx(whole[-4:])
 
 
 def test_a_block_that_lacks_the_metric_leaves_the_evidence_as_it_is():
@@ -47,7 +47,7 @@ def test_a_block_that_lacks_the_metric_leaves_the_evidence_as_it_is():
 
     series = weighed_series(run(blocks), blocks, "thumbs_down", 1.0)
 
-    assert series[0] == series[1] < series[2]
+    assert series[1] == series[2] < series[3]
 
 
 def test_blocks_are_listed_newest_first_with_their_means():
@@ -69,10 +69,10 @@ def test_a_guard_over_the_line_is_a_breach_whatever_the_size_of_its_evidence():
     assert ET.fromstring(str(view.series)) is not None
 
 
-def test_a_guard_without_units_shows_no_point_and_stays_inconclusive():
+def test_a_guard_without_units_shows_no_point_and_is_unknown():
     quiet = {**GUARD, "e_value": "1", "n_canary": 0, "canary_rate": "0", "canary_interval": ["0", "1"]}
 
     view = guard_view(quiet, 20.0, ("canary", "stable"), [])
 
-    assert view.state == "inconclusive"
+    assert view.state == "unknown"
     assert len(ET.fromstring(str(view.rates)).findall(".//circle")) == 1

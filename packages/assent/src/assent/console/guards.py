@@ -69,7 +69,9 @@ def due_block(closed: BlockClosed) -> dict[str, Any]:
 def weighed_series(
     process: eprocess.Process, blocks: Sequence[Mapping[str, Any]], metric: str, weight: float
 ) -> list[float]:
-    """Compute the weighed e-value after each of the newest blocks, backwards from the present process.
+    """Compute the weighed e-value before the first of the newest blocks and after each of them.
+
+    It goes backwards from the present process.
 
     Each block multiplies the factors, so dividing by what it multiplies gives the process before it; that
     costs the blocks drawn, not all that a long rollout has.
@@ -80,6 +82,7 @@ def weighed_series(
         block = read_block(wire, metric)
         if block is not None:
             process = _before(process, block)
+    series.append(float(min(process.e_value, LARGEST)) * weight)
     return series[::-1]
 
 
@@ -98,9 +101,9 @@ def _before(process: eprocess.Process, block: Block) -> eprocess.Process:
 def block_rows(
     blocks: Sequence[Mapping[str, Any]], metric: str, block_s: float, series: Sequence[float]
 ) -> list[BlockRow]:
-    """List the newest blocks of a guard, newest first."""
+    """List the newest blocks of a guard, newest first, with what `series` says after each."""
     rows = []
-    for wire, weighed in reversed(list(zip(blocks, series, strict=True))):
+    for wire, weighed in reversed(list(zip(blocks, series[1:], strict=True))):
         block = read_block(wire, metric)
         if block is not None:
             rows.append(
@@ -133,7 +136,8 @@ def guard_view(
     """Draw one guard; `labels` name canary and stable."""
     weight, e_value = float(guard["weight"]), float(min(Decimal(guard["e_value"]), LARGEST))
     weighed = e_value * weight
-    state = "breach" if weighed >= threshold else "inconclusive"
+    scored = int(guard["n_canary"]) and int(guard["n_stable"])
+    state = "breach" if weighed >= threshold else "no_harm" if scored else "unknown"
     name = NAMES.get(guard["metric"], guard["metric"])
     tone = Tone.BAD if state == "breach" else Tone.BUSY
     return GuardView(
@@ -150,6 +154,7 @@ def guard_view(
                 _rate(labels[0], guard, "canary", tone),
                 _rate(labels[1], guard, "stable", Tone.QUIET),
             ],
+            name=charts.percent,
         ),
         series=charts.evidence(f"{name}: weighed E-value, block by block", series, threshold),
     )

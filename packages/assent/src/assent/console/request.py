@@ -225,7 +225,7 @@ def vote(
 
 def _sign_in_again(request: Request, visit: Visit, code: str) -> identity.Session:
     """Redeem a link in the midst of a vote. Raises: Unauthenticated, Forbidden (it is somebody else's)."""
-    session = redeem(request, code)
+    session = redeem(request, code, visit.session.person)
     if session.person == visit.session.person:
         return session
     with visit.runtime.session.begin(session.actor) as tx:

@@ -227,7 +227,7 @@ def build(visit: Visit, reader: Reader, rollout: Rollout, *, whole: bool) -> Rol
         )
         for g in figures["guards"]
     }
-    leading = max(figures["guards"], key=lambda g: float(g["weight"]))["metric"] if drawn else ""
+    leading = max(drawn, key=lambda metric: drawn[metric][-1], default="")
     incidents, _ = monitoring.incidents.list_(reader, rollout.project, rollout=rollout.id)
     events, _ = timeline(reader, Query(subject=rollout.id)) if whole else ([], None)
     address = address_of(rollout)

@@ -61,7 +61,7 @@ def _judged(gate: Gate, result: Mapping[str, Any], baseline: str | None) -> Mark
     if compares and limits[0].value:
         limits.append(Limit(0.0, "no difference"))
     title = f"candidate minus {baseline}, in points" if compares else "share of cases"
-    return charts.intervals(title, [estimate], limits)
+    return charts.intervals(title, [estimate], limits, charts.in_points if compares else percent)
 
 
 def _levels(result: Mapping[str, Any], gate: Gate) -> Markup:
@@ -72,7 +72,7 @@ def _levels(result: Mapping[str, Any], gate: Gate) -> Markup:
         tone = Tone.BUSY if level["side"] == "candidate" else Tone.QUIET
         if value is not None and level["metric"] in {gate.metric, "refused"}:
             rows.append(Estimate(f"{level['metric']}, {level['side']}", value, low, high, shown, tone))
-    return charts.intervals("Levels, 95 % intervals", rows) if rows else Markup()
+    return charts.intervals("Levels, 95 % intervals", rows, name=percent) if rows else Markup()
 
 
 def _note(result: Mapping[str, Any], gate: Gate) -> str:

@@ -28,14 +28,17 @@ def read_code(text: str) -> str:
     return found.group(1)
 
 
-def redeem(request: Request, code: str) -> identity.Session:
-    """Use a one-time link up. Raises: Unauthenticated, Forbidden (plain http from elsewhere)."""
+def redeem(request: Request, code: str, person: str | None = None) -> identity.Session:
+    """Use a one-time link up; the session that this browser held ends, unless the link is not the person's.
+
+    Raises: Unauthenticated, Forbidden (plain http from elsewhere).
+    """
     cookie_name(request, SESSION)  # refuses before the link is used, where no cookie could be kept
     runtime: Runtime = request.app.state.runtime
     with runtime.session.begin(SYSTEM) as tx:
         held = held_secret(request)
         session = identity.redeem_link(tx, read_code(code))
-        if held:
+        if held and person in {None, session.person}:
             identity.end_session(tx, held)
     return session
 

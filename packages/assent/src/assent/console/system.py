@@ -89,7 +89,11 @@ def live_rows(reader: Reader, project: str, name: str) -> list[LiveRow]:
             shares.append((route.canary, route.share))
         rows += [
             LiveRow(
-                live.environment, delivery.ref_of(reader, project, digest), digest, share, live.changed_at
+                live.environment,
+                delivery.ref_of(reader, project, digest).rpartition("@")[2],
+                digest,
+                share,
+                live.changed_at,
             )
             for digest, share in shares
         ]

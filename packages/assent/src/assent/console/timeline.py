@@ -17,10 +17,19 @@ from assent.web.charts import percent
 SENTENCES = {
     "registry.version.registered": "Version {number} registered",
     "prompts.version.registered": "Prompt version {number} registered",
-    "evaluation.run.submitted": "Evaluation started",
-    "approvals.request.submitted": "Release to {environment} requested",
+    "registry.version.advanced": "Version {number}: stage {stage}, status {status}",
+    "evidence.claim.recorded": "Evidence recorded: {kind}",
+    "evaluation.run.submitted": "Evaluation of {subject_ref} by {suite_ref} started",
+    "evaluation.run.closed": "Evaluation ended: {verdict}",
+    "approvals.request.submitted": "Release of {ref} to {environment} requested",
+    "approvals.request.submitted card": "Publication of the card of {ref} requested",
+    "approvals.request.executed": "Request executed: what was approved was begun",
     "approvals.vote.cast": "Vote: {verdict}",
-    "approvals.decision.made": "Decision for {environment}: {effect}",
+    "approvals.decision.made": "Release of {ref} to {environment}: {effect}",
+    "approvals.decision.made card": "Card of {ref}: {effect}",
+    "cards.card.drafted": "Card of {number} written, revision {revision}",
+    "cards.card.submitted": "Vote on a card asked for",
+    "cards.card.published": "Card of {number} published",
     "delivery.version.adopted": "{ref} adopted in {environment}",
     "delivery.rollout.planned": "Rollout of {ref} to {environment} planned",
     "delivery.rollout.queued": "Rollout waits until {start_at}",
@@ -46,7 +55,7 @@ def sentence(kind: str, fields: dict[str, Any]) -> str:
     share = fields.get("share")
     shown = {**fields, "share": percent(float(share))} if isinstance(share, str) else fields
     try:
-        return SENTENCES[kind].format_map(shown)
+        return (SENTENCES.get(f"{kind} {fields.get('kind')}") or SENTENCES[kind]).format_map(shown)
     except KeyError:
         words = " ".join(kind.split(".")[1:]).replace("_", " ").capitalize()
         told = [str(fields[name]) for name in TOLD if isinstance(fields.get(name), str)]

@@ -4,7 +4,7 @@ Colours come from classes of the style sheet. Every chart has a text that says t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -105,9 +105,9 @@ def _side(scale: Scale, value: float) -> str:
     return "start" if share < EDGE else "end" if share > 1 - EDGE else "middle"
 
 
-def _axis(scale: Scale, limits: Sequence[Limit]) -> Markup:
+def _axis(scale: Scale, limits: Sequence[Limit], name: Callable[[float], str]) -> Markup:
     marks = [
-        Markup('<text x="{}" y="12" class="tick">{}</text>').format(scale.at(value), number(value))
+        Markup('<text x="{}" y="12" class="tick">{}</text>').format(scale.at(value), name(value))
         for value in ticks(scale)
     ]
     names = [
@@ -121,8 +121,16 @@ def _axis(scale: Scale, limits: Sequence[Limit]) -> Markup:
     )
 
 
-def intervals(title: str, estimates: Sequence[Estimate], limits: Sequence[Limit] = ()) -> Markup:
-    """Draw estimates under each other on one scale, each with its interval, and the limits across all."""
+def intervals(
+    title: str,
+    estimates: Sequence[Estimate],
+    limits: Sequence[Limit] = (),
+    name: Callable[[float], str] = number,
+) -> Markup:
+    """Draw estimates under each other on one scale, each with its interval, and the limits across all.
+
+    `name` writes a value on the axis in the unit of the figures.
+    """
     ends = [end for e in estimates for end in (e.value, e.low, e.high) if end is not None]
     scale = scale_over([*ends, *(limit.value for limit in limits)])
     row = Markup('<li><span class="name">{}</span>{}<span class="shown">{}</span></li>')
@@ -130,7 +138,7 @@ def intervals(title: str, estimates: Sequence[Estimate], limits: Sequence[Limit]
     return Markup(
         '<figure class="intervals"><figcaption>{}</figcaption>'
         '<ol>{}<li class="axis-row">{}</li></ol></figure>'
-    ).format(title, Markup().join(rows), _axis(scale, limits))
+    ).format(title, Markup().join(rows), _axis(scale, limits, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,11 @@ class RampStep:
 def percent(share: float) -> str:
     """Write a share for people."""
     return f"{100 * share:.4g} %"
+
+
+def in_points(difference: float) -> str:
+    """Write a difference of shares in percentage points, for an axis."""
+    return number(100 * difference)
 
 
 STATE_WORDS = {"done": "done", "current": "now", "next": "to come", "stopped": "stopped here"}

@@ -38,6 +38,7 @@ LOOKS: dict[str, Look] = {
     "paused": Look("pause", "Paused", Tone.WARN),
     "deprecated": Look("clock", "Deprecated", Tone.WARN),
     "frozen": Look("pause", "Frozen", Tone.WARN),
+    "no_harm": Look("balance", "No harm shown", Tone.QUIET),
     "draft": Look("dot", "Draft", Tone.QUIET),
     "review": Look("eye", "In review", Tone.BUSY),
     "open": Look("eye", "Open", Tone.BUSY),
