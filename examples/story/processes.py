@@ -46,6 +46,7 @@ class Children:
         """Start `assent <command>` and wait for the line that matches `ready`."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as out:
+            before = out.tell()
             process = subprocess.Popen(
                 [sys.executable, str(CHILD), *command],
                 stdin=subprocess.DEVNULL,
@@ -53,7 +54,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 env={**self.env, **(env or {}), "STORY_PARENT": str(os.getpid())},
             )
-        child = Child(name, process, log, _await(name, process, log, ready))
+        child = Child(name, process, log, _await(name, process, _Log(log, before), ready))
         self.running[name] = child
         return child
 
@@ -95,20 +96,31 @@ def children(folder: Path, env: Mapping[str, str]) -> Iterator[Children]:
         held.stop()
 
 
-def _await(name: str, process: subprocess.Popen[bytes], log: Path, ready: str) -> re.Match[str]:
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """What a process has logged since its start; what an earlier one of its name logged is left out."""
+
+    path: Path
+    begins_at: int
+
+    def text(self) -> str:
+        return self.path.read_bytes()[self.begins_at :].decode(errors="replace")
+
+
+def _await(name: str, process: subprocess.Popen[bytes], log: _Log, ready: str) -> re.Match[str]:
     until = time.monotonic() + READY_S
     while time.monotonic() < until:
-        found = re.search(ready, log.read_text(errors="replace"))
+        found = re.search(ready, log.text())
         if found:
             return found
         code = process.poll()
         if code is not None:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+            tail = "\n".join(log.text().splitlines()[-12:])
             raise StoryFailed(f"the process {name!r} ended {_how(code)} before it was ready:\n{tail}")
         time.sleep(0.05)
     process.kill()
     process.wait()
-    raise StoryFailed(f"the process {name!r} was not ready after {READY_S:.0f} s; its log is {log}")
+    raise StoryFailed(f"the process {name!r} was not ready after {READY_S:.0f} s; its log is {log.path}")
 
 
 def _how(code: int) -> str:

@@ -53,6 +53,8 @@ PROJECTIONS = (
 JOBS: tuple[ModuleType, ...] = (approvals_jobs, cards_jobs, delivery_jobs, evaluation_jobs, monitoring_jobs)
 """Importing them declares every job and tick: who enqueues one must know it as well as who runs it."""
 
+BACKENDS = ("postgresql", "postgres", "sqlite")
+
 
 def prepare(settings: Settings) -> None:
     """Make the data directory and bring the database's schema up to date.
@@ -101,15 +103,28 @@ def opened(
         engine.dispose()
 
 
+def _check_url(url: str) -> None:
+    """Check that this is the address of a database we know. Raises: Invalid."""
+    try:
+        fault = (
+            "" if sa.make_url(url).get_backend_name() in BACKENDS else "it is neither PostgreSQL nor SQLite"
+        )
+    except sa.exc.ArgumentError as error:
+        fault = str(error)
+    except ValueError:
+        fault = "its port is not a number"
+    if fault:
+        raise Invalid(
+            f"ASSENT_DATABASE_URL is not a database's address: {fault}.",
+            remedy="Write postgresql://user:password@host:5432/name, or leave it empty for SQLite.",
+        )
+
+
 @contextmanager
 def _explained(settings: Settings) -> Iterator[None]:
+    _check_url(settings.database)
     try:
         yield
-    except sa.exc.ArgumentError as error:
-        raise Invalid(
-            f"ASSENT_DATABASE_URL is not a database's address: {error}.",
-            remedy="Write postgresql://user:password@host:5432/name, or leave it empty for SQLite.",
-        ) from error
     except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
         shown = sa.make_url(settings.database).render_as_string()
         raise Unavailable(

@@ -123,7 +123,7 @@ def gateway(  # noqa: PLR0913 -- each is one option
     from assent.kernel.errors import Invalid  # noqa: PLC0415 -- as above
 
     project, slash, wanted = environment.partition("/")
-    if not (project and slash and wanted):
+    if not (project and slash and wanted) or "/" in wanted:
         raise Invalid(f"{environment!r} names no environment.", remedy="Write PROJECT/ENVIRONMENT.")
     settings = GatewaySettings(
         server_url=server.rstrip("/"),
