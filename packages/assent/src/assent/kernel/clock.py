@@ -36,8 +36,11 @@ class FakeClock:
 
 
 def to_text(moment: datetime) -> str:
-    """Write a UTC time as fixed-width RFC 3339 with microseconds: it sorts as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Write a time as fixed-width RFC 3339 in UTC with microseconds; raises ValueError without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} names no time zone")
+    # strftime would write the year 999 with three digits; fixed width is what makes the text sort.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def from_text(text: str) -> datetime:

@@ -106,4 +106,7 @@ def _plain(event: Event) -> Any:
             return [times(item) for item in value]
         return value
 
-    return times(msgspec.to_builtins(event, builtin_types=(datetime,)))
+    try:
+        return times(msgspec.to_builtins(event, builtin_types=(datetime,)))
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"The event {event.TYPE} holds what JSON cannot: {error}.") from error

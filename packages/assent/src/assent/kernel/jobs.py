@@ -29,6 +29,7 @@ APPLICATION_VERSION = "assent-1"
 POLL_S = 0.1
 DEAD_AFTER_S = 10.0
 KEEP_FINISHED_S = 600.0
+MAX_TICK_S = 59
 
 workers = table(
     "kernel_workers",
@@ -56,6 +57,8 @@ def job(name: str) -> Callable[[Job], Job]:
 
 def tick(name: str, *, every_s: int) -> Callable[[Job], Job]:
     """Declare a short job on a schedule: every `every_s` seconds, 1 to 59."""
+    if not 1 <= every_s <= MAX_TICK_S:
+        raise ValueError(f"the tick {name} runs every 1 to {MAX_TICK_S} seconds, not {every_s}")
 
     def declare(run: Job) -> Job:
         job(name)(run)

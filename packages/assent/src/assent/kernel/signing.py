@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from assent.kernel.errors import Frozen, Invalid
 
+SECRET_BYTES = 32
+
 
 class Signer(Protocol):
     """What signs: a file's key here, a key service elsewhere."""
@@ -53,12 +55,17 @@ def load_signers(folder: Path, origin: str) -> Signers:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         ledger = _load(folder / "ledger.pem")
         snapshot = _load(folder / "snapshot.pem")
-        secret = _read_or_write(folder / "secret", secrets.token_bytes(32))
+        secret = _read_or_write(folder / "secret", secrets.token_bytes(SECRET_BYTES))
     except OSError as error:
         raise Frozen(
             f"The key folder {folder} cannot be used: {error.strerror}.",
             remedy="Give this user read and write access to it, or set ASSENT_DATA_DIR to a folder of yours.",
         ) from error
+    if len(secret) != SECRET_BYTES:
+        raise Invalid(
+            f"{folder / 'secret'} holds {len(secret)} bytes instead of {SECRET_BYTES}.",
+            remedy="Restore it from a backup.",
+        )
     return Signers(FileSigner(origin, ledger), FileSigner(f"{origin}/snapshot", snapshot), secret)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import Clock
 from assent.kernel.db import is_sqlite
-from assent.kernel.errors import Frozen, Unavailable
+from assent.kernel.errors import Frozen, Invalid, Unavailable
 from assent.kernel.events import TYPE_GRAMMAR, Entry, Event, Recorded, decode, encode
 from assent.kernel.ids import new_id
 
@@ -26,11 +26,15 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts. `auth_at` is when they last proved who they are; None for services and the system."""
+    """Who acts. `auth_at` is when they last proved who they are; None for services and the system.
+
+    `scopes` are the permissions that their token is limited to; None means all that they hold.
+    """
 
     id: str
     kind: Literal["person", "service", "system"]
     auth_at: datetime | None = None
+    scopes: tuple[str, ...] | None = None
 
 
 SYSTEM = Actor("system:assent", "system")
@@ -220,6 +224,11 @@ def _translated() -> Iterator[None]:
     """Say in our words what an operator must do when the database does not answer."""
     try:
         yield
+    except sa.exc.DataError as error:
+        raise Invalid(
+            "The database cannot hold this: a text is too long or holds a NUL character.",
+            remedy="Shorten the text, or leave the character out.",
+        ) from error
     except sa.exc.OperationalError as error:
         text = str(error.orig)
         if "readonly" in text or "disk is full" in text or "No space left" in text:
