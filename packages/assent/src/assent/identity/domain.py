@@ -72,6 +72,9 @@ _READING = frozenset(
 _NEVER_BY_ADMIN = frozenset({Permission.REQUEST_VOTE, Permission.CARD_REVIEW})
 """An administrator may not approve by being one."""
 
+_ABOUT_ONESELF = frozenset({Permission.SELF_READ, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE})
+"""Held in one project is held: whoever works in one project signs in and makes tokens like anybody."""
+
 ROLES: Mapping[str, frozenset[Permission]] = {
     "admin": frozenset(Permission) - _NEVER_BY_ADMIN,
     "engineer": _READING
@@ -132,6 +135,8 @@ def permissions_of(bindings: Iterable[Binding], project: str | None) -> frozense
     for binding in bindings:
         if binding.project in {EVERYWHERE, project}:
             allowed |= ROLES[binding.role]
+        elif project is None:
+            allowed |= ROLES[binding.role] & _ABOUT_ONESELF
     return allowed
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 from fastapi import APIRouter, Request
@@ -28,9 +28,10 @@ def authenticator(runtime: Runtime) -> Callable[[Request, str, str | None], Acto
             )
         with runtime.session.read() as reader:
             held = service.authenticate(reader, secret)
-            actor = Actor(held.account, "person" if held.kind == "person" else "service", held.auth_at)
+            kind: Literal["person", "service"] = "person" if held.kind == "person" else "service"
+            actor = Actor(held.account, kind, held.auth_at, held.scopes)
             allowed = service.authorised(reader, actor, permission, project)
-        if not allowed or (held.scopes is not None and permission not in held.scopes):
+        if not allowed:
             where = f"in the project {project}" if project else "everywhere"
             how = f"It takes one of the roles {', '.join(r for r, p in ROLES.items() if permission in p)}."
             raise Forbidden(f"This token may not {permission} {where}.", remedy=how)

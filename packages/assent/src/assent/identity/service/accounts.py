@@ -86,7 +86,9 @@ def unbind(tx: Tx, account: str, role: str, project: str = EVERYWHERE) -> None:
 
 
 def authorised(reader: Reader, actor: Actor, permission: Permission | str, project: str | None) -> bool:
-    """Tell whether the account may do this in the project, or, for None, everywhere."""
+    """Tell whether the actor may do this in the project, or, for None, everywhere."""
+    if actor.scopes is not None and permission not in actor.scopes:
+        return False
     return permission in permissions_of(store.bindings_of(reader.conn, actor.id), project)
 
 

@@ -90,6 +90,7 @@ def issue_token(
     """Issue a token for the actor, or for a service account.
 
     A token made with a token inherits when its owner last signed in: making one is no sign-in.
+    It can do no more than the token that made it.
     Raises: Invalid, NotFound.
     """
     account = store.find_account(tx.conn, owner)
@@ -105,6 +106,9 @@ def issue_token(
     held: frozenset[Any] = frozenset()
     for binding in store.bindings_of(tx.conn, account.id):
         held |= permissions_of([binding], binding.project)
+    if tx.actor.scopes is not None:
+        held &= frozenset(tx.actor.scopes)
+        scopes = tx.actor.scopes if scopes is None else scopes
     auth_at = tx.actor.auth_at if account.id == tx.actor.id else None
     return issue(tx, Grant(account.id, name, checked_scopes(scopes, held), auth_at, life))
 
