@@ -236,7 +236,7 @@ def prune() -> None:
     while True:
         done = DBOS.list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED"],
-            end_time=before,
+            completed_before=before,
             limit=500,
             load_input=False,
             load_output=False,
