@@ -33,7 +33,9 @@ def is_public(path):
 def flat(routes):
     for route in routes:
         yield route
-        inner = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", ())
+        inner = getattr(route, "routes", None) or getattr(
+            getattr(route, "original_router", None), "routes", ()
+        )
         yield from flat(inner)
 
 

@@ -80,7 +80,13 @@ def test_ticks_are_few_and_within_the_scale(values):
 
 
 def test_numbers_on_axes_are_short():
-    assert [charts.number(v) for v in (0.0, -0.0, 0.05, -0.05, 20.0)] == ["0", "0", "0.05", "\N{MINUS SIGN}0.05", "20"]
+    assert [charts.number(v) for v in (0.0, -0.0, 0.05, -0.05, 20.0)] == [
+        "0",
+        "0",
+        "0.05",
+        "\N{MINUS SIGN}0.05",
+        "20",
+    ]
 
 
 def test_the_ramp_says_which_step_is_now():

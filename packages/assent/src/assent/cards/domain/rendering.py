@@ -68,14 +68,15 @@ def _block(block: Block) -> Iterator[str]:
             yield ""
         yield from (f"- {opening(item)}" for item in block.items)
     elif isinstance(block, Grid):
-        yield from (_row(row) for row in (block.head, ("---",) * len(block.head)))
-        yield from (_row([inline(cell) for cell in row]) for row in block.rows)
+        yield _row(block.head)
+        yield f"|{' --- |' * len(block.head)}"
+        yield from (_row(row) for row in block.rows)
     else:
         yield opening(block.text)
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(inline(cell) for cell in cells)} |"
 
 
 def brief_markdown(document: Document, edition: Edition) -> str:

@@ -25,7 +25,7 @@ from assent.kernel.tx import Reader, Tx
 from assent.registry import service as registry
 from assent.registry.service import ModelVersion
 
-MAX_BYTES = 2_000_000
+MAX_BYTES = 4_000_000
 PREFIX = "card_"
 
 
