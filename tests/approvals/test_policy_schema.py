@@ -1,7 +1,10 @@
 """The form of policies: every mistake at once, defaults written out, the published schema agrees."""
 
+from pathlib import Path
+
 import jsonschema
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,3 +157,11 @@ def test_rubbish_is_refused_and_nothing_breaks(condition):
         except Invalid:
             continue
         policy_of(document)
+
+
+def test_the_manual_names_every_word_and_its_example_is_a_policy():
+    text = (Path(__file__).parents[2] / "docs" / "policies.md").read_text(encoding="utf-8")
+    assert [kind for kind in CONDITIONS if f"| `{kind}` |" not in text] == []
+    assert [name for name in SHIPPED if f"| `{name}` |" not in text] == []
+    example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    read({key: example[key] for key in ("title", "conditions")})
