@@ -187,7 +187,8 @@ class FirstStepAtMost(Condition):
         need = f"a first step of at most {self.share:g} of the traffic"
         claim = self._plan(facts)
         if claim is None:
-            remedy = f"File it with a plan: assent request create {facts.ref} --env {facts.environment} --plan FILE"
+            create = f"assent request create {facts.ref} --env {facts.environment} --plan FILE"
+            remedy = f"File it with a plan: {create}"
             return self._answer(Ok.UNKNOWN, need=need, have="no rollout plan", remedy=remedy)
         try:
             first = Decimal(str(claim.value.get("first_share")))
