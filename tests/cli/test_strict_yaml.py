@@ -19,7 +19,9 @@ SCALARS = (
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=80), inner, max_size=3)
+    ),  # YAML: a key has at most 1,024 characters
     max_leaves=10,
 )
 

@@ -72,6 +72,7 @@ def test_an_ordinary_name_is_accepted(desk, name):
 
 def test_a_name_belongs_to_one_account_of_either_kind(desk):
     ada = do(desk, identity.add_person, "ada", "Ada L.")
+    desk.clock.advance(1)
     bot = do(desk, identity.add_service, "bot")
     for action in (identity.add_person, identity.add_service):
         for name in ("ada", "bot", ada.id, bot.id):

@@ -286,7 +286,7 @@ def find_account(conn: sa.Connection, name_or_id: str) -> Account | None:
 
 def list_accounts(conn: sa.Connection) -> list[Account]:
     """List all, by time of joining."""
-    return [Account(*row) for row in conn.execute(_accounts().order_by(accounts.c.id))]
+    return [Account(*row) for row in conn.execute(_accounts().order_by(accounts.c.created_at, accounts.c.id))]
 
 
 def bindings_of(conn: sa.Connection, account: str) -> list[Binding]:
