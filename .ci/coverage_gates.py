@@ -1,5 +1,6 @@
-"""Hold the gates of coverage: over all, lines ≥95 % and branches ≥94 % (95 % is aimed at); domains and
-the ledger are complete in both.
+"""Hold the gates of coverage.
+
+Over all: lines ≥95 %, branches ≥94 % (95 % is aimed at). Domains and the ledger: complete in both.
 
 python .ci/coverage_gates.py coverage.json
 """
