@@ -282,7 +282,7 @@ def test_each_factor_has_its_votes_and_one_person_fills_one(tier, ballots, ok):
 def test_requester_contributors_and_where_asked_evaluators_never_count():
     members = {"reviewers": dict.fromkeys(("ada", "bob", "eve", "rita"), LONG_AGO)}
     ballots = tuple(ballot(name) for name in ("ada", "bob", "eve"))
-    judged = facts(members=members, ballots=ballots, evaluators=("eve",))
+    judged = facts(members=members, ballots=ballots, contributors=("bob",), evaluators=("eve",))
     assert VOTES.judge(judged).have == "1 of reviewers (eve)"
     apart = Approvals(id="a", factors=(Factor(group="reviewers", exclude=("evaluators",)),))
     assert apart.judge(judged).have == "0 of reviewers"
