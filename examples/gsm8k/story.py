@@ -21,7 +21,7 @@ from examples.story import release  # noqa: E402 -- as above
 from examples.story.cli import Narrator  # noqa: E402 -- as above
 from examples.story.processes import Children, StoryFailed  # noqa: E402 -- as above
 from examples.story.release import Cast, People  # noqa: E402 -- as above
-from examples.story.stage import Play, Story, add_options, perform, prove  # noqa: E402 -- as above
+from examples.story.stage import Play, Story, add_options, end_traffic, perform, prove  # noqa: E402 -- as above
 from examples.story.traffic import Audience, Traffic  # noqa: E402 -- as above
 
 FOLDER = ROOT / ".demo-gsm8k"
@@ -131,6 +131,7 @@ def _tell(story: Story) -> None:
     _goes_out(story, "2.0.0", refused_first=True)
     _does_not_pass(story, "3.0.0")
     _goes_out(story, "4.0.0")
+    end_traffic(story)
     story.narrator.chapter("The card of what is live now")
     card = story.cast.people.reviewer("card", "show", story.cast.ref("4.0.0"), "--format", "brief")
     story.narrator.say(card.value_text())

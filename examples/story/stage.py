@@ -19,7 +19,7 @@ from examples.story import desk as desks
 from examples.story.cli import Narrator
 from examples.story.processes import Children, StoryFailed, children
 from examples.story.release import Cast
-from examples.story.traffic import Seen, Traffic
+from examples.story.traffic import Traffic
 
 MIN_RATE = 150.0
 MIN_RETURNING = 0.30
@@ -83,7 +83,6 @@ def _perform(play: Play, options: argparse.Namespace, narrator: Narrator) -> Non
             play.tell(story)
         finally:
             story.traffic.stop()
-        check_traffic(story)
         if options.stay:
             _stay(story)
 
@@ -131,9 +130,9 @@ def _copy(data: Path, copy: Path) -> None:
     target.close()
 
 
-def check_traffic(story: Story) -> None:
-    """Hold the traffic against what was promised of it. Raises: StoryFailed."""
-    seen: Seen = story.traffic.seen
+def end_traffic(story: Story) -> None:
+    """End the traffic and hold it against what was promised of it. Raises: StoryFailed."""
+    seen = story.traffic.stop()
     returning = seen.n_returning / max(1, seen.n)
     served = ", ".join(f"{version}: {n}" for version, n in sorted(seen.by_version.items()))
     story.narrator.chapter("The traffic")

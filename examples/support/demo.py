@@ -23,7 +23,7 @@ from examples.story import release  # noqa: E402 -- as above
 from examples.story.cli import Narrator  # noqa: E402 -- as above
 from examples.story.processes import Children, StoryFailed  # noqa: E402 -- as above
 from examples.story.release import Cast, People  # noqa: E402 -- as above
-from examples.story.stage import Play, Story, add_options, perform, prove  # noqa: E402 -- as above
+from examples.story.stage import Play, Story, add_options, end_traffic, perform, prove  # noqa: E402 -- as above
 from examples.story.traffic import Audience, Traffic  # noqa: E402 -- as above
 
 HERE = Path(__file__).parent
@@ -86,6 +86,7 @@ def tell(story: Story) -> None:
     """Tell every chapter."""
     _better_version(story)
     _worse_version(story)
+    end_traffic(story)
     story.narrator.chapter("The card of 2.1.0")
     card = story.cast.people.reviewer("card", "show", story.cast.ref("2.1.0"), "--format", "brief")
     story.narrator.say(card.value_text())
