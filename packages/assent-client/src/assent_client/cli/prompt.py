@@ -108,6 +108,9 @@ def _print_prompt(found: Any) -> None:
 
 def _print_messages(messages: Any) -> None:
     for message in messages:
+        if "placeholder" in message:
+            print_text(f"\n[messages: {message['placeholder']}]")
+            continue
         content = message.get("content")
         print_text(f"\n[{message['role']}]")
         print_text(content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2))

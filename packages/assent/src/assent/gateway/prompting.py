@@ -104,7 +104,7 @@ class Messages:
 
     def _render(self, variables: Mapping[str, Any]) -> bytes:
         try:
-            return b",".join(message(variables) for message in self._messages)
+            return b",".join(filter(None, (message(variables) for message in self._messages)))
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise Refusal(
                 422, "template_failed", f"The prompt cannot be rendered: {error}", "assent.variables"
@@ -114,7 +114,9 @@ class Messages:
 def _compile(
     message: Mapping[str, Any], number: int, *, simple: bool
 ) -> Callable[[Mapping[str, Any]], bytes]:
-    content = message.get("content")
+    content, name = message.get("content"), message.get("placeholder")
+    if name is not None:  # the caller's messages; the variable's schema says which
+        return lambda variables: b",".join(_encode(one) for one in variables[name] or ())
     if isinstance(content, str):
         render = _text(content, number, simple=simple)
         return lambda variables: _encode({**message, "content": render(variables)})

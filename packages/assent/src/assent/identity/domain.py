@@ -35,6 +35,7 @@ class Permission(StrEnum):
     PROVIDER_CHANGE = "providers.provider.change"
     PROMPT_READ = "prompts.version.read"
     PROMPT_REGISTER = "prompts.version.register"
+    PROMPT_DEPRECATE = "prompts.version.deprecate"
     MODEL_READ = "registry.version.read"
     MODEL_REGISTER = "registry.version.register"
     MODEL_DEPRECATE = "registry.version.deprecate"
@@ -80,6 +81,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     "engineer": _READING
     | {
         Permission.PROMPT_REGISTER,
+        Permission.PROMPT_DEPRECATE,
         Permission.MODEL_REGISTER,
         Permission.MODEL_DEPRECATE,
         Permission.DATASET_REGISTER,

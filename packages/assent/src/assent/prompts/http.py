@@ -17,6 +17,7 @@ from assent.web.conditional import unchanged
 router = APIRouter(prefix="/v1/projects/{project}", tags=["prompts"])
 
 Reading = Annotated[Call, requires(Permission.PROMPT_READ)]
+Deprecating = Annotated[Call, requires(Permission.PROMPT_DEPRECATE)]
 Writing = Annotated[Call, requires(Permission.PROMPT_REGISTER)]
 LATEST = "latest"
 
@@ -40,6 +41,15 @@ class RenderingWire(pydantic.BaseModel):
     variables: dict[str, Any] = {}
 
 
+class DeprecationWire(pydantic.BaseModel):
+    """Why a version should not be taken up any more, and what to use instead."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    reason: str = pydantic.Field(max_length=4000)
+    successor: str | None = pydantic.Field(None, max_length=200)
+
+
 class PromptQuery(pydantic.BaseModel):
     """Which versions: those that have all of these."""
 
@@ -48,6 +58,7 @@ class PromptQuery(pydantic.BaseModel):
     name: str | None = None
     tag: str | None = None
     format: str | None = None
+    status: str | None = None
     digest: str | None = None
     registered_by: str | None = None
     cursor: str | None = pydantic.Field(None, max_length=100)
@@ -114,6 +125,24 @@ def render_prompt(
     }
 
 
+@router.post("/prompts/{name}/{version}/deprecations", status_code=201)
+def deprecate_prompt(
+    project: ProjectPath, name: str, version: str, body: DeprecationWire, call: Deprecating
+) -> dict[str, Any]:
+    """Say that a version should not be taken up any more; it serves on where it is live."""
+    with call.begin() as tx:
+        found = service.get(tx, project, name, _number(version))
+        return _line(service.deprecate(tx, found, body.reason, body.successor))
+
+
+@router.get("/prompts/{name}/{version}/dependents")
+def list_dependents(project: ProjectPath, name: str, version: str, call: Reading) -> dict[str, Any]:
+    """List the prompt versions that this one is a fragment of, newest first."""
+    with call.read() as reader:
+        found = service.get(reader, project, name, _number(version))
+        return page([_line(one) for one in service.wholes_of(reader, project, found.digest)], None)
+
+
 @router.get("/resolve/prompt/{ref}", response_model=None)
 def resolve_prompt(
     project: ProjectPath, ref: str, request: Request, response: Response, call: Reading
@@ -152,6 +181,9 @@ def _line(version: PromptVersion) -> dict[str, Any]:
         "digest": version.digest,
         "format": version.format,
         "bump": version.bump,
+        "status": version.status,
+        "since": version.since,
+        "successor": version.successor,
         "contributors": list(version.contributors),
         "registered_at": version.registered_at,
         "registered_by": version.registered_by,

@@ -16,7 +16,7 @@ from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.events import Recorded
 from assent.kernel.guards import unchanging
 from assent.kernel.tx import Projections, Reader, Tx, Writer
-from assent.prompts.domain import PromptRegistered, parse_number
+from assent.prompts.domain import PromptAdvanced, PromptDeprecated, PromptRegistered, Status, parse_number
 
 ID = sa.String(64)
 NAME = sa.String(63)
@@ -40,6 +40,24 @@ versions = unchanging(
         sa.UniqueConstraint("project", "name", "number"),
         sa.Index("ix_prompts_versions_order", "project", "name", "sort_key"),
         sa.Index("ix_prompts_versions_page", "project", "id"),
+        kind="governed",
+    )
+)
+states = table(
+    "prompts_states",
+    sa.Column("digest", DIGEST, primary_key=True),
+    sa.Column("project", NAME, nullable=False),
+    sa.Column("status", sa.String(20), nullable=False),
+    sa.Column("since", Utc, nullable=False),
+    sa.Column("because", sa.String(100), nullable=False),
+    sa.Column("successor", DIGEST),
+    kind="governed",
+)
+parts = unchanging(
+    table(
+        "prompts_parts",
+        sa.Column("whole", DIGEST, primary_key=True),
+        sa.Column("part", DIGEST, primary_key=True, index=True),
         kind="governed",
     )
 )
@@ -84,13 +102,36 @@ def _registered(conn: Writer, r: Recorded[PromptRegistered]) -> None:
             registered_by=r.actor,
         )
     )
+    conn.execute(
+        sa.insert(states).values(
+            digest=e.digest, project=e.project, status=Status.DRAFT.value, since=r.at, because=r.id
+        )
+    )
+    if e.fragments:
+        conn.execute(sa.insert(parts), [{"whole": e.digest, "part": part} for part in e.fragments])
     if e.tags:
         conn.execute(sa.insert(tags), [{"project": e.project, "tag": tag, "version": e.id} for tag in e.tags])
 
 
+@projections.on(PromptAdvanced)
+def _advanced(conn: Writer, r: Recorded[PromptAdvanced]) -> None:
+    e = r.event
+    moved = sa.update(states).where(states.c.digest == e.subject)
+    conn.execute(moved.values(status=e.status, since=r.at, because=e.because))
+
+
+@projections.on(PromptDeprecated)
+def _deprecated(conn: Writer, r: Recorded[PromptDeprecated]) -> None:
+    e = r.event
+    moved = sa.update(states).where(states.c.digest == e.subject)
+    conn.execute(
+        moved.values(status=Status.DEPRECATED.value, since=r.at, because=r.id, successor=e.successor)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PromptVersion:
-    """A registered prompt version."""
+    """A registered prompt version, its status since when, and its document."""
 
     id: str
     project: str
@@ -104,6 +145,10 @@ class PromptVersion:
     supersedes: str | None
     registered_at: datetime
     registered_by: str
+    status: str
+    since: datetime
+    because: str
+    successor: str | None
     content: str | None = field(repr=False)
 
     @property
@@ -129,8 +174,11 @@ def read_document(ref: str, digest: str, content: str | None) -> dict[str, Any]:
     return document
 
 
-_WITH_CONTENT = sa.select(versions, documents.c.content).outerjoin(
-    documents, documents.c.digest == versions.c.digest
+_STATE = [states.c.status, states.c.since, states.c.because, states.c.successor]
+_WITH_CONTENT = (
+    sa.select(versions, *_STATE, documents.c.content)
+    .join(states, states.c.digest == versions.c.digest)
+    .outerjoin(documents, documents.c.digest == versions.c.digest)
 )
 
 
@@ -161,6 +209,24 @@ def find_by_digest(reader: Reader, project: str, digest: str) -> PromptVersion |
     return _first(reader, _WITH_CONTENT.where(versions.c.digest == digest, versions.c.project == project))
 
 
+def find_anywhere(reader: Reader, digest: str) -> PromptVersion | None:
+    """Find the version with this content, whatever its project."""
+    return _first(reader, _WITH_CONTENT.where(versions.c.digest == digest))
+
+
+def wholes_of(reader: Reader, project: str, digest: str) -> list[PromptVersion]:
+    """List the versions that a fragment is part of, newest first."""
+    within = sa.select(parts.c.whole).where(parts.c.part == digest)
+    query = _WITH_CONTENT.where(versions.c.project == project, versions.c.digest.in_(within))
+    rows = reader.conn.execute(query.order_by(versions.c.id.desc()).limit(1000)).mappings()
+    return [PromptVersion(**row) for row in rows]
+
+
+def lock_state(tx: Tx, digest: str) -> None:
+    """Lock the row that a move writes."""
+    tx.conn.execute(sa.select(states.c.digest).where(states.c.digest == digest).with_for_update())
+
+
 def _first(reader: Reader, query: sa.Select[Any]) -> PromptVersion | None:
     row = reader.conn.execute(query.limit(1)).mappings().first()
     return None if row is None else PromptVersion(**row)
@@ -173,14 +239,14 @@ def list_versions(
     before: str | None = None,
     limit: int | None = None,
 ) -> list[PromptVersion]:
-    """List versions, newest first; `where` may name a name, a tag, a format, a registered_by."""
+    """List versions, newest first; `where` may name a name, a tag, a status, a format."""
     query = _WITH_CONTENT.where(versions.c.project == project)
     for key, value in where.items():
         if key == "tag":
             tagged = sa.select(tags.c.version).where(tags.c.project == project, tags.c.tag == value)
             query = query.where(versions.c.id.in_(tagged))
         else:
-            query = query.where(versions.c[key] == value)
+            query = query.where((states.c if key == "status" else versions.c)[key] == value)
     if before is not None:
         query = query.where(versions.c.id < before)
     rows = reader.conn.execute(query.order_by(versions.c.id.desc()).limit(limit)).mappings()

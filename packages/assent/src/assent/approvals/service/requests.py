@@ -203,7 +203,7 @@ def withdraw(tx: Tx, request: str, project: str) -> Request:
         )
     if closed := closed_reasons(found, tx.now()):
         raise Refused(f"{found.ref} cannot be withdrawn.", reasons=closed)
-    tx.record(RequestWithdrawn(**_place(found)))
+    _returned(tx, found, tx.record(RequestWithdrawn(**_place(found))).id)
     return get(tx, request)
 
 
@@ -212,8 +212,20 @@ def expire(tx: Tx, request: str) -> bool:
     found = get(tx, request, lock=True)
     if found.state not in PENDING or tx.now() < found.expires_at:
         return False
-    tx.record(RequestExpired(**_place(found)))
+    _returned(tx, found, tx.record(RequestExpired(**_place(found))).id)
     return True
+
+
+def _returned(tx: Tx, request: Request, because: str) -> None:
+    """Give a version back to its authors, unless somebody is still asked about it elsewhere."""
+    others = store.select_requests(
+        tx.conn,
+        requests.c.project == request.project,
+        requests.c.subject == request.subject,
+        requests.c.state.in_([state.value for state in PENDING]),
+    )
+    if not others:
+        move_stage(tx, request.project, request.subject, RETURNED, because)
 
 
 def newer_policy(reader: Reader, request: Request) -> str | None:

@@ -48,8 +48,10 @@ def find_subject(reader: Reader, project: str, which: str) -> Subject:
 
 
 def move_stage(tx: Tx, project: str, digest: str, to: tuple[str, str], because: str) -> None:
-    """Move a model's version on; one that is out somewhere already stays at the stage that it reached."""
+    """Move a version on; one that is out somewhere already stays at the stage that it reached."""
     version = registry.find_by_digest(tx, project, digest)
+    if version is None and prompts.find_by_digest(tx, project, digest) is not None:
+        prompts.advance(tx, digest, to[1], because)
     if version is not None and version.stage in BEFORE_DELIVERY:
         stage, status = to
         registry.advance(tx, digest, stage, because, status)

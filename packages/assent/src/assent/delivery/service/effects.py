@@ -11,6 +11,7 @@ from assent.evidence import service as evidence
 from assent.evidence.domain import LIVE
 from assent.kernel.events import Event, Recorded
 from assent.kernel.tx import Tx
+from assent.prompts import service as prompts
 from assent.registry import service as registry
 
 PLAN = "rollout.plan"
@@ -34,6 +35,8 @@ def adopted(tx: Tx, event: events.VersionAdopted, because: str) -> None:
     _live(tx, event.project, event.environment, (event.name, event.subject))
     if event.kind == "model":
         registry.advance(tx, event.subject, "monitoring", because)
+    elif event.kind == "prompt":
+        prompts.advance(tx, event.subject, "approved", because)
 
 
 def moved(tx: Tx, rollout: Rollout, recorded: Recorded[Event]) -> None:

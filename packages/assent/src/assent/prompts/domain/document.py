@@ -2,6 +2,8 @@
 
 {"kind":"prompt","project","name","format":"text|chat","syntax":"jinja|simple","messages":[{"role","content"}],
 "variables":{name:{"schema":{…},"required":bool,"default":…}},"tools":[…],"response_format":…,"parameters":{…}}
+A message may be {"placeholder": name, "required": bool}: a list of messages that the caller gives. What
+`fragments` put into it stands there in full; `fragments` and `source` then say what it was made from.
 """
 
 from __future__ import annotations
@@ -32,6 +34,20 @@ _FIELDS = frozenset(
     {"kind", "project", "name", "format", "syntax", "text", "messages", "variables", "tools"}
     | {"response_format", "parameters", "tags", "description"}
 )
+_PLACEHOLDER_FIELDS = frozenset({"placeholder", "required"})
+PLACEHOLDER_SCHEMA: Mapping[str, Any] = {
+    "type": "array",
+    "maxItems": 200,
+    "items": {
+        "type": "object",
+        "required": ["role"],
+        "properties": {
+            "role": {"enum": ["user", "assistant", "tool"]},
+            "content": {"type": ["string", "array", "null"]},
+        },
+    },
+}
+"""What a caller may put in the place of a placeholder: never a system or developer message."""
 _MESSAGE_FIELDS = frozenset({"role", "content", "name", "tool_calls", "tool_call_id"})
 _VARIABLE_FIELDS = frozenset({"schema", "required", "default", "description"})
 _NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options", "tools", "response_format"})
@@ -58,14 +74,14 @@ def parse_prompt(raw: Mapping[str, Any], *, project: str, name: str) -> dict[str
         "format": _one_of(raw.get("format", kind), FORMATS, "format", mistakes),
         "syntax": _one_of(raw.get("syntax", "jinja"), SYNTAXES, "syntax", mistakes),
         "messages": messages,
-        "variables": _variables(raw.get("variables"), mistakes),
+        "variables": {**_variables(raw.get("variables"), mistakes), **_placed(messages, raw, mistakes)},
         "tools": _tools(raw.get("tools"), mistakes),
         "response_format": _response_format(raw.get("response_format"), mistakes),
         "parameters": _parameters(raw.get("parameters"), mistakes),
     }
     if kind == "text" and document["format"] == "chat":
         _add(mistakes, "format", "a chat prompt has messages: give them, or leave `format` out")
-    if document["format"] == "text" and len(messages) > 1:
+    if document["format"] == "text" and (len(messages) > 1 or placeholders_of(document)):
         _add(mistakes, "format", "a text prompt has one message: write `format: chat`, or leave `format` out")
     if tags := tags_of(raw.get("tags"), mistakes):
         document["tags"] = tags
@@ -105,6 +121,11 @@ def texts_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             for number, part in enumerate(content):
                 if isinstance(part, Mapping) and isinstance(part.get("text"), str):
                     yield f"messages[{index}].content[{number}].text", part["text"]
+
+
+def placeholders_of(document: Mapping[str, Any]) -> list[str]:
+    """List the names of the places where a caller's messages go."""
+    return [one["placeholder"] for one in document.get("messages") or () if "placeholder" in one]
 
 
 def _add(mistakes: Mistakes, where: str, message: str, remedy: str = "") -> None:
@@ -147,6 +168,8 @@ def _message(value: Any, where: str, mistakes: Mistakes) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         _add(mistakes, where, f"{where} must be a mapping with role and content")
         return {}
+    if "placeholder" in value:
+        return _placeholder(value, where, mistakes)
     for key in sorted(value.keys() - _MESSAGE_FIELDS, key=str):
         _add(mistakes, f"{where}.{key}", f"{where} has no field {str(key)[:80]!r}")
     _one_of(value.get("role"), ROLES, f"{where}.role", mistakes)
@@ -156,6 +179,39 @@ def _message(value: Any, where: str, mistakes: Mistakes) -> dict[str, Any]:
     if not (isinstance(content, str) or parts or calls):
         _add(mistakes, f"{where}.content", f"{where}.content must be text, or a list of parts with a type")
     return dict(value)
+
+
+def _placeholder(value: Mapping[str, Any], where: str, mistakes: Mistakes) -> dict[str, Any]:
+    name, required = value["placeholder"], value.get("required", True)
+    for key in sorted(value.keys() - _PLACEHOLDER_FIELDS, key=str):
+        _add(mistakes, f"{where}.{key}", f"{where} is a placeholder and has no field {str(key)[:80]!r}")
+    if not isinstance(name, str) or not VARIABLE.match(name) or name in RESERVED:
+        _add(mistakes, f"{where}.placeholder", f"{str(name)[:80]!r} cannot be the name of a placeholder")
+        return {}
+    if not isinstance(required, bool):
+        _add(mistakes, f"{where}.required", f"{where}.required must be true or false")
+    return {"placeholder": name, "required": required}
+
+
+def _placed(
+    messages: list[dict[str, Any]], raw: Mapping[str, Any], mistakes: Mistakes
+) -> dict[str, dict[str, Any]]:
+    """Declare the variable of each placeholder; an author need not, and cannot declare it otherwise."""
+    written, found = raw.get("variables"), dict[str, dict[str, Any]]()
+    for index, message in enumerate(messages):
+        name = message.get("placeholder")
+        if name is None:
+            continue
+        declared: dict[str, Any] = {"schema": PLACEHOLDER_SCHEMA, "required": message["required"]}
+        if message["required"] is False:
+            declared["default"] = []
+        if name in found:
+            _add(mistakes, f"messages[{index}]", f"there are two placeholders called {name}")
+        if isinstance(written, Mapping) and written.get(name, declared) != declared:
+            text = f"variables.{name} is a placeholder's, which declares it: leave it out"
+            _add(mistakes, f"variables.{name}", text)
+        found[name] = declared
+    return found
 
 
 def _is_part(part: Any) -> bool:

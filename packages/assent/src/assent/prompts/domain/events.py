@@ -21,3 +21,29 @@ class PromptRegistered(Event):
     tags: tuple[str, ...]
     contributors: tuple[str, ...]
     supersedes: str | None
+    fragments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptAdvanced(Event):
+    """A prompt version came to another status. `because`: the event that moved it."""
+
+    TYPE: ClassVar[str] = "prompts.version.advanced"
+    project: str
+    name: str
+    number: str
+    subject: str
+    status: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptDeprecated(Event):
+    """A prompt version should not be taken up any more. `successor`: what to use instead, by digest."""
+
+    TYPE: ClassVar[str] = "prompts.version.deprecated"
+    project: str
+    name: str
+    number: str
+    subject: str
+    successor: str | None

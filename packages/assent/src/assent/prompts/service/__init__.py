@@ -1,5 +1,6 @@
 """Prompts' use cases: register, read, compare, render; other slices enter here."""
 
+from assent.prompts.service.statuses import advance, deprecate
 from assent.prompts.service.templates import render
 from assent.prompts.service.versions import (
     Comparison,
@@ -17,17 +18,19 @@ from assent.prompts.service.versions import (
     search,
 )
 from assent.prompts.service.wire import change_to_wire, comparison_to_wire, fields_to_wire
-from assent.prompts.store import PromptVersion, lock_name, projections, read_document
+from assent.prompts.store import PromptVersion, lock_name, projections, read_document, wholes_of
 
 __all__ = [
     "Comparison",
     "NewPrompt",
     "PromptVersion",
+    "advance",
     "bounded",
     "change_to_wire",
     "compare",
     "comparison_to_wire",
     "contributors_of",
+    "deprecate",
     "fields_to_wire",
     "find_by_digest",
     "get",
@@ -41,4 +44,5 @@ __all__ = [
     "register",
     "render",
     "search",
+    "wholes_of",
 ]

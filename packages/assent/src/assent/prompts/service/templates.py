@@ -18,7 +18,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from assent.kernel.errors import Invalid, Reason, TooLarge
-from assent.prompts.domain import texts_of
+from assent.prompts.domain import placeholders_of, texts_of
 from assent.prompts.service.schemas import filled
 
 MAX_RENDERED = 2_000_000
@@ -90,7 +90,7 @@ Flaw = tuple[int, int, str]
 def examine(document: Mapping[str, Any]) -> list[Reason]:
     """List every mistake of a document's templates with its line and column."""
     mistakes: list[Reason] = []
-    declared, used = frozenset(document.get("variables") or {}), set[str]()
+    declared, used = frozenset(document.get("variables") or {}), set(placeholders_of(document))
     read = _simple if document["syntax"] == "simple" else _jinja
     for where, text in texts_of(document):
         flaws, names = read(text)
@@ -273,8 +273,11 @@ def render(document: Mapping[str, Any], given: Mapping[str, Any]) -> list[dict[s
     """
     values = filled(document.get("variables") or {}, given)
     _rounds_left.set([MAX_ROUNDS])
-    left, messages = MAX_RENDERED, []
+    left, messages = MAX_RENDERED, list[dict[str, Any]]()
     for message in document.get("messages") or ():
+        if "placeholder" in message:
+            messages += values[message["placeholder"]] or ()
+            continue
         content = message.get("content")
         if isinstance(content, str):
             content = _text(document, content, values, left)

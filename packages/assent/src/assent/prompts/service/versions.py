@@ -25,7 +25,7 @@ from assent.prompts.domain import (
     parse_prompt,
     refuse,
 )
-from assent.prompts.service import schemas, templates
+from assent.prompts.service import fragments, schemas, templates
 from assent.prompts.store import PromptVersion
 from assent.web.api import checked_name
 from assent.web.diff import Field, Line, document_diff, text_diff
@@ -81,6 +81,7 @@ def register(tx: Tx, new: NewPrompt) -> tuple[PromptVersion, bool]:
             tags=tuple(draft.document.get("tags", ())),
             contributors=contributors,
             supersedes=None if latest is None else latest.digest,
+            fragments=fragments.digests_of(draft.document),
         )
     )
     return get_by_digest(tx, new.project, draft.digest), True
@@ -112,10 +113,11 @@ def _read(reader: Reader, new: NewPrompt) -> Draft:
     checked_name(new.name, "prompt")
     identity.get_project(reader, new.project)
     bounded(new.content, "prompt")
-    document = parse_prompt(new.content, project=new.project, name=new.name)
+    content, made_from = fragments.composed(reader, new.project, new.name, new.content)
+    document = parse_prompt(content, project=new.project, name=new.name) | made_from
     refuse([*schemas.examine(document), *templates.examine(document)], "prompt", new.name)
-    content = bounded(document, "prompt")
-    return Draft(document, digest_bytes(content), content.decode())
+    written = bounded(document, "prompt")
+    return Draft(document, digest_bytes(written), written.decode())
 
 
 def bounded(value: Mapping[str, Any], noun: str) -> bytes:
@@ -236,6 +238,9 @@ def _as_text(document: Mapping[str, Any]) -> str:
     """Write the messages one below the other."""
     told = []
     for message in document["messages"]:
+        if "placeholder" in message:
+            told.append(f"[messages: {message['placeholder']}]")
+            continue
         content = message.get("content")
         written = content if isinstance(content, str) else canonical(content).decode()
         told.append(f"[{message['role']}]\n{written}")
