@@ -1,14 +1,24 @@
-"""A shop, on SQLite and on each database."""
+"""A shop, on SQLite and on each database, and behind its HTTP server."""
 
+import json
 import shutil
+import socket
+import threading
 from contextlib import contextmanager
 
 import pytest
+import uvicorn
 
+from assent.app import create_app
+from assent.identity import service as identity
 from assent.installation import opened
 from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
-from tests.approvals.shop import Desk, Shop, open_shop
+from assent.kernel.tx import SYSTEM
+from assent_client.api import Api
+from assent_client.cli.connection import OPTIONS
+from assent_client.cli.main import main
+from tests.approvals.shop import PLAN, PROJECT, Desk, Shop, open_shop
 from tests.conftest import KeptJobs, installed
 
 
@@ -51,3 +61,60 @@ def open_copy(furnished, tmp_path_factory):
 @pytest.fixture
 def shop_on_each(installation):
     return open_shop(installation)
+
+
+@contextmanager
+def listening(app):
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+class Served:
+    """The shop behind its HTTP server; everybody has a token that is as recent as their sign-in."""
+
+    def __init__(self, url, shop):
+        self.url, self.shop = url, shop
+        self.tokens = {name: shop.do(name, self._token, name) for name in shop.people}
+        robot = shop.do("root", identity.add_service, "ci")
+        shop.do("root", identity.bind, robot.id, "reviewer", PROJECT)
+        self.tokens["ci"] = shop.do(SYSTEM, identity.issue_token, robot.id, "ci", None)
+
+    def _token(self, tx, name):
+        return identity.issue_token(tx, tx.actor.id, f"for {name}", None)
+
+    def api(self, who):
+        return Api(self.url, self.tokens[who], PROJECT)
+
+
+@pytest.fixture
+def served(shop):
+    with listening(create_app(shop.desk.runtime)) as url:
+        yield Served(url, shop)
+
+
+@pytest.fixture
+def assent(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ASSENT_URL", served.url)
+    monkeypatch.setenv("ASSENT_PROJECT", PROJECT)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.yaml").write_text(json.dumps(PLAN))
+
+    def run(who, *words):
+        monkeypatch.setenv("ASSENT_TOKEN", served.tokens[who])
+        code = main([str(word) for word in words])
+        OPTIONS.reset()
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

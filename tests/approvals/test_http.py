@@ -1,79 +1,13 @@
 """Approvals over HTTP and the command line: the same words, the exit codes that CI gates on."""
 
 import json
-import socket
-import threading
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 
-from assent.app import create_app
 from assent.approvals import service
-from assent.identity import service as identity
-from assent.kernel.tx import SYSTEM
 from assent_client.api import Api
-from assent_client.cli.connection import OPTIONS
-from assent_client.cli.main import main
 from assent_client.errors import Forbidden, NotFound, Refused, Stale, Unauthenticated
-from tests.approvals.shop import GROUND, PLAN, PROJECT
-
-
-@contextmanager
-def listening(app):
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
-class Served:
-    """The shop behind its HTTP server; everybody has a token that is as recent as their sign-in."""
-
-    def __init__(self, url, shop):
-        self.url, self.shop = url, shop
-        self.tokens = {name: shop.do(name, self._token, name) for name in shop.people}
-        robot = shop.do("root", identity.add_service, "ci")
-        shop.do("root", identity.bind, robot.id, "reviewer", PROJECT)
-        self.tokens["ci"] = shop.do(SYSTEM, identity.issue_token, robot.id, "ci", None)
-
-    def _token(self, tx, name):
-        return identity.issue_token(tx, tx.actor.id, f"for {name}", None)
-
-    def api(self, who):
-        return Api(self.url, self.tokens[who], PROJECT)
-
-
-@pytest.fixture
-def served(shop):
-    with listening(create_app(shop.desk.runtime)) as url:
-        yield Served(url, shop)
-
-
-@pytest.fixture
-def assent(served, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("ASSENT_URL", served.url)
-    monkeypatch.setenv("ASSENT_PROJECT", PROJECT)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "plan.yaml").write_text(json.dumps(PLAN))
-
-    def run(who, *words):
-        monkeypatch.setenv("ASSENT_TOKEN", served.tokens[who])
-        code = main([str(word) for word in words])
-        OPTIONS.reset()
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+from tests.approvals.shop import GROUND, PROJECT
 
 
 def test_a_request_from_file_to_approval_on_the_command_line(served, assent):

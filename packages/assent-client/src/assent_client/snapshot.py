@@ -36,6 +36,7 @@ MAX_ENTRY_BYTES: Final = 65_535
 ADMITTING_LEAVES: Final[Mapping[str, str]] = {
     "approved": "approvals.decision.made",
     "adopted": "delivery.version.adopted",
+    "break_glass": "approvals.break_glass.opened",
 }
 _REFUSED_REMEDY = (
     "Compare the server's root document (GET /ledger/root) with the one pinned here, then ask its operator."

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from assent_client.cli.connection import connect
-from assent_client.cli.output import Column, emit, note
+from assent_client.cli.output import Column, emit, note, print_text
 from assent_client.cli.policy import print_checklist
 from assent_client.cli.rollout import file_release
 from assent_client.errors import NotFound
@@ -44,6 +44,16 @@ VIEW = [
     Column("expires_at", "expires"),
     Column("decided_at", "decided"),
     Column("successor"),
+]
+COMMENTS = [
+    Column("id"),
+    Column("by"),
+    Column("at"),
+    Column("path", "on"),
+    Column("line"),
+    Column("text"),
+    Column("answers"),
+    Column("resolved_by", "resolved by"),
 ]
 VOTES = [
     Column("voter"),
@@ -126,6 +136,72 @@ def withdraw(
         found = _find(api, request)
         action = "vote-withdrawals" if vote else "withdrawals"
         emit(api.post(api.path("requests", found["id"], action)), _print)
+
+
+@app.command()
+def comment(
+    request: Which,
+    text: Annotated[str, typer.Argument(help="What you say.")],
+    field: Annotated[
+        str | None, typer.Option("--on", help="The field that it is about, as the diff names it.")
+    ] = None,
+    line: Annotated[int | None, typer.Option("--line", help="The line of that field.")] = None,
+    document: Annotated[
+        str | None, typer.Option("--document", help="The digest, where two documents have the field.")
+    ] = None,
+    answers: Annotated[str | None, typer.Option("--answers", help="The comment that you answer.")] = None,
+) -> None:
+    """Comment on a request: on the whole, on a field, or on a line of it.
+
+    For example: assent request comment support@2.1.0 "Why so long?" --on messages.1.content --line 3
+    """
+    body = {"text": text, "path": field, "line": line, "document": document, "answers": answers}
+    with connect() as api:
+        found = _find(api, request)
+        emit(api.post(api.path("requests", found["id"], "comments"), body), COMMENTS)
+
+
+@app.command()
+def comments(request: Which) -> None:
+    """List the comments on a request."""
+    with connect() as api:
+        path = api.path("requests", _find(api, request)["id"], "comments")
+        emit(list(api.pages(path)), COMMENTS, empty="No comments.")
+
+
+@app.command()
+def resolve(comment: Annotated[str, typer.Argument(help="The first comment of a thread, cmt_….")]) -> None:
+    """Settle a thread of comments."""
+    with connect() as api:
+        emit(api.post(api.path("comments", comment, "resolutions")), COMMENTS)
+
+
+@app.command()
+def changes(request: Which) -> None:
+    """Say what changed since you voted on it, or on the request that it took the place of."""
+    with connect() as api:
+        found = api.get(api.path("requests", _find(api, request)["id"], "changes"))
+    emit(found, _print_changes)
+
+
+def _print_changes(found: Mapping[str, Any]) -> None:
+    since = found["since"]
+    if since is None:
+        print_text("You have not voted on this.")
+        return
+    print_text(f"You said {since['vote']['verdict']} at {since['vote']['at']}. Since then:")
+    if since["policy"]:
+        print_text(f"policy: {since['policy']['before']} -> {since['policy']['after']}")
+    for one in since["manifest"]:
+        print_text(f"{one['name']}: {one['before'] or 'none'} -> {one['after'] or 'none'}")
+    for one in since["evidence"]:
+        print_text(f"evidence: {one['kind']} at {one['issued_at']}")
+    for one in since["votes"]:
+        print_text(f"vote: {one['voter']} {one['verdict']}")
+    for one in since["comments"]:
+        print_text(f"comment: {one['by']}: {one['text']}")
+    if not any(since[part] for part in ("policy", "manifest", "evidence", "votes", "comments")):
+        print_text("nothing.")
 
 
 def _vote(verdict: str, request: str, comment: str | None, digest: str | None) -> None:

@@ -109,9 +109,35 @@ def verdict(rollout: Which) -> None:
 
 
 @app.command()
-def start(rollout: Which, reason: Reason = None) -> None:
-    """Start it; a refusal lists every reason."""
-    _act("starts", rollout, reason)
+def start(
+    rollout: Which,
+    reason: Reason = None,
+    *,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Before its policy is fulfilled; leaves a debt of review.")
+    ] = False,
+    incident: Annotated[
+        str | None, typer.Option("--incident", help="With --break-glass: where the emergency is kept.")
+    ] = None,
+    hours: Annotated[
+        float, typer.Option("--hours", help="With --break-glass: for how long, at most 24.")
+    ] = 4.0,
+    yes: Yes = False,
+) -> None:
+    """Start it; a refusal lists every reason.
+
+    In an emergency: assent rollout start ROLLOUT --break-glass --incident INC-7 --reason "refunds are wrong".
+    It needs a second person within 15 minutes (assent breakglass second) and is taken back at its end.
+    """
+    if not break_glass:
+        if incident is not None:
+            raise Invalid("--incident goes with --break-glass.")
+        _act("starts", rollout, reason)
+        return
+    if not reason or not incident:
+        raise Invalid("--break-glass needs --reason and --incident.", remedy="Say why, and where it is kept.")
+    confirm(f"Start {rollout} before its policy is fulfilled? It must be reviewed afterwards.", yes=yes)
+    _act("emergency-starts", rollout, reason, incident=incident, hours=hours)
 
 
 @app.command()
@@ -182,11 +208,11 @@ def file_release(api: Api, version: str, environment: str, plan: Path, reason: s
     return api.post(api.path("rollouts"), body)
 
 
-def _act(action: str, rollout: str, reason: str | None) -> None:
+def _act(action: str, rollout: str, reason: str | None, **more: Any) -> None:
     with connect() as api:
         found = _find(api, rollout)
         path = api.path("rollouts", found["id"], action)
-        emit(api.post(path, {"reason": reason}, if_match=str(found["generation"])), VIEW)
+        emit(api.post(path, {"reason": reason, **more}, if_match=str(found["generation"])), VIEW)
 
 
 def _find(api: Api, rollout: str) -> Any:

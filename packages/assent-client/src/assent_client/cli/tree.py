@@ -59,6 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "policy": Entry("Policies: what a release must fulfil."),
     "request": Entry("Requests to release: ask, review, vote."),
     "rollout": Entry("Rollouts: start, watch, promote, abort, roll back."),
+    "breakglass": Entry("Break-glass: what went out before its policy was fulfilled."),
     "incident": Entry("Incidents: what went wrong, in figures."),
     "card": Entry("Model cards: generate, complete, publish."),
     "ledger": Entry("The ledger: read, prove, verify.", server=True),

@@ -1,9 +1,10 @@
-"""What delivery does on a schedule: rollouts whose time has come start, if policy still agrees."""
+"""What delivery does on a schedule: rollouts whose time has come start, break-glass that is over ends."""
 
 from __future__ import annotations
 
 import logging
 
+from assent.approvals import service as approvals
 from assent.delivery import service
 from assent.kernel.errors import AssentError
 from assent.kernel.jobs import tick
@@ -27,4 +28,21 @@ def start_due(runtime: Runtime) -> None:
             except AssentError as error:
                 log.warning("the rollout of %s cannot start: %s", rollout.ref, error.message)
             else:
+                runtime.signals.notify(service.TOPIC)
+
+
+@tick("delivery.settle_break_glass", every_s=1)
+def settle_break_glass(runtime: Runtime) -> None:
+    """End what went out by break-glass: its time is over, its request is approved, or it was taken back."""
+    with runtime.session.read() as reader:
+        held = approvals.list_open_break_glass(reader)
+    for one in held:
+        try:
+            with runtime.session.begin(SYSTEM) as tx:
+                outcome = service.settle_break_glass(tx, one.id)
+        except AssentError as error:
+            log.warning("the break-glass for %s goes on: %s", one.ref, error.message)
+        else:
+            if outcome is not None:
+                log.warning("the break-glass for %s ended: %s", one.ref, outcome.value)
                 runtime.signals.notify(service.TOPIC)

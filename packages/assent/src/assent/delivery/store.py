@@ -159,6 +159,14 @@ def _started(conn: Writer, r: Recorded[events.RolloutStarted]) -> None:
     _admit(conn, e, e.decision_kind, e.decision, r.at)
 
 
+@projections.on(events.RolloutAdmitted)
+def _admitted(conn: Writer, r: Recorded[events.RolloutAdmitted]) -> None:
+    e = r.event
+    changed = sa.update(rollouts).where(rollouts.c.id == e.rollout)
+    conn.execute(changed.values(generation=e.generation))
+    _admit(conn, e, e.decision_kind, e.decision, r.at)
+
+
 @projections.on(events.RolloutAdvanced)
 def _advanced(conn: Writer, r: Recorded[events.RolloutAdvanced]) -> None:
     e = r.event

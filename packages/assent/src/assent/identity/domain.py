@@ -48,6 +48,10 @@ class Permission(StrEnum):
     REQUEST_READ = "approvals.request.read"
     REQUEST_SUBMIT = "approvals.request.submit"
     REQUEST_VOTE = "approvals.request.vote"
+    REQUEST_COMMENT = "approvals.request.comment"
+    BREAK_GLASS_OPEN = "approvals.break_glass.open"
+    BREAK_GLASS_SECOND = "approvals.break_glass.second"
+    BREAK_GLASS_REVIEW = "approvals.break_glass.review"
     ROLLOUT_READ = "delivery.rollout.read"
     ROLLOUT_START = "delivery.rollout.start"
     ROLLOUT_PAUSE = "delivery.rollout.pause"
@@ -70,7 +74,15 @@ class Permission(StrEnum):
 _READING = frozenset(
     p for p in Permission if p.endswith(".read") and p not in {Permission.SNAPSHOT_READ, Permission.KEY_READ}
 )
-_NEVER_BY_ADMIN = frozenset({Permission.REQUEST_VOTE, Permission.CARD_REVIEW})
+_NEVER_BY_ADMIN = frozenset(
+    {
+        Permission.REQUEST_VOTE,
+        Permission.CARD_REVIEW,
+        Permission.BREAK_GLASS_OPEN,
+        Permission.BREAK_GLASS_SECOND,
+        Permission.BREAK_GLASS_REVIEW,
+    }
+)
 """An administrator may not approve by being one."""
 
 _ABOUT_ONESELF = frozenset({Permission.SELF_READ, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE})
@@ -88,13 +100,22 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.SUITE_REGISTER,
         Permission.RUN_SUBMIT,
         Permission.REQUEST_SUBMIT,
+        Permission.REQUEST_COMMENT,
         Permission.CARD_WRITE,
         Permission.SNAPSHOT_READ,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
     },
     "reviewer": _READING
-    | {Permission.REQUEST_VOTE, Permission.CARD_REVIEW, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE},
+    | {
+        Permission.REQUEST_VOTE,
+        Permission.REQUEST_COMMENT,
+        Permission.BREAK_GLASS_SECOND,
+        Permission.BREAK_GLASS_REVIEW,
+        Permission.CARD_REVIEW,
+        Permission.TOKEN_ISSUE,
+        Permission.TOKEN_REVOKE,
+    },
     "operator": _READING
     | {
         Permission.ROLLOUT_START,
@@ -105,6 +126,9 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.ROUTE_KILL,
         Permission.ROUTE_RESTORE,
         Permission.VERSION_ADOPT,
+        Permission.REQUEST_COMMENT,
+        Permission.BREAK_GLASS_OPEN,
+        Permission.BREAK_GLASS_SECOND,
         Permission.INCIDENT_RESOLVE,
         Permission.SNAPSHOT_READ,
         Permission.KEY_READ,

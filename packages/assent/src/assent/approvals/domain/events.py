@@ -161,3 +161,91 @@ class DecisionMade(Event):
     voters: tuple[str, ...]
     nonce: str
     assessment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlassEvent(Event):
+    """What all events of a break-glass carry."""
+
+    break_glass: str
+    request: str
+    project: str
+    environment: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlassOpened(BreakGlassEvent):
+    """A version goes out before its policy is fulfilled; this is the decision that admits it meanwhile.
+
+    `assessment`: the answers to the conditions at this moment. `reason`: the body that says why.
+    """
+
+    TYPE: ClassVar[str] = "approvals.break_glass.opened"
+    ref: str
+    name: str
+    plan: str | None
+    policy: str
+    policy_ref: str
+    nonce: str
+    reason: str
+    assessment: str
+    second_by: datetime
+    ends_at: datetime
+    review_by: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlassSeconded(BreakGlassEvent):
+    """A second person stands by it; without one it ends within minutes."""
+
+    TYPE: ClassVar[str] = "approvals.break_glass.seconded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlassEnded(BreakGlassEvent):
+    """It admits nothing any more. `outcome`: approved, over, unseconded or taken_back."""
+
+    TYPE: ClassVar[str] = "approvals.break_glass.ended"
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlassReviewed(BreakGlassEvent):
+    """Somebody who had no part in it has looked back; the debt is paid."""
+
+    TYPE: ClassVar[str] = "approvals.break_glass.reviewed"
+    finding: str
+    review: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentMade(Event):
+    """Somebody says something about a part of what is asked. `document`: digest; `path`: a field in it.
+
+    `line` counts from 1 within the field's text; both are None where the comment is on the whole.
+    """
+
+    TYPE: ClassVar[str] = "approvals.comment.made"
+    comment: str
+    request: str
+    project: str
+    environment: str | None
+    subject: str
+    document: str | None
+    path: str | None
+    line: int | None
+    answers: str | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentResolved(Event):
+    """A thread is settled."""
+
+    TYPE: ClassVar[str] = "approvals.comment.resolved"
+    comment: str
+    request: str
+    project: str
+    environment: str | None
+    subject: str

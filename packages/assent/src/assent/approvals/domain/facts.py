@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
+from assent.approvals.domain.break_glass import BreakGlass
 from assent.evidence.domain import Evidence
 
 TIERS = ("minimal", "limited", "high", "prohibited")
@@ -61,7 +62,8 @@ class Facts:
 
     `members` gives, by group, each member and since when. `model` is False where the subject has no base
     model of its own (a prompt, a card). `ends_on`: when the provider ends the base model, if announced.
-    `known_as`: what people call those whose ids appear in answers.
+    `known_as`: what people call those whose ids appear in answers. `debts`: uses of break-glass for this
+    system that nobody has reviewed.
     """
 
     now: datetime
@@ -83,6 +85,7 @@ class Facts:
     ballots: tuple[Ballot, ...] = ()
     members: Mapping[str, Mapping[str, datetime]] = field(default_factory=dict)
     known_as: Mapping[str, str] = field(default_factory=dict)
+    debts: tuple[BreakGlass, ...] = ()
 
     def claims_of(self, kind: str) -> Iterator[Evidence]:
         """Give what is claimed of the subject itself and still holds, newest first."""

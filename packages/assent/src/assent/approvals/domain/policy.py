@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assent.approvals.domain.break_glass import debt_reasons
 from assent.approvals.domain.conditions import (
     BaseModelNotEndingWithin,
     CardPublished,
@@ -88,9 +89,9 @@ class Policy:
         return tuple(dict.fromkeys(asked))
 
     def judge(self, facts: Facts) -> tuple[Result, ...]:
-        """Answer every condition; a prohibited tier fails whatever the policy says."""
+        """Answer every condition; a prohibited tier and an overdue debt fail whatever the policy says."""
         results = tuple(condition.judge(facts) for condition in self.conditions)
-        return (*_prohibition(facts), *results)
+        return (*_prohibition(facts), *_debts(facts), *results)
 
     def is_rejected(self, facts: Facts) -> bool:
         """Tell whether enough people say no."""
@@ -148,5 +149,23 @@ def _prohibition(facts: Facts) -> tuple[Result, ...]:
             need="a tier that may be released",
             have="tier prohibited",
             remedy="A prohibited use is never released.",
+        ),
+    )
+
+
+def _debts(facts: Facts) -> tuple[Result, ...]:
+    if not facts.debts:
+        return ()
+    reasons = debt_reasons(facts.debts, facts.now)
+    due = min(one.review_by for one in facts.debts)
+    return (
+        Result(
+            id="debt",
+            title="No review of a break-glass is overdue",
+            ok=Ok.FAIL if reasons else Ok.PASS,
+            need=f"a review by {due:%Y-%m-%d %H:%M} UTC",
+            have=f"{len(facts.debts)} not reviewed, {len(reasons)} of them overdue",
+            evidence=tuple(one.id for one in facts.debts),
+            remedy=reasons[0].remedy if reasons else None,
         ),
     )

@@ -1,10 +1,33 @@
 """Use cases of approvals, by noun; other slices enter here."""
 
+from assent.approvals.domain.break_glass import BreakGlass, Finding, Outcome
 from assent.approvals.domain.facts import Ok, Result, Verdict
 from assent.approvals.domain.policy import passes, reasons_of
 from assent.approvals.domain.requests import Kind, Request, State
 from assent.approvals.policy_schema import schema
 from assent.approvals.service.assessing import Assessment, Question, assess, assess_request, result_wire
+from assent.approvals.service.break_glass import (
+    BREAK_GLASS,
+    Emergency,
+    NewReview,
+    break_glass_text,
+    debts,
+    end_break_glass,
+    get_break_glass,
+    list_break_glass,
+    list_open_break_glass,
+    open_break_glass,
+    review_break_glass,
+    second_break_glass,
+)
+from assent.approvals.service.comments import (
+    Comment,
+    NewComment,
+    comment,
+    get_comment,
+    list_comments,
+    resolve_comment,
+)
 from assent.approvals.service.policies import (
     InForce,
     NewPolicy,
@@ -34,6 +57,7 @@ from assent.approvals.service.requests import (
     submit,
     withdraw,
 )
+from assent.approvals.service.since import Since, since_vote
 from assent.approvals.service.votes import (
     Cast,
     NewVote,
@@ -46,20 +70,29 @@ from assent.approvals.service.votes import (
 from assent.approvals.store import Binding, PolicyVersion
 
 __all__ = [
+    "BREAK_GLASS",
     "Assessment",
     "Binding",
+    "BreakGlass",
     "Cast",
+    "Comment",
     "Decision",
+    "Emergency",
+    "Finding",
     "InForce",
     "Kind",
+    "NewComment",
     "NewPolicy",
     "NewRequest",
+    "NewReview",
     "NewVote",
     "Ok",
+    "Outcome",
     "PolicyVersion",
     "Question",
     "Request",
     "Result",
+    "Since",
     "State",
     "Verdict",
     "Vote",
@@ -67,28 +100,42 @@ __all__ = [
     "assess",
     "assess_request",
     "bind_policy",
+    "break_glass_text",
     "check",
     "check_conditions",
+    "comment",
+    "debts",
     "decidable",
     "document_of",
+    "end_break_glass",
     "expire",
     "find_binding",
     "get",
     "get_binding",
+    "get_break_glass",
+    "get_comment",
     "get_policy",
     "in_force",
     "list_",
+    "list_break_glass",
+    "list_comments",
+    "list_open_break_glass",
     "list_pending",
     "list_policies",
     "list_votes",
     "newer_policy",
+    "open_break_glass",
     "passes",
     "preview_policy",
     "reasons_of",
     "register_policy",
+    "resolve_comment",
     "result_wire",
+    "review_break_glass",
     "schema",
+    "second_break_glass",
     "settle",
+    "since_vote",
     "submit",
     "vote",
     "vote_reasons",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from assent.approvals import store
+from assent.approvals.domain.break_glass import BreakGlass
 from assent.approvals.domain.conditions import MinimumSoak
 from assent.approvals.domain.facts import Ballot, Facts, Ok, Result, Verdict
 from assent.approvals.domain.policy import Policy
@@ -17,6 +18,7 @@ from assent.approvals.service import policies
 from assent.approvals.service.policies import InForce
 from assent.approvals.service.subjects import Subject, find_subject
 from assent.approvals.store import votes
+from assent.approvals.store.break_glass import break_glass
 from assent.evaluation import service as evaluation
 from assent.evidence import service as evidence
 from assent.evidence.domain import LIVE, Evidence
@@ -150,7 +152,17 @@ def _facts(reader: Reader, asked: InForce, subject: Subject, draft: _Draft) -> F
         ballots=ballots,
         members=groups,
         known_as={person: _name(reader, person) for person in people},
+        debts=_debts(reader, draft, subject),
     )
+
+
+def _debts(reader: Reader, draft: _Draft, subject: Subject) -> tuple[BreakGlass, ...]:
+    """Give what nobody has reviewed of this system; a card may be published all the same."""
+    if draft.environment is None:
+        return ()
+    c = break_glass.c
+    owed = (c.project == draft.project, c.name == subject.name, c.reviewed_at.is_(None))
+    return tuple(store.select_break_glass(reader.conn, *owed))
 
 
 def _live(reader: Reader, subject: Subject, draft: _Draft) -> tuple[str, str] | None:

@@ -107,3 +107,15 @@ def _named(which: str) -> tuple[str, str]:
     if not (name and at and number):
         raise Invalid(f"{which!r} names no version.", remedy="Write NAME@VERSION, for example support@2.1.0.")
     return name, number
+
+
+def documents_of(reader: Reader, project: str, manifest: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Give the documents of the versions and prompts that a manifest names, by digest."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for digest in manifest.values():
+        version = registry.find_by_digest(reader, project, digest) or prompts.find_by_digest(
+            reader, project, digest
+        )
+        if version is not None:
+            found[digest] = version.document
+    return found

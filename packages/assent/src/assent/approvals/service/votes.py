@@ -17,8 +17,8 @@ from assent.approvals.domain.requests import (
 )
 from assent.approvals.service import requests as asked
 from assent.approvals.service.assessing import Assessment, assess_request, ballots_of
-from assent.approvals.service.comments import comment_text, keep_comment
 from assent.approvals.service.requests import Decision, settle
+from assent.approvals.service.texts import comment_text, keep_comment
 from assent.approvals.store import VoteRow, requests, votes
 from assent.identity import service as identity
 from assent.kernel.errors import Invalid, NotFound, Reason, Refused, Stale

@@ -77,6 +77,15 @@ class RolloutStarted(RolloutEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutAdmitted(RolloutEvent):
+    """What began by break-glass has fulfilled its policy: this decision admits it from now on."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.admitted"
+    decision: str
+    decision_kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutAdvanced(RolloutEvent):
     """The next step begins. `n_canary_units`: units scored before it. `automatic`: nobody had to ask."""
 

@@ -208,7 +208,7 @@ def verdict(rollout: Rollout, judgement: Judgement, now: datetime) -> tuple[Verd
 
 def _may_grow(rollout: Rollout, facts: Facts, now: datetime) -> None:
     """Check that exposure may grow: a person may decide what is inconclusive, never over harm or haste."""
-    reasons = harm_reasons(facts.judgement)
+    reasons = [*facts.objections, *harm_reasons(facts.judgement)]
     if facts.automatic:
         reasons += shortfalls(rollout, facts.judgement, now)
         if rollout.state is State.PAUSED or rollout.current.gate:

@@ -38,6 +38,7 @@ class Because(StrEnum):
     SLO = "slo"
     GUARD = "guard"
     KILL = "kill"
+    BREAK_GLASS = "break_glass"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ class Rollout:
 class Facts:
     """What lower slices say at the moment of a move.
 
-    objections: every condition that does not hold now (start only).
+    objections: every condition that does not hold now (at the start), or debt that forbids growth.
     decision: the event that admits the subject.
     automatic: no person asks. observed_units_per_s: the mean of the last hour, if known.
     """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any
 
+import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
 from assent.delivery import service
@@ -24,6 +26,14 @@ class NewRollout(Wire):
     subject: str
     plan: dict[str, Any]
     reason: str | None = None
+
+
+class Emergency(Wire):
+    """Why it cannot wait for its policy, where the emergency is kept, and for how many hours it goes out."""
+
+    reason: str = pydantic.Field(min_length=1, max_length=2000)
+    incident: str = pydantic.Field(min_length=1, max_length=200)
+    hours: float = pydantic.Field(4, gt=0, le=24)
 
 
 class PlanToCheck(Wire):
@@ -116,6 +126,25 @@ def start(
 ) -> dict[str, Any]:
     """Start: policy, votes and plan are checked now; a refusal lists every reason."""
     return _do(call, request, service.start, rollout, body)
+
+
+@router.post("/rollouts/{rollout}/emergency-starts", status_code=201)
+def start_by_break_glass(
+    rollout: str,
+    body: Emergency,
+    request: Request,
+    call: Annotated[Call, requires(Permission.BREAK_GLASS_OPEN)],
+) -> dict[str, Any]:
+    """Start before the policy is fulfilled: flagged on every answer, seconded within minutes, reviewed."""
+    generation = expected_generation(request)
+    wanted = service.EmergencyStart(
+        ask=service.Ask(rollout=rollout, project=call.project, reason=body.reason, generation=generation),
+        incident=body.incident,
+        life=timedelta(hours=body.hours),
+        step_up_s=call.runtime.settings.step_up_s,
+    )
+    with changing(call) as tx:
+        return _shown(tx, service.start_by_break_glass(tx, wanted))
 
 
 @router.post("/rollouts/{rollout}/pauses", status_code=201)

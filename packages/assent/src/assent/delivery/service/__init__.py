@@ -1,6 +1,7 @@
 """Use cases of delivery, by noun; other slices enter here."""
 
 from assent.delivery.service.adoption import Adoption, adopt
+from assent.delivery.service.emergency import EmergencyStart, settle_break_glass, start_by_break_glass
 from assent.delivery.service.feed import TOPIC, Feed
 from assent.delivery.service.judging import latest_judgement
 from assent.delivery.service.reasons import reason_text
@@ -41,6 +42,7 @@ __all__ = [
     "Adoption",
     "Ask",
     "Audience",
+    "EmergencyStart",
     "Feed",
     "Issue",
     "Live",
@@ -72,7 +74,9 @@ __all__ = [
     "restore",
     "resume",
     "roll_back",
+    "settle_break_glass",
     "start",
+    "start_by_break_glass",
     "step",
     "verdict",
 ]

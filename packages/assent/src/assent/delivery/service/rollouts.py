@@ -18,6 +18,7 @@ from assent.kernel.errors import NotFound, Reason, Refused, Stale
 from assent.kernel.events import Event, Recorded
 from assent.kernel.tx import Reader, Tx
 
+GROWING = frozenset({Move.ADVANCE, Move.PROMOTE})
 MoveOf = Callable[[Rollout, Facts, datetime], Event]
 
 
@@ -85,12 +86,12 @@ def start(tx: Tx, ask: Ask) -> Rollout:
 
     Raises: NotFound, Stale, Conflict, Refused with every reason.
     """
-    rollout, facts = _locked(tx, ask)
+    rollout, facts = locked(tx, ask)
     moves.expect(rollout, "start", State.PLANNED, State.WAITING)
     waits = rollout.plan.start_at is not None and tx.now() < rollout.plan.start_at
     facts = _admitted(tx, rollout, facts, admit=not waits)
     event = moves.start(rollout, facts, tx.now())
-    _record(tx, rollout, event, keep_reason(tx, ask.reason))
+    record(tx, rollout, event, keep_reason(tx, ask.reason))
     return get(tx, rollout.id)
 
 
@@ -109,10 +110,9 @@ def promote(tx: Tx, ask: Ask) -> Rollout:
 
     Raises: NotFound, Stale, Conflict, Refused.
     """
-    rollout = get(tx, ask.rollout, ask.project)
-    return _act(
-        tx, ask, moves.promote if rollout.state in EXPOSED and rollout.is_last_step else moves.advance
-    )
+    rollout, facts = locked(tx, ask)
+    move = moves.promote if rollout.state in EXPOSED and rollout.is_last_step else moves.advance
+    return _moved(tx, ask, rollout, move(rollout, _indebted(tx, rollout, facts), tx.now()))
 
 
 def abort(tx: Tx, ask: Ask) -> Rollout:
@@ -127,22 +127,23 @@ def roll_back(tx: Tx, ask: Ask) -> Rollout:
 
 def step(tx: Tx, rollout_id: str, judgement: Judgement) -> Stepped:
     """Do what a judgement calls for: hold, advance, promote, pause or roll back. Raises: NotFound."""
-    rollout, facts = _locked(tx, Ask(rollout=rollout_id))
+    rollout, facts = locked(tx, Ask(rollout=rollout_id))
     keep_judgement(tx, rollout_id, judgement)
     move, because = moves.decide(rollout, judgement, tx.now())
-    if move is Move.HOLD:
-        return Stepped(move=move, because=None, rollout=rollout, event=None)
+    facts = _indebted(tx, rollout, facts)
+    if move is Move.HOLD or (move in GROWING and facts.objections):
+        return Stepped(move=Move.HOLD, because=None, rollout=rollout, event=None)
     facts = replace(facts, judgement=judgement, automatic=True, because=because or Because.PERSON)
     moved: MoveOf = getattr(moves, move.value)
-    recorded = _record(tx, rollout, moved(rollout, facts, tx.now()), None)
+    recorded = record(tx, rollout, moved(rollout, facts, tx.now()), None)
     return Stepped(move=move, because=because, rollout=get(tx, rollout_id), event=recorded)
 
 
 def roll_back_for_kill(tx: Tx, rollout_id: str, reason: str | None) -> None:
     """Take a rollout back because its name is being switched off."""
-    rollout, facts = _locked(tx, Ask(rollout=rollout_id))
+    rollout, facts = locked(tx, Ask(rollout=rollout_id))
     event = moves.roll_back(rollout, replace(facts, because=Because.KILL), tx.now())
-    _record(tx, rollout, event, reason)
+    record(tx, rollout, event, reason)
 
 
 def verdict(reader: Reader, rollout: Rollout) -> tuple[str, Judgement, list[Reason]]:
@@ -153,20 +154,29 @@ def verdict(reader: Reader, rollout: Rollout) -> tuple[str, Judgement, list[Reas
 
 
 def _act(tx: Tx, ask: Ask, move: MoveOf) -> Rollout:
-    rollout, facts = _locked(tx, ask)
-    event = move(rollout, facts, tx.now())
-    _record(tx, rollout, event, keep_reason(tx, ask.reason))
+    rollout, facts = locked(tx, ask)
+    return _moved(tx, ask, rollout, move(rollout, facts, tx.now()))
+
+
+def _moved(tx: Tx, ask: Ask, rollout: Rollout, event: Event) -> Rollout:
+    record(tx, rollout, event, keep_reason(tx, ask.reason))
     return get(tx, rollout.id)
 
 
-def _record(tx: Tx, rollout: Rollout, event: Event, reason: str | None) -> Recorded[Event]:
+def _indebted(reader: Reader, rollout: Rollout, facts: Facts) -> Facts:
+    """Object to growth while the review of a break-glass of this system is overdue."""
+    return replace(facts, objections=tuple(approvals.debts(reader, rollout.project, rollout.name)))
+
+
+def record(tx: Tx, rollout: Rollout, event: Event, reason: str | None) -> Recorded[Event]:
+    """Record a move and what follows from it."""
     recorded = tx.record(event, reason=reason)
     effects.moved(tx, rollout, recorded)
     announce(tx.conn)
     return recorded
 
 
-def _locked(tx: Tx, ask: Ask) -> tuple[Rollout, Facts]:
+def locked(tx: Tx, ask: Ask) -> tuple[Rollout, Facts]:
     """Lock the route and read the rollout behind the lock. Raises: NotFound, Stale."""
     seen = get(tx, ask.rollout, ask.project)
     row = store.find_route(tx.conn, seen.project, seen.environment, seen.name, lock=True)

@@ -8,10 +8,9 @@ import pydantic
 from fastapi import APIRouter, Query, Response
 
 from assent.approvals import service
+from assent.approvals.http.wire import Wire, person_name
 from assent.approvals.service import Assessment, InForce, NewPolicy, NewVote, PolicyVersion, Request, Vote
-from assent.identity import service as identity
 from assent.identity.domain import Permission
-from assent.kernel.errors import NotFound
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 
@@ -23,12 +22,6 @@ PolicyReading = Annotated[Call, requires(Permission.POLICY_READ)]
 RequestReading = Annotated[Call, requires(Permission.REQUEST_READ)]
 Voting = Annotated[Call, requires(Permission.REQUEST_VOTE)]
 LATEST = "latest"
-
-
-class Wire(pydantic.BaseModel):
-    """Bodies are strict: unknown fields are errors."""
-
-    model_config = pydantic.ConfigDict(extra="forbid")
 
 
 class NewPolicyWire(pydantic.BaseModel):
@@ -201,7 +194,7 @@ def list_votes(project: ProjectPath, request: str, call: RequestReading) -> dict
     """List votes, those on earlier requests that this one took the place of as stale."""
     with call.read() as reader:
         found = service.get(reader, request, project)
-        return page([_vote(reader, one) for one in service.list_votes(reader, found.id)], None)
+        return page([vote_wire(reader, one) for one in service.list_votes(reader, found.id)], None)
 
 
 @router.post("/requests/{request}/votes", status_code=201)
@@ -264,7 +257,7 @@ def _in_force(reader: Reader, project: str, environment: str) -> dict[str, Any]:
         "environment": environment,
         **_policy_named(found),
         "bound_at": bound.bound_at if bound else None,
-        "bound_by": _name(reader, bound.bound_by) if bound else None,
+        "bound_by": person_name(reader, bound.bound_by) if bound else None,
         "document": {key: found.document[key] for key in ("title", "conditions")},
     }
 
@@ -308,7 +301,7 @@ def _request_line(reader: Reader, request: Request) -> dict[str, Any]:
         "tier": request.tier,
         "policy": request.policy,
         "policy_ref": request.policy_ref,
-        "requester": _name(reader, request.requester),
+        "requester": person_name(reader, request.requester),
         "filed_at": request.filed_at,
         "expires_at": request.expires_at,
         "decided_at": request.decided_at,
@@ -322,21 +315,22 @@ def _request(reader: Reader, request: Request) -> dict[str, Any]:
         **_request_line(reader, request),
         "manifest": request.manifest,
         "nonce": request.nonce,
-        "contributors": [_name(reader, person) for person in request.contributors],
+        "contributors": [person_name(reader, person) for person in request.contributors],
         "decision": request.decision,
         "successor": request.successor,
         "newer_policy": service.newer_policy(reader, request),
         "ok": service.passes(results),
         "conditions": [service.result_wire(result) for result in results],
-        "votes": [_vote(reader, one) for one in service.list_votes(reader, request.id)],
+        "votes": [vote_wire(reader, one) for one in service.list_votes(reader, request.id)],
     }
 
 
-def _vote(reader: Reader, vote: Vote) -> dict[str, Any]:
+def vote_wire(reader: Reader, vote: Vote) -> dict[str, Any]:
+    """Write a vote."""
     return {
         "id": vote.id,
         "request": vote.request,
-        "voter": _name(reader, vote.voter),
+        "voter": person_name(reader, vote.voter),
         "verdict": vote.verdict,
         "subject": vote.subject,
         "policy": vote.policy,
@@ -346,10 +340,3 @@ def _vote(reader: Reader, vote: Vote) -> dict[str, Any]:
         "counts": vote.counts,
         "comment": vote.comment,
     }
-
-
-def _name(reader: Reader, account: str) -> str:
-    try:
-        return identity.get_account(reader, account).name
-    except NotFound:
-        return account

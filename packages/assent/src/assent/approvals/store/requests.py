@@ -1,4 +1,4 @@
-"""Tables, projections and queries of approvals."""
+"""Policies, requests and votes: tables, projections and queries."""
 
 from __future__ import annotations
 

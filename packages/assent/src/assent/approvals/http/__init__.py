@@ -1,0 +1,11 @@
+"""Routes of approvals."""
+
+from fastapi import APIRouter
+
+from assent.approvals.http import break_glass, requests, review
+
+router = APIRouter()
+for part in (requests.router, review.router, break_glass.router):
+    router.include_router(part)
+
+__all__ = ["router"]
