@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from assent.evidence import store as evidence_store
 from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.identity import store as identity_store
@@ -101,7 +102,7 @@ class Shelf:
         app = FastAPI()
         app.state.runtime = self.runtime
         app.state.authenticate = identity_http.authenticator(self.runtime)
-        for router in (identity_http.router, prompts_http.router, registry_http.router):
+        for router in (identity_http.router, registry_http.router, prompts_http.router):
             app.include_router(router)
         install_errors(app)
         return app
@@ -135,7 +136,14 @@ def opened_shelf(database, folder: Path):
     ports = Ports(
         clock=FakeClock(),
         blobs=Blobs(folder / "blobs"),
-        projector=Projector([identity_store.projections, prompts.projections, registry.projections]),
+        projector=Projector(
+            [
+                identity_store.projections,
+                evidence_store.projections,
+                prompts.projections,
+                registry.projections,
+            ]
+        ),
         ledger=ledger.open_ledger(signers.ledger, folder),
         jobs=NoJobs(),
     )

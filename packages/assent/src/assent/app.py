@@ -38,8 +38,8 @@ ROUTERS = (
     ledger.public,
     ledger.router,
     providers.router,
+    registry.router,  # before prompts: their labels are here
     prompts.router,
-    registry.router,
     evaluation.router,
     approvals.router,
     delivery.router,

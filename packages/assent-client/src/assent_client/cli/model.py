@@ -10,16 +10,20 @@ import typer
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import split_ref
 from assent_client.cli.differences import print_fields, print_interface, print_lines
+from assent_client.cli.labels import label_app
 from assent_client.cli.output import Column, emit, note, print_text
+from assent_client.cli.rollout import confirm
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid
 
 __all__ = ["app"]
 
 app = typer.Typer()
+app.add_typer(label_app("model"), name="label")
 
 LIST = [
     Column("ref", "model"),
+    Column("labels"),
     Column("stage"),
     Column("status"),
     Column("tier"),
@@ -147,3 +151,23 @@ def _print_diff(found: Any) -> None:
         print_text(f"\nprompt {found['prompt']['before']} → {found['prompt']['after']}")
         print_lines(found["prompt"]["text"])
         print_interface(found["prompt"])
+
+
+@app.command()
+def delete(
+    model: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="A draft.")],
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it is kept on record.")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a draft that nothing refers to; its number is never used again.
+
+    Example: assent model delete support-assistant@2.2.0-rc.1 --reason "wrong prompt"
+    """
+    name, version = split_ref(model)
+    if "@" not in model:
+        raise Invalid(f"{model!r} names no version.", remedy="Write NAME@VERSION.")
+    confirm(f"Delete {model} for good?", yes=yes)
+    with connect() as api:
+        api.delete(api.path("models", name, version), reason=reason)
+    note("Deleted.")

@@ -11,6 +11,7 @@ import typer
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import split_ref
 from assent_client.cli.differences import print_fields, print_interface, print_lines
+from assent_client.cli.labels import label_app
 from assent_client.cli.output import Column, emit, note, print_text
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid
@@ -18,6 +19,7 @@ from assent_client.errors import Invalid
 __all__ = ["app"]
 
 app = typer.Typer()
+app.add_typer(label_app("prompt"), name="label")
 
 LIST = [
     Column("ref", "prompt"),

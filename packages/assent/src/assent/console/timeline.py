@@ -18,6 +18,8 @@ SENTENCES = {
     "registry.version.registered": "Version {number} registered",
     "prompts.version.registered": "Prompt version {number} registered",
     "registry.version.advanced": "Version {number}: stage {stage}, status {status}",
+    "registry.version.deleted": "Version {number} deleted",
+    "registry.label.moved": "Label {label} moved",
     "evidence.claim.recorded": "Evidence recorded: {kind}",
     "evaluation.run.submitted": "Evaluation of {subject_ref} by {suite_ref} started",
     "evaluation.run.closed": "Evaluation ended: {verdict}",

@@ -39,6 +39,9 @@ class Permission(StrEnum):
     MODEL_READ = "registry.version.read"
     MODEL_REGISTER = "registry.version.register"
     MODEL_DEPRECATE = "registry.version.deprecate"
+    MODEL_DELETE = "registry.version.delete"
+    LABEL_READ = "registry.label.read"
+    LABEL_MOVE = "registry.label.move"
     EVALUATION_READ = "evaluation.run.read"
     DATASET_REGISTER = "evaluation.dataset.register"
     SUITE_REGISTER = "evaluation.suite.register"
@@ -96,6 +99,8 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.PROMPT_DEPRECATE,
         Permission.MODEL_REGISTER,
         Permission.MODEL_DEPRECATE,
+        Permission.MODEL_DELETE,
+        Permission.LABEL_MOVE,
         Permission.DATASET_REGISTER,
         Permission.SUITE_REGISTER,
         Permission.RUN_SUBMIT,

@@ -4,7 +4,6 @@ from assent.delivery.service.adoption import Adoption, adopt
 from assent.delivery.service.emergency import EmergencyStart, settle_break_glass, start_by_break_glass
 from assent.delivery.service.feed import TOPIC, Feed
 from assent.delivery.service.judging import latest_judgement
-from assent.delivery.service.reasons import reason_text
 from assent.delivery.service.release import Release, request_release
 from assent.delivery.service.rollouts import (
     Ask,
@@ -35,6 +34,7 @@ from assent.delivery.service.routes import (
 )
 from assent.delivery.service.snapshots import EPOCH, Audience, Issue, Scope, compile_snapshot
 from assent.delivery.service.subjects import Subject, find_subject, ref_of
+from assent.kernel.reasons import reason_text
 
 __all__ = [
     "EPOCH",

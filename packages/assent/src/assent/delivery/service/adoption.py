@@ -9,10 +9,10 @@ from assent.delivery import store
 from assent.delivery.domain import Route, Unit, compile_route, moves, read_route
 from assent.delivery.domain.events import VersionAdopted
 from assent.delivery.service import effects
-from assent.delivery.service.reasons import needed_reason
 from assent.delivery.service.subjects import find_subject
 from assent.delivery.service.watch import announce
 from assent.identity import service as identity
+from assent.kernel.reasons import needed_reason
 from assent.kernel.tx import Tx
 
 

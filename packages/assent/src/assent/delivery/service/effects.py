@@ -1,4 +1,4 @@
-"""What follows from a move in lower slices, in the same transaction: evidence of what is live, and stages."""
+"""What follows from a move in lower slices, in the same transaction: what is live, labels, and stages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def claim_plan(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> 
 
 def adopted(tx: Tx, event: events.VersionAdopted, because: str) -> None:
     """Say that a version that was taken over is live."""
-    _live(tx, event.project, event.environment, (event.name, event.subject))
+    pointer = registry.Pointer(
+        project=event.project, name=event.name, label=event.environment, kind=event.kind
+    )
+    _live(tx, pointer, event.subject, because)
     if event.kind == "model":
         registry.advance(tx, event.subject, "monitoring", because)
     elif event.kind == "prompt":
@@ -42,10 +45,13 @@ def adopted(tx: Tx, event: events.VersionAdopted, because: str) -> None:
 def moved(tx: Tx, rollout: Rollout, recorded: Recorded[Event]) -> None:
     """Say what a move has made live, and which stage it has brought the version to."""
     event = recorded.event
+    pointer = registry.Pointer(
+        project=rollout.project, name=rollout.name, label=rollout.environment, kind=rollout.kind
+    )
     if isinstance(event, events.RolloutPromoted):
-        _live(tx, rollout.project, rollout.environment, (rollout.name, rollout.subject))
+        _live(tx, pointer, rollout.subject, recorded.id)
     if isinstance(event, events.RolloutRolledBack):
-        _live(tx, rollout.project, rollout.environment, (rollout.name, event.stable))
+        _live(tx, pointer, event.stable, recorded.id)
     stage = STAGES.get(type(event))
     if stage is not None and rollout.kind == "model":
         # What is stable somewhere stays so, whatever becomes of it elsewhere.
@@ -54,8 +60,8 @@ def moved(tx: Tx, rollout: Rollout, recorded: Recorded[Event]) -> None:
         registry.advance(tx, rollout.subject, "monitoring" if stable else stage, recorded.id)
 
 
-def _live(tx: Tx, project: str, environment: str, what: tuple[str, str]) -> None:
-    name, subject = what
-    evidence.record(
-        tx, project=project, kind=LIVE, subject=subject, value={"environment": environment, "name": name}
-    )
+def _live(tx: Tx, pointer: registry.Pointer, subject: str, because: str) -> None:
+    """Record what an environment serves now, and let the environment's label point to it."""
+    value = {"environment": pointer.label, "name": pointer.name}
+    evidence.record(tx, project=pointer.project, kind=LIVE, subject=subject, value=value)
+    registry.mark_live(tx, pointer, subject, because)

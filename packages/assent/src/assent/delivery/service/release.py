@@ -11,12 +11,12 @@ from assent.approvals import service as approvals
 from assent.delivery.domain import OPEN, Plan, Rollout, detectability, exact, parse_plan, plan_document
 from assent.delivery.domain.events import RolloutPlanned
 from assent.delivery.service import effects, rollouts
-from assent.delivery.service.reasons import keep_reason
 from assent.delivery.service.subjects import Subject, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
 from assent.kernel.errors import Conflict
 from assent.kernel.ids import new_id
+from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Tx
 
 

@@ -12,10 +12,10 @@ from assent.delivery import store
 from assent.delivery.domain import EXPOSED, Because, Facts, Judgement, Move, Rollout, State, moves, read_route
 from assent.delivery.service import effects
 from assent.delivery.service.judging import keep_judgement, latest_judgement
-from assent.delivery.service.reasons import keep_reason
 from assent.delivery.service.watch import announce
 from assent.kernel.errors import NotFound, Reason, Refused, Stale
 from assent.kernel.events import Event, Recorded
+from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Reader, Tx
 
 GROWING = frozenset({Move.ADVANCE, Move.PROMOTE})

@@ -9,10 +9,10 @@ from typing import Any
 from assent.delivery import store
 from assent.delivery.domain import Route, moves, read_route
 from assent.delivery.service import rollouts
-from assent.delivery.service.reasons import needed_reason
 from assent.delivery.service.watch import announce
 from assent.identity import service as identity
 from assent.kernel.errors import NotFound, Stale
+from assent.kernel.reasons import needed_reason
 from assent.kernel.tx import Reader, Tx
 
 

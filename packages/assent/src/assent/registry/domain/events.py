@@ -41,3 +41,34 @@ class VersionAdvanced(Event):
     stage: str
     status: str
     because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionDeleted(Event):
+    """A draft was deleted; its name and number are never used again. The document's body is erased."""
+
+    TYPE: ClassVar[str] = "registry.version.deleted"
+    version: str
+    project: str
+    name: str
+    number: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelMoved(Event):
+    """A label went from one version to another, by digest; None is nowhere.
+
+    `because`: the event of a delivery that moved it; None where a person did.
+    """
+
+    TYPE: ClassVar[str] = "registry.label.moved"
+    project: str
+    kind: str
+    name: str
+    label: str
+    before: str | None
+    after: str | None
+    generation: int
+    rolled_back: bool
+    because: str | None

@@ -26,6 +26,8 @@ class Status(StrEnum):
     APPROVED = "approved"
     DEPRECATED = "deprecated"
     RETIRED = "retired"
+    DELETED = "deleted"
+    """A draft that was deleted: its row is the tombstone."""
 
 
 _STATUS = {

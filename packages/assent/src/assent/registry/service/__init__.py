@@ -1,5 +1,22 @@
 """The registry's use cases: register models, advance and read them; other slices enter here."""
 
+from assent.registry.service.deletion import delete_version, deletion_reasons
+from assent.registry.service.labels import (
+    Change,
+    Pointer,
+    find_version,
+    get_label,
+    is_protected,
+    label_at,
+    label_history,
+    labels_of,
+    list_labels,
+    mark_live,
+    move_label,
+    remove_label,
+    roll_back_label,
+    version_of,
+)
 from assent.registry.service.versions import (
     SEARCHABLE,
     NewModel,
@@ -19,27 +36,45 @@ from assent.registry.service.versions import (
     register_model,
     search,
 )
-from assent.registry.store import Edge, ModelVersion, projections
+from assent.registry.store import Edge, Label, ModelVersion, Move, projections
 
 __all__ = [
     "SEARCHABLE",
+    "Change",
     "Edge",
+    "Label",
     "ModelVersion",
+    "Move",
     "NewModel",
+    "Pointer",
     "advance",
     "compare",
     "contributors",
+    "delete_version",
+    "deletion_reasons",
     "find_by_digest",
+    "find_version",
     "get",
     "get_by_digest",
+    "get_label",
     "get_ref",
+    "is_protected",
+    "label_at",
+    "label_history",
+    "labels_of",
     "lineage",
+    "list_labels",
     "list_models",
     "list_versions",
+    "mark_live",
+    "move_label",
     "preview",
     "projections",
     "prompts_of",
     "register",
     "register_model",
+    "remove_label",
+    "roll_back_label",
     "search",
+    "version_of",
 ]

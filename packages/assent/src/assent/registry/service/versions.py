@@ -8,7 +8,7 @@ from typing import Any
 
 from assent.identity import service as identity
 from assent.kernel.canonical import digest_bytes, is_digest
-from assent.kernel.errors import Conflict, Invalid, NotFound
+from assent.kernel.errors import Conflict, Gone, Invalid, NotFound
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
@@ -153,15 +153,34 @@ def _twin(reader: Reader, new: NewModel, draft: Draft) -> ModelVersion | None:
             f"{new.name} has this content already, as {twin.number}.",
             remedy=f"Use {twin.ref}, or change it.",
         )
-    taken = store.find(reader, new.project, new.name, new.number)
-    if twin is None and taken is not None:
-        latest = store.find(reader, new.project, new.name, None) or taken
-        free = parse_number(latest.number).raised(Bump.PATCH)
+    if twin is None:
+        _refuse_deleted(reader, draft)
+        _refuse_taken(reader, new)
+    return twin
+
+
+def _refuse_taken(reader: Reader, new: NewModel) -> None:
+    """Refuse a number that another content has, or a deleted draft had."""
+    numbers = store.numbers_of(reader, new.project, new.name)
+    if new.number in numbers:
+        deleted = store.find(reader, new.project, new.name, new.number) is None
+        free = parse_number(max(numbers, key=lambda one: parse_number(one).sort_key)).raised(Bump.PATCH)
+        why = "was deleted, and its number is" if deleted else "exists with other content, and versions are"
+        what = "never used again" if deleted else "never changed"
         raise Conflict(
-            f"{taken.ref} exists with other content, and versions never change.",
+            f"{new.name}@{new.number} {why} {what}.",
             remedy=f"Register it under a number that is free, such as {free}.",
         )
-    return twin
+
+
+def _refuse_deleted(reader: Reader, draft: Draft) -> None:
+    """Refuse content that was deleted: a digest names one version for good."""
+    gone = store.find_tombstone(reader, draft.digest)
+    if gone is not None:
+        raise Gone(
+            f"This content was {gone['name']}@{gone['number']} and was deleted on {gone['since']:%Y-%m-%d}.",
+            remedy="Change it, if only a word of its description, and register it under a new number.",
+        )
 
 
 def advance(tx: Tx, digest: str, stage: str, because: str, status: str | None = None) -> ModelVersion:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
 from assent.identity.domain import Permission
+from assent.kernel.reasons import MAX_REASON
 from assent.kernel.tx import Reader
 from assent.prompts import service as prompts
 from assent.prompts.domain import split_ref
@@ -17,10 +19,11 @@ from assent.registry.service import Edge, ModelVersion, NewModel
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 from assent.web.conditional import unchanged
 
-router = APIRouter(prefix="/v1/projects/{project}", tags=["registry"])
+router = APIRouter(tags=["registry"])
 
 Reading = Annotated[Call, requires(Permission.MODEL_READ)]
 Writing = Annotated[Call, requires(Permission.MODEL_REGISTER)]
+Deleting = Annotated[Call, requires(Permission.MODEL_DELETE)]
 LATEST = "latest"
 
 
@@ -79,7 +82,8 @@ def list_models(project: ProjectPath, call: Reading, asked: Annotated[ModelQuery
         if "@" in where.get("prompt", ""):
             where["prompt"] = prompts.get(reader, project, *split_ref(where["prompt"])).digest
         found = service.search(reader, project, where, before=asked.cursor, limit=asked.limit)
-    return page([_line(one) for one in found], found[-1].id if len(found) == asked.limit else None)
+        lines = _lines(reader, found)
+    return page(lines, found[-1].id if len(found) == asked.limit else None)
 
 
 @router.get("/models/{name}/{version}")
@@ -87,6 +91,19 @@ def get_model(project: ProjectPath, name: str, version: str, call: Reading) -> d
     """Show a model version with its document; `latest` is the one with the highest number."""
     with call.read() as reader:
         return _model(reader, service.get(reader, project, name, _number(version)))
+
+
+@router.delete("/models/{name}/{version}", status_code=204)
+def delete_model(
+    project: ProjectPath,
+    name: str,
+    version: str,
+    call: Deleting,
+    reason: Annotated[str | None, Query(max_length=MAX_REASON)] = None,
+) -> None:
+    """Delete a draft; its name and number are never used again."""
+    with call.begin() as tx:
+        service.delete_version(tx, project, name, version, reason)
 
 
 @router.get("/models/{name}/{version}/diff")
@@ -158,7 +175,12 @@ def _ref_of(reader: Reader, project: str, digest: str) -> str | None:
     return None if known is None else known.ref
 
 
-def _line(version: ModelVersion) -> dict[str, Any]:
+def _lines(reader: Reader, found: Sequence[ModelVersion]) -> list[dict[str, Any]]:
+    labels = service.labels_of(reader, [one.digest for one in found])
+    return [_line(one, labels.get(one.digest, [])) for one in found]
+
+
+def _line(version: ModelVersion, labels: Sequence[str]) -> dict[str, Any]:
     return {
         "id": version.id,
         "name": version.name,
@@ -168,6 +190,7 @@ def _line(version: ModelVersion) -> dict[str, Any]:
         "stage": version.stage,
         "status": version.status,
         "since": version.since,
+        "labels": list(labels),
         "tier": version.tier,
         "owner": version.owner,
         "provider": version.provider,
@@ -183,4 +206,5 @@ def _line(version: ModelVersion) -> dict[str, Any]:
 
 def _model(reader: Reader, version: ModelVersion) -> dict[str, Any]:
     prompt = None if version.prompt is None else _ref_of(reader, version.project, version.prompt)
-    return {**_line(version), "prompt_ref": prompt, "document": version.document}
+    (line,) = _lines(reader, [version])
+    return {**line, "prompt_ref": prompt, "document": version.document}

@@ -1,0 +1,11 @@
+"""Routes of the registry."""
+
+from fastapi import APIRouter
+
+from assent.registry.http import labels, versions
+
+router = APIRouter(prefix="/v1/projects/{project}")
+for part in (labels.router, versions.router):
+    router.include_router(part)
+
+__all__ = ["router"]
