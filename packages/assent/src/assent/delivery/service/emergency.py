@@ -10,9 +10,9 @@ from assent.approvals.service import BreakGlass, Outcome
 from assent.delivery import store
 from assent.delivery.domain import EXPOSED, Because, Rollout, State, events, moves, read_route
 from assent.delivery.service import rollouts
-from assent.delivery.service.reasons import keep_reason
 from assent.delivery.service.rollouts import Ask
 from assent.kernel.errors import Conflict, Refused
+from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Reader, Tx
 
 
