@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 
 from assent.approvals import http as approvals
 from assent.cards import http as cards
+from assent.compliance import http as compliance
 from assent.console.routes import install_console
 from assent.delivery import http as delivery
 from assent.evaluation import http as evaluation
@@ -46,6 +47,7 @@ ROUTERS = (
     monitoring.router,
     cards.public,
     cards.router,
+    compliance.router,
 )
 
 PUBLIC_PATHS = (

@@ -15,6 +15,7 @@ from assent.approvals import jobs as approvals_jobs
 from assent.approvals import store as approvals_store
 from assent.cards import jobs as cards_jobs
 from assent.cards import store as cards_store
+from assent.compliance import store as compliance_store
 from assent.delivery import jobs as delivery_jobs
 from assent.delivery import store as delivery_store
 from assent.evaluation import jobs as evaluation_jobs
@@ -47,6 +48,7 @@ PROJECTIONS = (
     delivery_store.projections,
     monitoring_store.projections,
     cards_store.projections,
+    compliance_store.projections,
 )
 """The projections of every slice: the ledger is replayed with these."""
 

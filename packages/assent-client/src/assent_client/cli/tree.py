@@ -62,6 +62,8 @@ COMMANDS: dict[str, Entry] = {
     "breakglass": Entry("Break-glass: what went out before its policy was fulfilled."),
     "incident": Entry("Incidents: what went wrong, in figures."),
     "card": Entry("Model cards: generate, complete, publish."),
+    "compliance": Entry("Compliance: what the record shows of each catalogue; owners, risk tier."),
+    "pack": Entry("Packs: evidence in one file that verifies offline."),
     "ledger": Entry("The ledger: read, prove, verify.", server=True),
     "user": Entry("People and service accounts."),
     "group": Entry("Groups: whose votes count for what."),

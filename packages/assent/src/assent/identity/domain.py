@@ -72,6 +72,12 @@ class Permission(StrEnum):
     CARD_READ = "cards.card.read"
     CARD_WRITE = "cards.card.write"
     CARD_REVIEW = "cards.card.review"
+    COVERAGE_READ = "compliance.coverage.read"
+    ROLE_ASSIGN = "compliance.role.assign"
+    SYSTEM_CLASSIFY = "compliance.system.classify"
+    RETENTION_SET = "compliance.retention.set"
+    CONTROL_ATTEST = "compliance.control.attest"
+    PACK_CREATE = "compliance.pack.create"
 
 
 _READING = frozenset(
@@ -107,6 +113,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
         Permission.CARD_WRITE,
+        Permission.PACK_CREATE,
         Permission.SNAPSHOT_READ,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
@@ -118,6 +125,9 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.BREAK_GLASS_SECOND,
         Permission.BREAK_GLASS_REVIEW,
         Permission.CARD_REVIEW,
+        Permission.SYSTEM_CLASSIFY,
+        Permission.CONTROL_ATTEST,
+        Permission.PACK_CREATE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
     },
@@ -140,7 +150,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
     },
-    "auditor": _READING | {Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE},
+    "auditor": _READING | {Permission.PACK_CREATE, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE},
     "gateway": frozenset(
         {
             Permission.SELF_READ,

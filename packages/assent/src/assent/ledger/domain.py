@@ -70,6 +70,18 @@ class Query:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Which entries speak of something: those that mention one of `values` (ids, digests, names).
+
+    `types` None is all types; those of `without` are left out.
+    """
+
+    values: Sequence[str]
+    types: Sequence[str] | None = None
+    without: Sequence[str] = ()
+
+
 def grow(head: Head, leaves: Iterable[bytes]) -> tuple[Head, Sequence[Node]]:
     """Append leaf hashes; give the new head and the roots of the tiles that became full."""
     frontier, size = list(head.frontier), head.size

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from assent.kernel.events import Entry
 from assent.kernel.signing import Signer, Signers
 from assent.kernel.tx import Reader
 from assent.ledger import store
-from assent.ledger.domain import Head, Leaf, Node, Query
+from assent.ledger.domain import About, Head, Leaf, Node, Query
 from assent.ledger.pin import Pin
 from assent_client.verify.merkle import VerificationError
 from assent_client.verify.note import Checkpoint, make_vkey, read_unverified, sign_note, verify_note
@@ -22,6 +22,8 @@ from assent_client.verify.tiles import ENTRIES, Tile, exists, pack_entries
 from assent_client.verify.tree import Tree
 
 MAX_PAGE = 200
+MAX_ABOUT = 5000
+MAX_VALUES = 500
 _REMEDY = "Restore the database that wrote it; `assent ledger verify --database` says what differs."
 
 
@@ -189,6 +191,16 @@ def entries(reader: Reader, query: Query) -> tuple[Sequence[Leaf], int | None]:
         raise Invalid(f"A page has 1 to {MAX_PAGE} entries, not {query.limit}.")
     found = store.search(reader.conn, query)
     return found, found[-1].index if len(found) == query.limit else None
+
+
+def about(reader: Reader, project: str, question: About) -> Sequence[Leaf]:
+    """List the entries of a project that speak of something, oldest first; the newest 5,000 of them."""
+    found: dict[int, Leaf] = {}
+    values = sorted(question.values)
+    for start in range(0, len(values), MAX_VALUES):
+        part = replace(question, values=values[start : start + MAX_VALUES])
+        found |= {leaf.index: leaf for leaf in store.about(reader.conn, project, part, MAX_ABOUT)}
+    return [found[index] for index in sorted(found)][-MAX_ABOUT:]
 
 
 def tile(reader: Reader, address: Tile) -> bytes:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from assent.kernel.db import Utc, is_sqlite, table
 from assent.kernel.events import Entry
-from assent.ledger.domain import EMPTY, Head, Leaf, Node, Query, grow, mentions, project_of
+from assent.ledger.domain import EMPTY, About, Head, Leaf, Node, Query, grow, mentions, project_of
 from assent_client.verify.merkle import HASH_SIZE, leaf_hash
 from assent_client.verify.tiles import Tile
 
@@ -156,6 +156,20 @@ def leaves_from(conn: sa.Connection, start: int, n: int) -> list[Leaf]:
 def search(conn: sa.Connection, query: Query) -> list[Leaf]:
     """List leaves that match, newest first."""
     wanted = sa.select(leaves).where(*_conditions(query)).order_by(leaves.c.idx.desc()).limit(query.limit)
+    return [_leaf(row) for row in conn.execute(wanted)]
+
+
+def about(conn: sa.Connection, project: str, question: About, limit: int) -> list[Leaf]:
+    """List leaves that mention one of the values, newest first; those of no project count as well."""
+    where = [
+        leaves.c.idx.in_(sa.select(mentioned.c.idx).where(mentioned.c.value.in_(question.values))),
+        sa.or_(leaves.c.project == project, leaves.c.project.is_(None)),
+    ]
+    if question.types is not None:
+        where.append(leaves.c.type.in_(question.types))
+    if question.without:
+        where.append(leaves.c.type.not_in(question.without))
+    wanted = sa.select(leaves).where(*where).order_by(leaves.c.idx.desc()).limit(limit)
     return [_leaf(row) for row in conn.execute(wanted)]
 
 
