@@ -1,4 +1,4 @@
-"""`assent compliance`: what the record shows of each catalogue; who answers for a system, and how risky it is."""
+"""`assent compliance`: what the record shows of each catalogue; who answers, and how risky a system is."""
 
 from __future__ import annotations
 
@@ -174,9 +174,8 @@ def _print_coverage(found: Any) -> None:
     lines = []
     for one in found["catalogues"]:
         counts = ", ".join(f"{n} {WORDS[key]}" for key, n in one["summary"].items() if n)
-        note(
-            f"{one['id']}, as of {one['as_of']}{', from secondary sources' if one['secondary'] else ''}: {counts}."
-        )
+        origin = ", from secondary sources" if one["secondary"] else ""
+        note(f"{one['id']}, as of {one['as_of']}{origin}: {counts}.")
         for row in one["rows"]:
             missing = [check["remedy"] for check in row["checks"] if check["remedy"]]
             lines.append({**row, "catalogue": one["id"], "to_do": missing[0] if missing else ""})
