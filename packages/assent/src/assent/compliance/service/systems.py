@@ -21,10 +21,10 @@ from assent.compliance.service import shelf
 from assent.compliance.service.gathering import find_subject
 from assent.compliance.store import Classification, Retention, Role
 from assent.delivery import service as delivery
-from assent.delivery.service.reasons import needed_reason
 from assent.identity import service as identity
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.ids import new_id
+from assent.kernel.reasons import needed_reason
 from assent.kernel.tx import Reader, Tx
 from assent.registry import service as registry
 
