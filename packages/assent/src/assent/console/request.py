@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from assent.approvals import service as approvals
 from assent.approvals.domain.requests import PENDING
 from assent.console.changes import Change, about, card_changes, changes, live_digest
+from assent.console.discussion import Discussion, discuss
 from assent.console.parts import ConditionRow, Link, TimelineEntry
 from assent.console.refs import ref_of, rollout_link, system_link
 from assent.console.runs import RunChart, draw_runs
@@ -46,16 +47,29 @@ class VoteRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What the visitor typed into the comment's form."""
+
+    text: str = ""
+    path: str = ""
+    line: str = ""
+    answers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Typed:
-    """What the visitor typed into the vote's form; it outlives a refusal."""
+    """What the visitor typed into the forms of the page; it outlives a refusal."""
 
     verdict: str = ""
     comment: str = ""
+    said: Said = Said()
+    review: str = ""
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a vote was not taken, and the field that it concerns."""
+    """Why a form was not taken, and the field that it concerns."""
 
     title: str
     reasons: Sequence[Any]
@@ -93,6 +107,7 @@ class RequestView:
     signed_in_s: float
     step_up_s: float
     rollout: Link | None
+    discussion: Discussion
     timeline: Sequence[TimelineEntry]
 
 
@@ -181,11 +196,13 @@ def build(visit: Visit, reader: Reader, request_id: str) -> RequestView:
         signed_in_s=signed_in_s,
         step_up_s=step_up_s,
         rollout=rollout_link(request.project, rollout.id, rollout_text(rollout)) if rollout else None,
+        discussion=discuss(visit, reader, request, changed),
         timeline=events,
     )
 
 
-def _show(visit: Visit, request_id: str, typed: Typed, trouble: Trouble | None = None) -> Response:
+def show_request(visit: Visit, request_id: str, typed: Typed, trouble: Trouble | None = None) -> Response:
+    """Show the page, with what was typed and why it was not taken."""
     with visit.read() as reader:
         view = build(visit, reader, request_id)
     return visit.page(
@@ -202,7 +219,7 @@ def _show(visit: Visit, request_id: str, typed: Typed, trouble: Trouble | None =
 @router.get("/{request_id}")
 def show(visit: Seen, request_id: str) -> Response:
     """Show the request."""
-    return _show(visit, request_id, Typed())
+    return show_request(visit, request_id, Typed())
 
 
 @router.post("/{request_id}/votes")
@@ -217,7 +234,7 @@ def vote(
             fresh = _sign_in_again(request, visit, form.text("code", limit=2000))
         _cast(visit, fresh or visit.session, request_id, form)
     except AssentError as error:
-        response = _show(visit, request_id, typed, _trouble(error))
+        response = show_request(visit, request_id, typed, _trouble(error))
     else:
         response = see_other(f"/projects/{visit.project}/requests/{request_id}")
     return keep(request, response, fresh) if fresh else response

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from markupsafe import Markup
 
+from assent.approvals import service as approvals
 from assent.console.guards import (
     N_BLOCKS,
     NAMES,
@@ -209,8 +210,21 @@ def _facts(reader: Reader, rollout: Rollout, row: Mapping[str, Any], stable: str
         if row[f"{key}_at"] is not None:
             told = Markup("{}, {}").format(time_element(row[f"{key}_at"]), names.of(row[f"{key}_by"]))
             facts.append((word, told))
+    facts += _break_glass(reader, rollout)
     reason = reason_text(reader, row["reason"])
     return [*facts, *([("Reason", reason)] if reason else []), ("α", f"{rollout.plan.alpha:g}")]  # noqa: RUF001 -- alpha as statisticians write it
+
+
+def _break_glass(reader: Reader, rollout: Rollout) -> list[tuple[str, Any]]:
+    """Say that it went out before its policy was fulfilled, if it did, and what became of that."""
+    found, _ = approvals.list_break_glass(reader, rollout.project, {"request": rollout.request}, limit=1)
+    if not found:
+        return []
+    (held,) = found
+    told = "out now" if held.outcome is None else held.outcome.value.replace("_", " ")
+    address = f"/projects/{rollout.project}/requests/{rollout.request}#break-glass"
+    shown = Markup('<a href="{}">{}</a>, until {}').format(address, told, time_element(held.ends_at))
+    return [("Break-glass", shown)]
 
 
 def build(visit: Visit, reader: Reader, rollout: Rollout, *, whole: bool) -> RolloutView:

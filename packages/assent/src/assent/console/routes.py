@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from assent.console import home, leaf, request, rollout, sign_in, system
+from assent.console import discussion_forms, home, leaf, request, rollout, sign_in, system
 from assent.web.headers import SecurityHeaders
 from assent.web.static_files import static_route
 
@@ -11,6 +11,7 @@ ROUTERS = (
     home.router,
     system.router,
     request.router,
+    discussion_forms.router,
     rollout.router,
     leaf.router,
 )
