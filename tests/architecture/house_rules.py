@@ -21,6 +21,7 @@ NO_SLICES = FREE | ROOTS | {"console", "gateway"}
 FILES = {"__init__", "domain", "store", "service", "http", "jobs"}
 MORE_FILES: dict[str, set[str]] = {
     "approvals": {"policy_schema"},
+    "cards": {"pdf"},
     "ledger": {"pin", "replay", "verification"},
     "providers": {"replay"},
     "evaluation": {"engine", "journal", "scorers", "subjects", "throttle", "upstream", "verification"},

@@ -2,14 +2,14 @@ import re
 
 import pytest
 
-from assent.cards.domain import REQUIRED, SECTIONS, Origin, completeness, named, required
+from assent.cards.domain import REQUIRED, SECTIONS, completeness, named, required
 from tests.cards.conftest import FORM
 from tests.cards.documents import EVALUATION, FULL, PREDECESSOR, SAFETY, complete, document
 
 
 def test_a_card_has_twenty_sections_of_which_six_are_live():
     assert [section.number for section in SECTIONS] == list(range(1, 21))
-    live = [section.number for section in SECTIONS if section.origin is Origin.LIVE]
+    live = [section.number for section in SECTIONS if section.live]
     assert live == [13, 14, 15, 16, 17, 20]
 
 
@@ -21,7 +21,7 @@ def test_each_tier_requires_its_sections():
 
 
 def test_no_tier_requires_a_live_section():
-    live = {section.number for section in SECTIONS if section.origin is Origin.LIVE}
+    live = {section.number for section in SECTIONS if section.live}
     assert not live & set().union(*REQUIRED.values())
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assent_client.cli.card_files import read_card, write
 from assent_client.cli.connection import OPTIONS, connect
+from assent_client.cli.differences import print_fields
 from assent_client.cli.output import Column, emit, note, print_text
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Conflict, Invalid
@@ -16,7 +18,7 @@ from assent_client.errors import Conflict, Invalid
 if TYPE_CHECKING:
     from assent_client.api import Api
 
-__all__ = ["Format", "app"]
+__all__ = ["Format", "Source", "app"]
 
 app = typer.Typer()
 
@@ -27,6 +29,20 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     BRIEF = "brief"
     JSON = "json"
+    HTML = "html"
+    PDF = "pdf"
+    HUGGINGFACE = "huggingface"
+    EVAL_RESULTS = "eval-results"
+    CYCLONEDX = "cyclonedx"
+
+
+class Source(StrEnum):
+    """The forms that a card is read from."""
+
+    JSON = "json"
+    HUGGINGFACE = "huggingface"
+    CYCLONEDX = "cyclonedx"
+    BRIEF = "brief"
 
 
 LINES = [
@@ -36,6 +52,16 @@ LINES = [
     Column("tier"),
     Column("complete"),
     Column("missing"),
+    Column("digest"),
+    Column("id"),
+]
+PAST = [
+    Column("ref", "card of"),
+    Column("revision", right=True),
+    Column("state"),
+    Column("drafted_at", "written"),
+    Column("drafted_by", "by"),
+    Column("published_at", "published"),
     Column("digest"),
     Column("id"),
 ]
@@ -121,11 +147,14 @@ def reject(ref: Ref, comment: Comment = None, digest: Digest = None) -> None:
 def show(
     ref: Ref,
     form: Annotated[
-        Format | None, typer.Option("--format", help="markdown (twenty sections), brief, or json.")
+        Format | None,
+        typer.Option("--format", help="markdown (twenty sections), brief, json, or another written form."),
     ] = None,
 ) -> None:
     """Print a card: the newest of a version, or the one with this id."""
     chosen = form or (Format.JSON if OPTIONS.json else Format.MARKDOWN)
+    if chosen is Format.PDF:
+        raise Invalid("A PDF is no text.", remedy=f"assent card export {ref} --format pdf --out card.pdf")
     with connect() as api:
         path = api.path("cards", ref)
         if chosen is Format.JSON:
@@ -133,6 +162,75 @@ def show(
             emit(api.get(path, format=chosen.value))
         else:
             print_text(api.read(path, format=chosen.value).decode())
+
+
+@app.command()
+def export(
+    ref: Ref,
+    form: Annotated[Format, typer.Option("--format", help="In which form.")] = Format.MARKDOWN,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="The file; with huggingface also a folder: README and .eval_results."
+        ),
+    ] = None,
+) -> None:
+    """Write a card to a file in one of its forms."""
+    with connect() as api:
+        path = api.path("cards", ref)
+        if out is None and form is not Format.PDF:
+            print_text(api.read(path, format=form.value).decode())
+            return
+        if out is None:
+            raise Invalid("A PDF needs a file.", remedy="Name it with --out card.pdf.")
+        files = {out: form}
+        if form is Format.HUGGINGFACE and out.is_dir():
+            files = {out / "README.md": form, out / ".eval_results" / "assent.yaml": Format.EVAL_RESULTS}
+        for file, chosen in files.items():
+            write(file, api.read(path, format=chosen.value))
+    emit({"written": [str(file) for file in files]}, [Column("written")])
+
+
+@app.command("import")
+def import_(
+    ref: Ref,
+    file: Annotated[Path, typer.Argument(help="The card that was written elsewhere.")],
+    form: Annotated[
+        Source, typer.Option("--format", help="json, huggingface (a README), cyclonedx, or brief.")
+    ],
+) -> None:
+    """Take over what a card written elsewhere declares; what is derived stays as the records say."""
+    content = read_card(file, form.value)
+    with connect() as api:
+        found = api.post(api.path("cards", ref, "imports"), {"format": form.value, "content": content})
+    note("Written." if found["created"] else "The card says this already.")
+    emit(found, LINES)
+    for one in found["left"]:
+        note(f"not taken over: {one['what']}: {one['why']}")
+    _hint(found)
+
+
+@app.command()
+def diff(
+    ref: Ref,
+    against: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="Another card; else the one before it.")
+    ] = None,
+) -> None:
+    """Show, word by word, what a card says that the one before it did not."""
+    with connect() as api:
+        found = api.get(api.path("cards", ref, "differences"), against=against)
+    emit(found, _print_difference)
+
+
+@app.command()
+def history(
+    ref: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A model, or one version of it.")],
+) -> None:
+    """List every card that there was, newest first: revision, state, who wrote it and when."""
+    name, _, number = ref.partition("@")
+    with connect() as api:
+        emit(list(api.pages(api.path("cards"), name=name, version=number or None)), PAST, empty="No cards.")
 
 
 @app.command()
@@ -153,6 +251,19 @@ def list_(
     """List cards, newest first."""
     with connect() as api:
         emit(list(api.pages(api.path("cards"), name=name, state=state)), LINES, empty="No cards.")
+
+
+def _print_difference(found: Any) -> None:
+    before, after = found["before"], found["after"]
+    told = "nothing" if before is None else _named(before)
+    print_text(f"{told} → {_named(after)}")
+    print_fields(found["fields"])
+    if not found["fields"]:
+        note("They say the same.")
+
+
+def _named(card: Any) -> str:
+    return f"{card['ref']}#{card['revision']} ({card['state']})"
 
 
 def _vote(ref: str, verdict: str, comment: str | None, digest: str | None) -> None:

@@ -1,31 +1,37 @@
 """Routes of cards: write, complete, submit and vote in a project; published ones are public."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pydantic
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from jinja2 import PackageLoader
 
-from assent.cards import service
-from assent.cards.domain import named, title_of
+from assent.cards import pdf, service
+from assent.cards.domain import SCHEMA, completeness, named, title_of
 from assent.cards.service import Card, View
 from assent.identity.domain import Permission
 from assent.kernel.errors import NotFound
 from assent.kernel.runtime import Runtime
-from assent.kernel.tx import Reader
+from assent.prompts import service as prompts
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
-from assent.web.pages import environment
 
 router = APIRouter(prefix="/v1/projects/{project}/cards", tags=["cards"])
 public = APIRouter(prefix="/cards", tags=["cards"])
 """Published cards, for everybody."""
 
-Format = Literal["json", "markdown", "brief", "html"]
+Format = Literal["json", "markdown", "brief", "html", "pdf", "huggingface", "eval-results", "cyclonedx"]
 MARKDOWN = "text/markdown; charset=utf-8"
-SUFFIXES: dict[str, Format] = {".md": "markdown", ".json": "json", ".html": "html"}
-TEMPLATES = environment(PackageLoader("assent.cards"))
+CYCLONEDX = "application/vnd.cyclonedx+json; version=1.7"
+PAGE_HEADERS = {"content-security-policy": f"{service.POLICY}; frame-ancestors 'none'"}
+SUFFIXES: dict[str, Format] = {
+    ".hf.md": "huggingface",
+    ".md": "markdown",
+    ".cdx.json": "cyclonedx",
+    ".json": "json",
+    ".html": "html",
+}
 
 Reading = Annotated[Call, requires(Permission.CARD_READ)]
 Writing = Annotated[Call, requires(Permission.CARD_WRITE)]
@@ -50,6 +56,13 @@ class VoteWire(Wire):
     verdict: Literal["approve", "reject", "abstain"]
     policy: str | None = None
     comment: str | None = pydantic.Field(None, max_length=20_000)
+
+
+class ImportWire(Wire):
+    """A card written elsewhere: our JSON, front matter or a BOM as JSON, or the short template as text."""
+
+    format: Literal["json", "huggingface", "cyclonedx", "brief"]
+    content: Any
 
 
 class CardQuery(Wire):
@@ -93,7 +106,25 @@ def get_card(
     with call.read() as reader:
         found = service.get(reader, project, card)
         extra = {"current": service.is_current(reader, found)}
-        return _answer(reader, found, form or _accepted(request), extra)
+        view = service.view(reader, found)
+    return _answer(view, form or _accepted(request), _address(call.runtime, found), extra)
+
+
+@router.get("/{card}/differences")
+def compare(
+    project: ProjectPath,
+    card: str,
+    call: Reading,
+    against: Annotated[str | None, Query(max_length=200)] = None,
+) -> dict[str, Any]:
+    """Compare a card, word by word, with another, or with the one before it."""
+    with call.read() as reader:
+        found = service.compare(reader, project, card, against)
+    return {
+        "before": None if found.before is None else _line(found.before),
+        "after": _line(found.after),
+        "fields": prompts.fields_to_wire(found.fields),
+    }
 
 
 @router.get("/{card}/form")
@@ -119,6 +150,21 @@ def complete(
         found, created = service.complete(tx, project, card, body)
     response.status_code = 201 if created else 200
     return {**_line(found), "created": created}
+
+
+@router.post("/{card}/imports", status_code=201)
+def import_(
+    project: ProjectPath, card: str, body: ImportWire, response: Response, call: Writing
+) -> dict[str, Any]:
+    """Take over what a card written elsewhere declares; what is derived stays as the records say."""
+    with call.begin() as tx:
+        found, created, left = service.import_(tx, project, card, body.format, body.content)
+    response.status_code = 201 if created else 200
+    return {
+        **_line(found),
+        "created": created,
+        "left": [{"what": one.id, "why": one.message} for one in left],
+    }
 
 
 @router.post("/{card}/submissions", status_code=201)
@@ -156,6 +202,12 @@ def vote(
         return _line(service.vote(tx, new))
 
 
+@public.get("/schema.json")
+def get_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a card in JSON."""
+    return dict(SCHEMA)
+
+
 @public.get("/{project}/{name}/{version}")
 def get_published(
     project: str,
@@ -164,7 +216,7 @@ def get_published(
     request: Request,
     template: Literal["brief"] | None = None,
 ) -> Response:
-    """Show the published card of a version to everybody; the suffix .md, .json or .html beats Accept."""
+    """Show the published card of a version to everybody; a suffix such as .md or .json beats Accept."""
     runtime: Runtime = request.app.state.runtime
     suffix = next((one for one in SUFFIXES if version.endswith(one)), "")
     form = SUFFIXES[suffix] if suffix else _accepted(request)
@@ -172,10 +224,15 @@ def get_published(
         card = service.find_published(reader, project, name, version.removesuffix(suffix))
         if card is None:
             raise NotFound(f"No card of {name}@{version.removesuffix(suffix)} is published.")
-        response = _answer(reader, card, template or form, {})
+        view = service.view(reader, card)
+    response = _answer(view, template or form, _address(runtime, card), {}, public=True)
     response.headers["cache-control"] = "no-cache"
     response.headers["vary"] = "accept"
     return response
+
+
+def _address(runtime: Runtime, card: Card) -> str:
+    return f"{runtime.settings.base_url}/cards/{card.project}/{card.name}/{card.number}"
 
 
 def _accepted(request: Request) -> Format:
@@ -189,28 +246,31 @@ def _accepted(request: Request) -> Format:
     return next((ours[one] for one in named_types if one in ours), "json")
 
 
-def _answer(reader: Reader, card: Card, form: Format, extra: dict[str, Any]) -> Response:
-    view = service.view(reader, card)
+def _answer(
+    view: View, form: Format, address: str, extra: dict[str, Any], *, public: bool = False
+) -> Response:
+    page = partial(service.page_of, view, view.card.number if public else "")
     answers: dict[Format, Callable[[], Response]] = {
-        "json": lambda: JSONResponse({**_line(card), **extra, **_content(view)}),
+        "json": lambda: JSONResponse({**_line(view.card), **extra, **_content(view)}),
         "markdown": lambda: Response(view.markdown(), media_type=MARKDOWN),
         "brief": lambda: Response(view.brief(), media_type=MARKDOWN),
-        "html": lambda: _page(view),
+        "html": lambda: HTMLResponse(page(), headers=PAGE_HEADERS),
+        "pdf": lambda: Response(pdf.print_pdf(page()), media_type="application/pdf"),
+        "huggingface": lambda: Response(service.readme_of(view, address), media_type=MARKDOWN),
+        "eval-results": lambda: Response(
+            service.eval_results_of(view, address), media_type="application/yaml"
+        ),
+        "cyclonedx": lambda: JSONResponse(service.bom_of(view), media_type=CYCLONEDX),
     }
     return answers[form]()
 
 
-def _page(view: View) -> Response:
-    template = TEMPLATES.get_template("card.html")
-    text = template.render(
-        person=None, card=view.card, title=title_of(view.document), sections=view.sections()
-    )
-    return HTMLResponse(text)
-
-
 def _content(view: View) -> dict[str, Any]:
+    found = completeness(view.document)
+    n_met, n_asked = found.score
     return {
         "title": title_of(view.document),
+        "completeness": {"complete": found.complete, "n_met": n_met, "n_asked": n_asked},
         "document": dict(view.document),
         "sections": view.sections(),
     }

@@ -145,6 +145,12 @@ def newest(reader: Reader, project: str, subject: str, state: str | None = None)
     return None if row is None else Card(**row)
 
 
+def find_revision(reader: Reader, project: str, subject: str, revision: int) -> Card | None:
+    """Find one revision of the card of a model version."""
+    where = (cards.c.project == project, cards.c.subject == subject, cards.c.revision == revision)
+    return next(iter(_select(reader, *where, limit=1)), None)
+
+
 def submitted(reader: Reader) -> list[Card]:
     """List the cards of all projects that are being voted on."""
     return _select(reader, cards.c.state == "submitted", limit=MAX_SUBMITTED)

@@ -1,4 +1,4 @@
-"""The document of a card, what it measures, and what it lacks.
+"""The document of a card, and what it measures.
 
 {"kind":"card","v":1,"project","name",
  "version":{"number","digest","registered_at","owner","tier","base_model","provider","upstream_model","licence",
@@ -19,78 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from assent.cards.domain.form import PERFORMANCE, declared_at
-from assent.cards.domain.sections import required
 
 FORMAT = 1
 MAX_NAMED = 50
 """Cases that a card names in one comparison; it always says how many there are."""
-PROHIBITED = "prohibited"
 
 Document = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """What the tier requires; `lacks` gives, by section, the paths or facts that are missing."""
-
-    tier: str | None
-    required: frozenset[int]
-    lacks: Mapping[int, tuple[str, ...]]
-
-    @property
-    def missing(self) -> tuple[int, ...]:
-        """Give the required sections that lack something."""
-        return tuple(sorted(self.required & self.lacks.keys()))
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether nothing required is missing; a prohibited version's card never is."""
-        return not self.missing and self.tier != PROHIBITED
-
-    @property
-    def missing_paths(self) -> frozenset[str]:
-        """Give what is missing in the required sections."""
-        return frozenset(path for number in self.missing for path in self.lacks[number])
-
-
-def completeness(document: Document) -> Completeness:
-    """Compare a card with what its tier requires."""
-    tier = document["version"].get("tier")
-    found: dict[int, tuple[str, ...]] = {}
-    for number, lacks in _lacks(document):
-        if lacks:
-            found[number] = tuple(lacks)
-    return Completeness(tier, required(tier), found)
-
-
-def _lacks(document: Document) -> Iterator[tuple[int, list[str]]]:
-    version, evaluations = document["version"], document["evaluations"]
-    facts = {key: version.get(key) for key in ("owner", "tier", "base_model")}
-    yield 2, [key for key in ("owner", "tier") if not facts[key]] + _blank(document, "contact")
-    licence = [] if version.get("licence") else _blank(document, "licence")
-    yield 3, ([] if facts["base_model"] else ["base_model"]) + licence
-    yield 4, [f"intended_use.{key}" for key in USES if not use(document, key)]
-    yield 5, _blank(document, "input_output.inputs", "input_output.outputs")
-    yield 6, _blank(document, *(f"training_data.{key}" for key in ("sources", "volume", "pii_handling")))
-    yield 7, [] if evaluations else ["evaluation: no suite has been run on this version"]
-    compared = document["predecessor"] is None or any(one["baseline"] for one in evaluations)
-    yield 8, [] if compared else ["comparison: no run compares it with an earlier version"]
-    safety = (
-        []
-        if any(one["kind"] == "safety" for one in evaluations)
-        else ["safety: no safety suite has been run"]
-    )
-    yield 9, safety + _blank(document, "ethical_considerations")
-    yield 10, _blank(document, "limitations")
-    latency = [] if latency_of(document) else _blank(document, "operation.latency")
-    yield 11, latency + _blank(document, "operation.cost", "operation.fallbacks")
-    yield 12, _blank(document, "environmental_impact.hardware", "environmental_impact.energy")
-    yield 18, [] if document["predecessor"] is None else _blank(document, "changes")
-    yield 19, _blank(document, "citations")
-
-
-def _blank(document: Document, *paths: str) -> list[str]:
-    return [path for path in paths if not declared_at(document["declared"], path)]
 
 
 USES = ("primary_use", "users", "out_of_scope")

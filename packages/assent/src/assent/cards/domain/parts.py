@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.cards.domain.completeness import Asked, Completeness, completeness
 from assent.cards.domain.document import (
     MAX_NAMED,
     USES,
-    Completeness,
     Document,
     Measured,
     Performance,
-    completeness,
     find_measured,
     latency_of,
     performance_of,
@@ -64,7 +63,7 @@ class Part:
 
     section: Section
     required: bool
-    lacks: tuple[str, ...]
+    lacks: tuple[Asked, ...]
     blocks: tuple[Block, ...]
 
 
@@ -80,7 +79,7 @@ def _part(section: Section, document: Document, live: Live, found: Completeness)
     return Part(
         section,
         section.number in found.required,
-        found.lacks.get(section.number, ()),
+        found.missing_in(section.number),
         blocks or (Sentence(f"{NOT_RECORDED.capitalize()}."),),
     )
 
@@ -169,7 +168,7 @@ def _evaluation(document: Document) -> Iterable[Block]:
     for one in document["evaluations"]:
         yield facts(
             suite=f"{one['suite']} ({one['kind']})",
-            dataset=one["dataset"],
+            dataset=one.get("dataset_ref") or one["dataset"],
             scorers=one["scorers"],
             run=one["run"],
             ended_at=one["ended_at"],

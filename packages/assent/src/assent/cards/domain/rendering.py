@@ -49,11 +49,11 @@ def _full(document: Document, edition: Edition, parts: Sequence[Part]) -> Iterat
         yield ""
         yield f"## {part.section.heading}"
         yield ""
-        yield f"Origin: {part.section.origin}."
+        yield f"Origin: {part.section.told}."
         if part.lacks:
             must = "Required and missing" if part.required else "Missing"
             yield ""
-            yield f"**{must}**: {inline('; '.join(part.lacks))}."
+            yield f"**{must}**: {inline('; '.join(one.what for one in part.lacks))}."
         for block in part.blocks:
             yield ""
             yield from _block(block)
@@ -142,9 +142,12 @@ def to_wire(part: Part) -> dict[str, Any]:
         "number": part.section.number,
         "title": part.section.title,
         "origin": part.section.origin.value,
+        "live": part.section.live,
+        "told": part.section.told,
         "required": part.required,
         "complete": not part.lacks,
-        "lacks": list(part.lacks),
+        "lacks": [one.what for one in part.lacks],
+        "to_do": [{"what": one.what, "by": one.by} for one in part.lacks],
         "blocks": [_wire(block) for block in part.blocks],
     }
 

@@ -11,51 +11,52 @@ class Origin(StrEnum):
     DERIVED = "derived"  # from records
     DECLARED = "declared"  # by people, in the form
     MIXED = "derived and declared"
-    LIVE = "live"  # from records at the moment of reading, outside the card's digest
+    SIGNED = "signed"  # what the signed ledger proves: decisions, digests, positions
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section by its number."""
+    """One section by its number; a live one is read at the moment of reading, outside the card's digest."""
 
     number: int
     title: str
     origin: Origin
+    live: bool = False
 
     @property
     def heading(self) -> str:
         """Give number and title."""
         return f"{self.number}. {self.title}"
 
+    @property
+    def told(self) -> str:
+        """Say where the content comes from."""
+        return f"{self.origin}, read now" if self.live else str(self.origin)
 
-SECTIONS: tuple[Section, ...] = tuple(
-    Section(number, title, origin)
-    for number, (title, origin) in enumerate(
-        (
-            ("Identity", Origin.DERIVED),
-            ("Owner, contact, tier", Origin.MIXED),
-            ("Provenance", Origin.MIXED),
-            ("Intended use", Origin.DECLARED),
-            ("Input and output", Origin.MIXED),
-            ("Training data", Origin.MIXED),
-            ("Evaluation", Origin.MIXED),
-            ("Comparison with the predecessor", Origin.DERIVED),
-            ("Safety, fairness, ethics", Origin.MIXED),
-            ("Limitations and risks", Origin.DECLARED),
-            ("Operation", Origin.MIXED),
-            ("Environmental impact", Origin.DECLARED),
-            ("Monitoring", Origin.LIVE),
-            ("Approvals", Origin.LIVE),
-            ("Rollouts and incidents", Origin.LIVE),
-            ("Dependents", Origin.LIVE),
-            ("Deprecation", Origin.LIVE),
-            ("Changes", Origin.MIXED),
-            ("Citations", Origin.DECLARED),
-            ("Digest and ledger", Origin.LIVE),
-        ),
-        start=1,
-    )
+
+SECTIONS: tuple[Section, ...] = (
+    Section(1, "Identity", Origin.DERIVED),
+    Section(2, "Owner, contact, tier", Origin.MIXED),
+    Section(3, "Provenance", Origin.MIXED),
+    Section(4, "Intended use", Origin.DECLARED),
+    Section(5, "Input and output", Origin.MIXED),
+    Section(6, "Training data", Origin.MIXED),
+    Section(7, "Evaluation", Origin.MIXED),
+    Section(8, "Comparison with the predecessor", Origin.DERIVED),
+    Section(9, "Safety, fairness, ethics", Origin.MIXED),
+    Section(10, "Limitations and risks", Origin.DECLARED),
+    Section(11, "Operation", Origin.MIXED),
+    Section(12, "Environmental impact", Origin.DECLARED),
+    Section(13, "Monitoring", Origin.DERIVED, live=True),
+    Section(14, "Approvals", Origin.SIGNED, live=True),
+    Section(15, "Rollouts and incidents", Origin.DERIVED, live=True),
+    Section(16, "Dependents", Origin.DERIVED, live=True),
+    Section(17, "Deprecation", Origin.DERIVED, live=True),
+    Section(18, "Changes", Origin.MIXED),
+    Section(19, "Citations", Origin.DECLARED),
+    Section(20, "Digest and ledger", Origin.SIGNED, live=True),
 )
+LIVE = frozenset(section.number for section in SECTIONS if section.live)
 
 _LIMITED = frozenset({*range(1, 12), 18})
 _HIGH = frozenset({*range(1, 13), 18, 19})

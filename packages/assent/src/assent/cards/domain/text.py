@@ -19,8 +19,19 @@ def inline(text: str) -> str:
 
     Only what could be read as markup is escaped. Source: CommonMark 0.31.2, sections 2.4 and 6; GFM tables.
     """
-    line = _LINE_ENDS.sub(" ", "".join(one if is_plain(one) else "\N{REPLACEMENT CHARACTER}" for one in text))
-    return _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), line.strip())
+    return _ACTIVE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), one_line(text))
+
+
+def visible(text: str) -> str:
+    """Write text with a mark in the place of each character that hides or reorders what stands around it."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one if is_plain(one) else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def one_line(text: str) -> str:
+    """Write text on one line, its hidden characters marked."""
+    return _LINE_ENDS.sub(" ", visible(text)).strip()
 
 
 def opening(text: str) -> str:
@@ -40,8 +51,8 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+        return visible(", ".join(value))
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 def percent(share: str) -> str:

@@ -13,13 +13,15 @@ from assent.cards.domain import (
     Declared,
     Document,
     completeness,
+    merge,
     parse_form,
     print_form,
+    read_card,
 )
 from assent.cards.service.records import compile_document, earlier_version
 from assent.cards.store import Card
 from assent.kernel.canonical import canonical, digest_bytes
-from assent.kernel.errors import Invalid, NotFound, TooLarge
+from assent.kernel.errors import Invalid, NotFound, Reason, TooLarge
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
 from assent.registry import service as registry
@@ -27,6 +29,7 @@ from assent.registry.service import ModelVersion
 
 MAX_BYTES = 4_000_000
 PREFIX = "card_"
+MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,33 @@ def version_of(reader: Reader, project: str, which: str) -> ModelVersion:
 
 
 def get(reader: Reader, project: str, which: str) -> Card:
-    """Get a card by its id, or the newest of the version `name@number`. Raises: NotFound, Invalid."""
+    """Get a card by its id, or of a version: the newest of `name@number`, or that of `name@number#revision`.
+
+    Raises: NotFound, Invalid.
+    """
     if which.startswith(PREFIX) and "@" not in which:
         found = store.find(reader, which)
         if found is None or found.project != project:
             raise NotFound(f"There is no card {which!r}.", remedy="`assent card list` shows them.")
         return found
-    version = version_of(reader, project, which)
+    ref, hash_, revision = which.partition("#")
+    version = version_of(reader, project, ref)
+    if hash_:
+        return _revision(reader, version, revision)
     newest = store.newest(reader, project, version.digest)
     if newest is None:
         raise NotFound(f"{version.ref} has no card.", remedy=f"assent card generate {version.ref}")
     return newest
+
+
+def _revision(reader: Reader, version: ModelVersion, revision: str) -> Card:
+    plain = revision.isascii() and revision.isdecimal() and len(revision) <= MAX_DIGITS
+    project, subject = version.project, version.digest
+    found = store.find_revision(reader, project, subject, int(revision)) if plain else None
+    if found is None:
+        remedy = f"assent card history {version.ref}"
+        raise NotFound(f"{version.ref} has no card of revision {revision!r}.", remedy=remedy)
+    return found
 
 
 def find_published(reader: Reader, project: str, name: str, number: str) -> Card | None:
@@ -109,6 +128,17 @@ def complete(tx: Tx, project: str, which: str, form: Any) -> tuple[Card, bool]:
     """
     declared = parse_form(form)
     return draft(tx, version_of(tx, project, which), declared)
+
+
+def import_(tx: Tx, project: str, which: str, form: str, content: Any) -> tuple[Card, bool, list[Reason]]:
+    """Take over what a card written elsewhere declares: it takes the place of what stood in these fields.
+
+    Gives the card, whether it is new, and what was left out. Raises: NotFound, Invalid, TooLarge.
+    """
+    version = version_of(tx, project, which)
+    taken, left = read_card(form, content)
+    card, created = draft(tx, version, merge(_declared(tx, version), taken))
+    return card, created, left
 
 
 def draft(tx: Tx, version: ModelVersion, declared: Declared) -> tuple[Card, bool]:

@@ -101,13 +101,23 @@ def _evaluation(reader: Reader, claim: Evidence) -> dict[str, Any]:
         "baseline": said.get("baseline"),
         "direction": None,
         "scorers": [],
-        "levels": [],
+        "dataset_ref": None,
+        "levels": _stated_levels(said),
         "latency": None,
         "n_gained": 0,
         "n_lost": 0,
         "lost": [],
     }
     return found | _run(reader, said.get("run"))
+
+
+def _stated_levels(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the level that a verdict from elsewhere states: under a threshold, the estimate is the level."""
+    if said.get("rule") != "threshold" or said.get("estimate") is None or not said.get("metric"):
+        return []
+    n = str(said.get("n") or "")
+    figures = {"value": said["estimate"], "low": said.get("low"), "high": said.get("high")}
+    return [{"metric": said["metric"], **figures, "n": int(n) if n.isdecimal() else 0}]
 
 
 def _run(reader: Reader, run_id: str | None) -> dict[str, Any]:
@@ -125,6 +135,7 @@ def _run(reader: Reader, run_id: str | None) -> dict[str, Any]:
     took = [r.latency_ms for r in records if r.side == CANDIDATE and r.latency_ms is not None]
     return {
         "baseline": run.baseline_ref,
+        "dataset_ref": _dataset_ref(reader, run),
         "direction": suite.gate.direction.value,
         "scorers": [f"{scorer.name} ({scorer.kind})" for scorer in suite.scorers],
         "levels": [
@@ -137,6 +148,11 @@ def _run(reader: Reader, run_id: str | None) -> dict[str, Any]:
         "n_lost": len(result["lost"]),
         "lost": sorted(names.get(key, key) for key in result["lost"])[:MAX_NAMED],
     }
+
+
+def _dataset_ref(reader: Reader, run: evaluation.Run) -> str | None:
+    name, _, number = run.suite_ref.partition("@")
+    return evaluation.dataset_ref(reader, evaluation.get_suite(reader, run.project, name, number))
 
 
 def _latency(took: Sequence[float]) -> dict[str, Any] | None:
