@@ -103,6 +103,10 @@ class Api:
         """Read a body that is not JSON: a card in Markdown, a tile, a pack."""
         return self._send("GET", path, query=query, headers={"accept": accept}).content
 
+    def fetch(self, path: str, headers: Mapping[str, str], **query: Any) -> httpx.Response:
+        """Ask with headers of one's own, and give the whole answer; 304 is one."""
+        return self._send("GET", path, query=query, headers=headers)
+
     def post(self, path: str, body: Any = None, *, if_match: str | None = None, **query: Any) -> Any:
         """Make one thing; bytes travel as they are, anything else as JSON."""
         return _body(self._send("POST", path, body=body, query=query, headers=_match(if_match)))
@@ -165,7 +169,7 @@ class Api:
             )
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
-        if response.is_success:
+        if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
             return response
         raise _problem(response)
 

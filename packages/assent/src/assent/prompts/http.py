@@ -96,9 +96,10 @@ def list_prompts(
 
 @router.get("/prompts/{name}/{version}")
 def get_prompt(project: ProjectPath, name: str, version: str, call: Reading) -> dict[str, Any]:
-    """Show a prompt version with its document; `latest` is the one with the highest number."""
+    """Show a prompt version with its document; `latest` has the highest number, a digest will do too."""
     with call.read() as reader:
-        return _prompt(service.get(reader, project, name, _number(version)))
+        found = service.get(reader, project, name, _number(version))
+        return {**_prompt(found), "created_by": service.author_of(reader, found)}
 
 
 @router.get("/prompts/{name}/{version}/diff")

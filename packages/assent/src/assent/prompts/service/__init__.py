@@ -5,6 +5,7 @@ from assent.prompts.service.templates import render
 from assent.prompts.service.versions import (
     Comparison,
     NewPrompt,
+    author_of,
     bounded,
     compare,
     contributors_of,
@@ -25,6 +26,7 @@ __all__ = [
     "NewPrompt",
     "PromptVersion",
     "advance",
+    "author_of",
     "bounded",
     "change_to_wire",
     "compare",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from assent.identity import service as identity
-from assent.kernel.canonical import canonical, digest_bytes
+from assent.kernel.canonical import canonical, digest_bytes, is_digest
 from assent.kernel.errors import Conflict, NotFound, TooLarge
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
@@ -163,14 +163,25 @@ def _number(
 
 
 def get(reader: Reader, project: str, name: str, number: str | None = None) -> PromptVersion:
-    """Get a version, or the one with the highest number. Raises: NotFound."""
-    found = store.find(reader, project, name, number)
-    if found is None:
+    """Get a version by its number or digest, or the one with the highest number. Raises: NotFound."""
+    if number is not None and is_digest(number):
+        found = store.find_by_digest(reader, project, number)
+    else:
+        found = store.find(reader, project, name, number)
+    if found is None or found.name != name:
         raise NotFound(
             f"There is no prompt {name}{f'@{number}' if number else ''} in {project}.",
             remedy="`assent prompt list` shows those that there are.",
         )
     return found
+
+
+def author_of(reader: Reader, version: PromptVersion) -> str:
+    """Give the name of who registered a version; the id of what is no account."""
+    try:
+        return identity.get_account(reader, version.registered_by).name
+    except NotFound:
+        return version.registered_by
 
 
 def find_by_digest(reader: Reader, project: str, digest: str) -> PromptVersion | None:
