@@ -62,6 +62,11 @@ class Cache(Generic[V]):
         self._lock = threading.Lock()
         self._flights: dict[str, Future[V]] = {}
 
+    @property
+    def n_loading(self) -> int:
+        """Say how many loads are under way."""
+        return len(self._flights)
+
     def put(self, key: str, value: V, age_s: float = 0.0) -> None:
         """Keep a value that is known from elsewhere."""
         with self._lock:

@@ -16,7 +16,7 @@ from assent.evaluation.service import JOB, Plan, Run, RunProgress
 from assent.kernel.canonical import digest
 from assent.kernel.clock import from_text
 from assent.kernel.errors import AssentError, Conflict
-from assent.kernel.jobs import job
+from assent.kernel.jobs import job, tick
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import SYSTEM
 
@@ -42,6 +42,20 @@ def run(runtime: Runtime, *, run_id: str) -> None:
     except Exception:
         _stopped(runtime, run_id, "The worker failed; its log says why.")
         raise
+
+
+@tick("evaluation.test_prompts", every_s=5)
+def test_prompts(runtime: Runtime) -> None:
+    """Run the suites that are bound to prompts on the versions that have not been tested with them."""
+    with runtime.session.read() as reader:
+        due = service.list_due(reader)
+    for new in due:
+        try:
+            with runtime.session.begin(SYSTEM) as tx:
+                if new in service.list_due(tx):
+                    service.submit(tx, new)
+        except AssentError as error:
+            log.info("%s is not tested with %s: %s", new.subject, new.suite, error.message)
 
 
 def journal_path(runtime: Runtime, run_id: str) -> Path:
@@ -75,7 +89,9 @@ def _carry_out(runtime: Runtime, found: Run, journal: Journal) -> None:
 def asks_of(plan: Plan) -> Iterator[Ask]:
     """List every case of a run: both sides of a row one after the other, so that a stopped run has pairs."""
     solver = digest(dict(plan.suite.solver))
-    subjects = {"candidate": plan.run.subject, "baseline": plan.run.baseline or ""}
+    asked = {"candidate": plan.run.subject, "baseline": plan.run.baseline or ""}
+    through = f" through {plan.run.through}" if plan.run.through else ""
+    subjects = {side: f"{digest}{through}" for side, digest in asked.items()}
     for repeat in range(plan.suite.repeats):
         for row in plan.rows:
             for side in plan.targets:

@@ -69,6 +69,7 @@ runs = table(
     sa.Column("baseline", DIGEST, index=True),
     sa.Column("baseline_ref", REF),
     sa.Column("fresh", sa.Boolean, nullable=False),
+    sa.Column("through", DIGEST),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("submitted_at", Utc, nullable=False),
     sa.Column("submitted_by", ID, nullable=False),
@@ -150,6 +151,7 @@ def _run_submitted(conn: Writer, r: Recorded[RunSubmitted]) -> None:
             baseline=e.baseline,
             baseline_ref=e.baseline_ref,
             fresh=e.fresh,
+            through=e.through,
             state="submitted",
             submitted_at=r.at,
             submitted_by=r.actor,
@@ -238,6 +240,7 @@ class Run:
     baseline: str | None
     baseline_ref: str | None
     fresh: bool
+    through: str | None
     state: str
     submitted_at: datetime
     submitted_by: str

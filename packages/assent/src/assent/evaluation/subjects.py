@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.numbers import split_ref
 from assent.evaluation.domain.target import Messages, Target
 from assent.evidence import service as evidence
-from assent.kernel.errors import Conflict, Invalid
+from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
 from assent.providers import service as providers
@@ -20,11 +21,12 @@ VERDICT = "suite.verdict"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A model version as evaluation sees it."""
+    """A version as evaluation sees it: of a model, or of a prompt, which is asked through a model."""
 
     name: str
     digest: str
     ref: str
+    is_prompt: bool = False
 
 
 def get(reader: Reader, project: str, ref: str) -> Subject:
@@ -34,8 +36,42 @@ def get(reader: Reader, project: str, ref: str) -> Subject:
         raise Invalid(
             f"{ref!r} names no version.", remedy=f"Write {name}@1.0.0, with the version to evaluate."
         )
-    version = registry.get(reader, project, name, number)
+    try:
+        version = registry.get(reader, project, name, number)
+    except NotFound as missing:
+        try:
+            prompt = prompts.get(reader, project, name, number)
+        except NotFound:
+            raise missing from None
+        return Subject(name, prompt.digest, prompt.ref, is_prompt=True)
     return Subject(name, version.digest, version.ref)
+
+
+def model_through(reader: Reader, project: str, subject: Subject, ref: str | None) -> str | None:
+    """Give the digest of the model version that answers for a prompt; None for a model, which does itself.
+
+    Raises: NotFound, Invalid (a prompt without one, a model with one).
+    """
+    if subject.is_prompt != (ref is not None):
+        raise Invalid(
+            f"{subject.ref} is a prompt, and a prompt does not answer by itself."
+            if subject.is_prompt
+            else f"{subject.ref} is a model and answers by itself.",
+            remedy="Name the model version that answers: through NAME@VERSION."
+            if subject.is_prompt
+            else "Leave `through` out.",
+        )
+    return None if ref is None else registry.get_ref(reader, project, ref).digest
+
+
+def prompt_versions_since(reader: Reader, project: str, name: str, since: datetime) -> list[Subject]:
+    """List the versions of a prompt since a time, oldest first, and in any case the newest.
+
+    Older than the newest fifty is not looked at.
+    """
+    found = prompts.search(reader, project, {"name": name})
+    wanted = [one for index, one in enumerate(found) if index == 0 or one.registered_at >= since]
+    return [Subject(name, one.digest, one.ref, is_prompt=True) for one in reversed(wanted)]
 
 
 def baseline(tx: Reader, project: str, subject: Subject, rule: str, environment: str) -> Subject | None:
@@ -53,17 +89,21 @@ def baseline(tx: Reader, project: str, subject: Subject, rule: str, environment:
             f"Nothing of {subject.name} is live in {environment}, so there is nothing to compare with.",
             remedy="Adopt what is live (assent env adopt), or name the baseline in the suite's gate.",
         )
+    if subject.is_prompt:
+        return Subject(subject.name, digest, prompts.get_by_digest(tx, project, digest).ref, is_prompt=True)
     version = registry.get_by_digest(tx, project, digest)
     return Subject(subject.name, version.digest, version.ref)
 
 
-def target(reader: Reader, project: str, digest: str) -> Target:
+def target(reader: Reader, project: str, digest: str, through: str | None = None) -> Target:
     """Gather how a version is asked: its upstream, its parameters, and its own messages first.
 
-    Raises: NotFound, Invalid (it pins no upstream).
+    A prompt, `digest`, stands in the place of that of the model `through`. Raises: NotFound, Invalid (it pins
+    no upstream).
     """
-    version = registry.get_by_digest(reader, project, digest)
-    document = version.document
+    document = registry.get_by_digest(reader, project, through or digest).document
+    if through is not None:
+        document = {**document, "prompt": digest}
     provider = providers.get_provider(reader, project, document["provider"])
     prompt = (
         prompts.get_by_digest(reader, project, document["prompt"]).document if document.get("prompt") else {}

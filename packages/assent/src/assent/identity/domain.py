@@ -45,6 +45,7 @@ class Permission(StrEnum):
     EVALUATION_READ = "evaluation.run.read"
     DATASET_REGISTER = "evaluation.dataset.register"
     SUITE_REGISTER = "evaluation.suite.register"
+    SUITE_BIND = "evaluation.suite.bind"
     RUN_SUBMIT = "evaluation.run.submit"
     POLICY_READ = "approvals.policy.read"
     POLICY_REGISTER = "approvals.policy.register"
@@ -109,6 +110,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.LABEL_MOVE,
         Permission.DATASET_REGISTER,
         Permission.SUITE_REGISTER,
+        Permission.SUITE_BIND,
         Permission.RUN_SUBMIT,
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import pydantic
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
@@ -90,6 +90,18 @@ def quality_over_time(
     with call.read() as reader:
         slots = service.live.over_time(reader, project, last_s=last_s, **_where(environment, route, version))
     return page(slots, None)
+
+
+@router.get("/projects/{project}/versions/{digest}/metrics")
+def version_metrics(
+    project: ProjectPath,
+    digest: Annotated[str, Path(max_length=100)],
+    call: Reads,
+    last_s: LastSeconds = service.metrics.LAST_S,
+) -> dict[str, Any]:
+    """Show what evaluation and production say of a version; of a prompt, also of the models that pin it."""
+    with call.read() as reader:
+        return service.metrics.of_version(reader, project, digest, last_s)
 
 
 def _where(environment: str | None, route: str | None, version: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
 from assent.identity.domain import Permission
+from assent.kernel.tx import Reader
 from assent.prompts import service
 from assent.prompts.domain import Bump, split_ref
 from assent.prompts.service import NewPrompt, PromptVersion
@@ -78,7 +79,7 @@ def register_prompt(
             return service.preview(reader, new)
     with call.begin() as tx:
         version, created = service.register(tx, new)
-        wire = _prompt(version)
+        wire = _prompt(tx, version)
     response.status_code = 201 if created else 200
     return {**wire, "created": created}
 
@@ -99,7 +100,7 @@ def get_prompt(project: ProjectPath, name: str, version: str, call: Reading) -> 
     """Show a prompt version with its document; `latest` has the highest number, a digest will do too."""
     with call.read() as reader:
         found = service.get(reader, project, name, _number(version))
-        return {**_prompt(found), "created_by": service.author_of(reader, found)}
+        return _prompt(reader, found)
 
 
 @router.get("/prompts/{name}/{version}/diff")
@@ -191,5 +192,9 @@ def _line(version: PromptVersion) -> dict[str, Any]:
     }
 
 
-def _prompt(version: PromptVersion) -> dict[str, Any]:
-    return {**_line(version), "document": version.document}
+def _prompt(reader: Reader, version: PromptVersion) -> dict[str, Any]:
+    return {
+        **_line(version),
+        "created_by": service.author_of(reader, version),
+        "document": version.document,
+    }

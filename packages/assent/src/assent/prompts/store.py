@@ -16,7 +16,15 @@ from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.events import Recorded
 from assent.kernel.guards import unchanging
 from assent.kernel.tx import Projections, Reader, Tx, Writer
-from assent.prompts.domain import PromptAdvanced, PromptDeprecated, PromptRegistered, Status, parse_number
+from assent.prompts.domain import (
+    PromptAdvanced,
+    PromptDeprecated,
+    PromptRegistered,
+    Status,
+    SuiteBound,
+    SuiteUnbound,
+    parse_number,
+)
 
 ID = sa.String(64)
 NAME = sa.String(63)
@@ -60,6 +68,18 @@ parts = unchanging(
         sa.Column("part", DIGEST, primary_key=True, index=True),
         kind="governed",
     )
+)
+suites = table(
+    "prompts_suites",
+    sa.Column("project", NAME, primary_key=True),
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("suite", NAME, primary_key=True),
+    sa.Column("suite_ref", sa.String(130), nullable=False),
+    sa.Column("through_ref", sa.String(130), nullable=False),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("bound_at", Utc, nullable=False),
+    sa.Column("bound_by", ID, nullable=False),
+    kind="governed",
 )
 tags = unchanging(
     table(
@@ -127,6 +147,47 @@ def _deprecated(conn: Writer, r: Recorded[PromptDeprecated]) -> None:
     conn.execute(
         moved.values(status=Status.DEPRECATED.value, since=r.at, because=r.id, successor=e.successor)
     )
+
+
+@projections.on(SuiteBound)
+def _bound(conn: Writer, r: Recorded[SuiteBound]) -> None:
+    e = r.event
+    conn.execute(sa.delete(suites).where(_binding(e.project, e.name, e.suite)))
+    conn.execute(
+        sa.insert(suites).values(
+            project=e.project,
+            name=e.name,
+            suite=e.suite,
+            suite_ref=e.suite_ref,
+            through_ref=e.through_ref,
+            environment=e.environment,
+            bound_at=r.at,
+            bound_by=r.actor,
+        )
+    )
+
+
+@projections.on(SuiteUnbound)
+def _unbound(conn: Writer, r: Recorded[SuiteUnbound]) -> None:
+    conn.execute(sa.delete(suites).where(_binding(r.event.project, r.event.name, r.event.suite)))
+
+
+def _binding(project: str, name: str, suite: str) -> sa.ColumnElement[bool]:
+    return sa.and_(suites.c.project == project, suites.c.name == name, suites.c.suite == suite)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteBinding:
+    """A suite that each new version of a prompt is tested with, and the model version that answers."""
+
+    project: str
+    name: str
+    suite: str
+    suite_ref: str
+    through_ref: str
+    environment: str
+    bound_at: datetime
+    bound_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +318,12 @@ def list_names(reader: Reader, project: str) -> list[str]:
     """List the names of a project's prompts."""
     query = sa.select(versions.c.name).where(versions.c.project == project).distinct()
     return sorted(reader.conn.execute(query).scalars())
+
+
+def list_suites(reader: Reader, project: str | None = None, name: str | None = None) -> list[SuiteBinding]:
+    """List the bindings of suites: of a prompt, of a project, or all."""
+    query = sa.select(suites).order_by(suites.c.project, suites.c.name, suites.c.suite)
+    for column, value in ((suites.c.project, project), (suites.c.name, name)):
+        if value is not None:
+            query = query.where(column == value)
+    return [SuiteBinding(**row) for row in reader.conn.execute(query).mappings()]

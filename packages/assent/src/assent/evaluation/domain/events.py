@@ -39,7 +39,10 @@ class SuiteRegistered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSubmitted(Event):
-    """A run was asked for: of a suite on a subject, beside a baseline where the gate compares."""
+    """A run was asked for: of a suite on a subject, beside a baseline where the gate compares.
+
+    `through`: the model version, by digest, that answers where the subject is a prompt.
+    """
 
     TYPE: ClassVar[str] = "evaluation.run.submitted"
     id: str
@@ -52,6 +55,7 @@ class RunSubmitted(Event):
     baseline: str | None
     baseline_ref: str | None
     fresh: bool
+    through: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

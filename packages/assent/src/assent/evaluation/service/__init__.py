@@ -1,5 +1,12 @@
 """Evaluation's use cases: register what is asked, run it, publish what came of it, prove it again."""
 
+from assent.evaluation.service.bindings import (
+    NewBinding,
+    bind_suite,
+    list_bindings,
+    list_due,
+    unbind_suite,
+)
 from assent.evaluation.service.runs import (
     JOB,
     NewRun,
@@ -32,17 +39,21 @@ from assent.evaluation.service.versions import (
     suite_of,
 )
 from assent.evaluation.store import DatasetVersion, Run, RunProgress, SuiteVersion
+from assent.prompts.service import SuiteBinding
 
 __all__ = [
     "JOB",
     "DatasetVersion",
+    "NewBinding",
     "NewRun",
     "NewVersion",
     "Plan",
     "Run",
     "RunProgress",
+    "SuiteBinding",
     "SuiteVersion",
     "advance",
+    "bind_suite",
     "cancel",
     "close",
     "contents_of",
@@ -50,7 +61,9 @@ __all__ = [
     "get_dataset",
     "get_run",
     "get_suite",
+    "list_bindings",
     "list_datasets",
+    "list_due",
     "list_runs",
     "list_suites",
     "plan",
@@ -65,4 +78,5 @@ __all__ = [
     "rows_of",
     "submit",
     "suite_of",
+    "unbind_suite",
 ]

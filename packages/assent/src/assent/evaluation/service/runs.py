@@ -35,7 +35,8 @@ MAX_JOURNALS = 20
 class NewRun:
     """What to run. `suite` and `subject` are `name@number`; `fresh` asks every case again.
 
-    `environment` says whose live version a gate with `baseline: live` compares with.
+    `through` names the model version that answers where the subject is a prompt; `environment` says
+    whose live version a gate with `baseline: live` compares with.
     """
 
     project: str
@@ -43,6 +44,7 @@ class NewRun:
     subject: str
     environment: str = "production"
     fresh: bool = False
+    through: str | None = None
 
 
 def submit(tx: Tx, new: NewRun) -> Run:
@@ -52,6 +54,7 @@ def submit(tx: Tx, new: NewRun) -> Run:
     """
     version = get_suite(tx, new.project, *split_ref(new.suite))
     subject = subjects.get(tx, new.project, new.subject)
+    through = subjects.model_through(tx, new.project, subject, new.through)
     gate = suite_of(tx, version).gate
     baseline = subjects.baseline(tx, new.project, subject, gate.baseline, new.environment)
     run_id = new_id("run")
@@ -67,6 +70,7 @@ def submit(tx: Tx, new: NewRun) -> Run:
             baseline=None if baseline is None else baseline.digest,
             baseline_ref=None if baseline is None else baseline.ref,
             fresh=new.fresh,
+            through=through,
         )
     )
     store.write_progress(tx, RunProgress(run_id, "waiting", 0, 0, {}, "", tx.now()))
@@ -147,7 +151,9 @@ def plan(reader: Reader, run: Run) -> Plan:
     sides: dict[Side, str] = {"candidate": run.subject}
     if run.baseline is not None:
         sides["baseline"] = run.baseline
-    targets = {side: subjects.target(reader, run.project, digest) for side, digest in sides.items()}
+    targets = {
+        side: subjects.target(reader, run.project, digest, run.through) for side, digest in sides.items()
+    }
     earlier: dict[str, tuple[str, CaseRecord]] = {}
     if not run.fresh and suite.reuse_days > 0:
         for digest in sides.values():

@@ -1,6 +1,6 @@
 """What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
 
-from assent.monitoring.service import evidence, incidents, live
+from assent.monitoring.service import evidence, incidents, live, metrics
 from assent.monitoring.service.batch import Batch, parse
 from assent.monitoring.service.ingestion import take
 from assent.monitoring.service.looking import Sight, look
@@ -15,6 +15,7 @@ __all__ = [
     "incidents",
     "live",
     "look",
+    "metrics",
     "needs_writing",
     "parse",
     "prune",

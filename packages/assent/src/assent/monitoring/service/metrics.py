@@ -26,9 +26,7 @@ def of_version(reader: Reader, project: str, digest: str, last_s: int = LAST_S) 
     runs: list[Run] = []
     production = []
     for subject in [digest, *refs]:
-        runs += evaluation.list_runs(
-            reader, project, {"subject": subject, "state": "closed"}, limit=MAX_RUNS
-        )
+        runs += evaluation.list_runs(reader, project, {"subject": subject, "state": "closed"}, limit=MAX_RUNS)
         production += [
             {**row, "ref": refs.get(subject)}
             for row in live.by_version(reader, project, last_s=last_s, version=subject)

@@ -11,7 +11,13 @@ from assent.prompts.domain.document import (
     texts_of,
     tool_name,
 )
-from assent.prompts.domain.events import PromptAdvanced, PromptDeprecated, PromptRegistered
+from assent.prompts.domain.events import (
+    PromptAdvanced,
+    PromptDeprecated,
+    PromptRegistered,
+    SuiteBound,
+    SuiteUnbound,
+)
 from assent.prompts.domain.fragments import Composition, Fragment, compose, pins, refs_of
 from assent.prompts.domain.interface import (
     InterfaceChange,
@@ -36,6 +42,8 @@ __all__ = [
     "PromptDeprecated",
     "PromptRegistered",
     "Status",
+    "SuiteBound",
+    "SuiteUnbound",
     "Wish",
     "chosen_number",
     "compose",

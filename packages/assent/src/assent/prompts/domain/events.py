@@ -47,3 +47,26 @@ class PromptDeprecated(Event):
     number: str
     subject: str
     successor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteBound(Event):
+    """Versions of a prompt are tested with a suite from now on. `through_ref`: the model that answers."""
+
+    TYPE: ClassVar[str] = "prompts.suite.bound"
+    project: str
+    name: str
+    suite: str
+    suite_ref: str
+    through_ref: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteUnbound(Event):
+    """Versions of a prompt are not tested with a suite any more."""
+
+    TYPE: ClassVar[str] = "prompts.suite.unbound"
+    project: str
+    name: str
+    suite: str

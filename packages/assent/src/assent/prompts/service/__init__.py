@@ -1,6 +1,7 @@
 """Prompts' use cases: register, read, compare, render; other slices enter here."""
 
 from assent.prompts.service.statuses import advance, deprecate
+from assent.prompts.service.suites import NewSuiteBinding, bind_suite, unbind_suite
 from assent.prompts.service.templates import render
 from assent.prompts.service.versions import (
     Comparison,
@@ -19,14 +20,18 @@ from assent.prompts.service.versions import (
     search,
 )
 from assent.prompts.service.wire import change_to_wire, comparison_to_wire, fields_to_wire
-from assent.prompts.store import PromptVersion, lock_name, projections, read_document, wholes_of
+from assent.prompts.store import PromptVersion, SuiteBinding, lock_name, projections, read_document, wholes_of
+from assent.prompts.store import list_suites as list_suite_bindings
 
 __all__ = [
     "Comparison",
     "NewPrompt",
+    "NewSuiteBinding",
     "PromptVersion",
+    "SuiteBinding",
     "advance",
     "author_of",
+    "bind_suite",
     "bounded",
     "change_to_wire",
     "compare",
@@ -38,6 +43,7 @@ __all__ = [
     "get",
     "get_by_digest",
     "list_prompts",
+    "list_suite_bindings",
     "list_versions",
     "lock_name",
     "preview",
@@ -46,5 +52,6 @@ __all__ = [
     "register",
     "render",
     "search",
+    "unbind_suite",
     "wholes_of",
 ]

@@ -1,4 +1,4 @@
-"""Routes of evaluation: datasets, suites, runs, their cases and their verification."""
+"""Routes of datasets, suites, runs, their cases and their verification."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 
-router = APIRouter(prefix="/v1/projects/{project}", tags=["evaluation"])
+router = APIRouter(prefix="/v1/projects/{project}")
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query(max_length=100)]
@@ -55,6 +55,7 @@ class NewRunWire(Wire):
     subject: str
     environment: str = "production"
     fresh: bool = False
+    through: str | None = None
 
 
 class RunQuery(Wire):
@@ -173,8 +174,8 @@ def submit_run(
 ) -> dict[str, Any]:
     """Ask for a run; a worker carries it out."""
     with call.begin() as tx:
-        run = service.submit(tx, NewRun(project, body.suite, body.subject, body.environment, body.fresh))
-        return _run(tx, run)
+        new = NewRun(project, body.suite, body.subject, body.environment, body.fresh, body.through)
+        return _run(tx, service.submit(tx, new))
 
 
 @router.get("/runs")
