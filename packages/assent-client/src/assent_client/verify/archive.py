@@ -86,9 +86,9 @@ def _read_file(content: bytes, at: int) -> tuple[str, bytes, int]:
     _check_file_name(name)
     body = content[start + n_name : start + n_name + size]
     if len(body) != size:
-        raise VerificationError(f"{name}: the pack ends within this file")
+        raise VerificationError(f"byte {at}: the pack ends within the file {name}")
     if zlib.crc32(body) != crc:
-        raise VerificationError(f"{name}: the content does not have its checksum")
+        raise VerificationError(f"byte {at}: the content of {name} does not have its checksum")
     return name, body, start + n_name + size
 
 
