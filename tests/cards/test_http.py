@@ -9,6 +9,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from assent.cards import service
+from assent.kernel.errors import NotFound as NotFoundHere
 from assent_client.cli.main import main
 from assent_client.errors import Forbidden, Invalid, NotFound
 from tests.cards.conftest import FORM, NAME, PROJECT
@@ -159,6 +160,29 @@ def test_a_file_that_cannot_be_written_is_named(run, served, tmp_path):
     (tmp_path / "file").write_text("x")
     code, _, told = run("card", "export", REF, "--out", tmp_path / "file" / "card.md")
     assert (code, "cannot be written" in told) == (10, True)
+
+
+def test_sections_are_commented_on_while_the_card_is_under_review(run, served):
+    served.complete()
+    assert run("card", "comment", REF, "too early", "--section", "7")[0] == 15
+    assert run("card", "comments", REF)[2].strip() == "No comments."
+    card = served.submit()
+    with served.api("rita") as api:
+        path = api.path("cards", card.id, "comments")
+        first = api.post(path, {"text": "How were <b>they</b> chosen?", "section": 7})
+        api.post(path, {"text": "All good"})
+        with pytest.raises(Invalid):
+            api.post(path, {"text": "x", "section": 21})
+    assert (first["heading"], first["by"]) == ("7 Evaluation", "rita")
+    assert run("card", "comment", REF, "By lot.", "--answers", first["id"])[0] == 0
+    out = json.loads(run("--json", "card", "comments", REF)[1])["items"]
+    assert [(one["section"], one["text"], one["by"]) for one in out] == [
+        (7, "How were <b>they</b> chosen?", "rita"),
+        (None, "All good", "rita"),
+        (7, "By lot.", "ada"),
+    ]
+    with pytest.raises(NotFoundHere, match="no section"):
+        served.do(service.remark, PROJECT, REF, service.NewRemark(text="x", section=0), who="rita")
 
 
 def test_reading_needs_the_permission_and_importing_another(served):

@@ -254,7 +254,7 @@ def test_a_card_is_voted_on_by_its_text(console):
     page = browser.get(address(request))
 
     assert "Card of support@2.1.0" in words_of(page)
-    assert "No card of this system was published before" in words_of(page)
+    assert "There is no card before this one: everything is new." in words_of(page)
     assert "Publication of the card of support@2.1.0 requested" in words_of(page)
     assert vote(browser, request).status_code == 303
     assert state_of(console, request) == "approved"
@@ -273,7 +273,7 @@ def test_a_card_is_compared_with_the_one_published_before(console):
 
     words = words_of(console.signed_in("rita").get(address(request)))
 
-    assert "Against the card of support@2.0.0 that was published before." in words
+    assert "Against the card of support@2.0.0, revision 1, that was published before." in words
 
 
 @pytest.mark.parametrize("name", ["req_none", '"><script>alert(1)'])

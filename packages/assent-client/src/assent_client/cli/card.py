@@ -65,6 +65,14 @@ PAST = [
     Column("digest"),
     Column("id"),
 ]
+SAID = [
+    Column("heading", "on"),
+    Column("by"),
+    Column("at"),
+    Column("text"),
+    Column("resolved_at", "settled"),
+    Column("id"),
+]
 STATUS = [
     *LINES,
     Column("current", "agrees with the records"),
@@ -208,6 +216,26 @@ def import_(
     for one in found["left"]:
         note(f"not taken over: {one['what']}: {one['why']}")
     _hint(found)
+
+
+@app.command()
+def comment(
+    ref: Ref,
+    text: Annotated[str, typer.Argument(help="What you say.")],
+    section: Annotated[int | None, typer.Option("--section", help="Of which section, 1 to 20.")] = None,
+    answers: Annotated[str | None, typer.Option("--answers", help="The comment that this answers.")] = None,
+) -> None:
+    """Say something about a section of the card under review."""
+    with connect() as api:
+        body = {"text": text, "section": section, "answers": answers}
+        emit(api.post(api.path("cards", ref, "comments"), body), SAID)
+
+
+@app.command()
+def comments(ref: Ref) -> None:
+    """List what was said about a card."""
+    with connect() as api:
+        emit(api.get(api.path("cards", ref, "comments")), SAID, empty="No comments.")
 
 
 @app.command()

@@ -1,19 +1,19 @@
 """Routes of cards: write, complete, submit and vote in a project; published ones are public."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import pydantic
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
-from assent.cards import pdf, service
-from assent.cards.domain import SCHEMA, completeness, named, title_of
-from assent.cards.service import Card, View
+from assent.cards import service
+from assent.cards.domain import SCHEMA, named
+from assent.cards.service import Card, Form, Remark, View, card_to_wire
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.errors import NotFound
 from assent.kernel.runtime import Runtime
+from assent.kernel.tx import Reader
 from assent.prompts import service as prompts
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 
@@ -21,16 +21,12 @@ router = APIRouter(prefix="/v1/projects/{project}/cards", tags=["cards"])
 public = APIRouter(prefix="/cards", tags=["cards"])
 """Published cards, for everybody."""
 
-Format = Literal["json", "markdown", "brief", "html", "pdf", "huggingface", "eval-results", "cyclonedx"]
-MARKDOWN = "text/markdown; charset=utf-8"
-CYCLONEDX = "application/vnd.cyclonedx+json; version=1.7"
-PAGE_HEADERS = {"content-security-policy": f"{service.POLICY}; frame-ancestors 'none'"}
-SUFFIXES: dict[str, Format] = {
-    ".hf.md": "huggingface",
-    ".md": "markdown",
-    ".cdx.json": "cyclonedx",
-    ".json": "json",
-    ".html": "html",
+SUFFIXES = {
+    ".hf.md": Form.HUGGINGFACE,
+    ".md": Form.MARKDOWN,
+    ".cdx.json": Form.CYCLONEDX,
+    ".json": Form.JSON,
+    ".html": Form.HTML,
 }
 
 Reading = Annotated[Call, requires(Permission.CARD_READ)]
@@ -58,6 +54,14 @@ class VoteWire(Wire):
     comment: str | None = pydantic.Field(None, max_length=20_000)
 
 
+class RemarkWire(Wire):
+    """A comment on a section, 1 to 20, or on the whole card."""
+
+    text: str = pydantic.Field(min_length=1, max_length=10_000)
+    section: int | None = pydantic.Field(None, ge=1, le=20)
+    answers: str | None = pydantic.Field(None, max_length=100)
+
+
 class ImportWire(Wire):
     """A card written elsewhere: our JSON, front matter or a BOM as JSON, or the short template as text."""
 
@@ -81,7 +85,7 @@ def generate(project: ProjectPath, body: NewCard, response: Response, call: Writ
     with call.begin() as tx:
         card, created = service.generate(tx, project, body.version)
     response.status_code = 201 if created else 200
-    return {**_line(card), "created": created}
+    return {**card_to_wire(card), "created": created}
 
 
 @router.get("")
@@ -91,7 +95,7 @@ def list_cards(project: ProjectPath, call: Reading, asked: Annotated[CardQuery, 
     wanted = {column: value for column, value in filters.items() if value is not None}
     with call.read() as reader:
         found = service.list_(reader, project, wanted, before=asked.cursor, limit=asked.limit)
-    return page([_line(card) for card in found], found[-1].id if len(found) == asked.limit else None)
+    return page([card_to_wire(card) for card in found], found[-1].id if len(found) == asked.limit else None)
 
 
 @router.get("/{card}")
@@ -100,14 +104,16 @@ def get_card(
     card: str,
     request: Request,
     call: Reading,
-    form: Annotated[Format | None, Query(alias="format")] = None,
+    form: Annotated[Form | None, Query(alias="format")] = None,
 ) -> Response:
     """Show a card by its id, or the newest of `name@version`; `format` goes before the Accept header."""
     with call.read() as reader:
         found = service.get(reader, project, card)
-        extra = {"current": service.is_current(reader, found)}
-        view = service.view(reader, found)
-    return _answer(view, form or _accepted(request), _address(call.runtime, found), extra)
+        view, current = service.view(reader, found), service.is_current(reader, found)
+    chosen = form or _accepted(request)
+    if chosen is Form.JSON:
+        return JSONResponse({**service.view_to_wire(view), "current": current})
+    return _answer(view, chosen, _address(call.runtime, found))
 
 
 @router.get("/{card}/differences")
@@ -121,8 +127,8 @@ def compare(
     with call.read() as reader:
         found = service.compare(reader, project, card, against)
     return {
-        "before": None if found.before is None else _line(found.before),
-        "after": _line(found.after),
+        "before": None if found.before is None else card_to_wire(found.before),
+        "after": card_to_wire(found.after),
         "fields": prompts.fields_to_wire(found.fields),
     }
 
@@ -149,7 +155,7 @@ def complete(
     with call.begin() as tx:
         found, created = service.complete(tx, project, card, body)
     response.status_code = 201 if created else 200
-    return {**_line(found), "created": created}
+    return {**card_to_wire(found), "created": created}
 
 
 @router.post("/{card}/imports", status_code=201)
@@ -161,24 +167,44 @@ def import_(
         found, created, left = service.import_(tx, project, card, body.format, body.content)
     response.status_code = 201 if created else 200
     return {
-        **_line(found),
+        **card_to_wire(found),
         "created": created,
         "left": [{"what": one.id, "why": one.message} for one in left],
     }
+
+
+@router.get("/{card}/comments")
+def list_comments(project: ProjectPath, card: str, call: Reading) -> dict[str, Any]:
+    """List what was said about the sections of a card, oldest first."""
+    with call.read() as reader:
+        found = service.list_remarks(reader, service.get(reader, project, card))
+        return page([_remark(reader, one) for one in found], None)
+
+
+@router.post("/{card}/comments", status_code=201)
+def comment(
+    project: ProjectPath,
+    card: str,
+    body: RemarkWire,
+    call: Annotated[Call, requires(Permission.REQUEST_COMMENT)],
+) -> dict[str, Any]:
+    """Say something about a section of the card under review, or in answer to a comment."""
+    with call.begin() as tx:
+        return _remark(tx, service.remark(tx, project, card, service.NewRemark(**body.model_dump())))
 
 
 @router.post("/{card}/submissions", status_code=201)
 def submit(project: ProjectPath, card: str, call: Writing) -> dict[str, Any]:
     """Bring the card up to date with the records and ask for a vote on it."""
     with call.begin() as tx:
-        return _line(service.submit(tx, project, card))
+        return card_to_wire(service.submit(tx, project, card))
 
 
 @router.post("/{card}/withdrawals", status_code=201)
 def withdraw(project: ProjectPath, card: str, call: Writing) -> dict[str, Any]:
     """Take the card back from review."""
     with call.begin() as tx:
-        return _line(service.withdraw(tx, project, card))
+        return card_to_wire(service.withdraw(tx, project, card))
 
 
 @router.post("/{card}/votes", status_code=201)
@@ -199,7 +225,7 @@ def vote(
         step_up_s=call.runtime.settings.step_up_s,
     )
     with call.begin() as tx:
-        return _line(service.vote(tx, new))
+        return card_to_wire(service.vote(tx, new))
 
 
 @public.get("/schema.json")
@@ -225,80 +251,37 @@ def get_published(
         if card is None:
             raise NotFound(f"No card of {name}@{version.removesuffix(suffix)} is published.")
         view = service.view(reader, card)
-    response = _answer(view, template or form, _address(runtime, card), {}, public=True)
+    chosen = form if template is None else Form.BRIEF
+    response = _answer(view, chosen, _address(runtime, card), public=True)
     response.headers["cache-control"] = "no-cache"
     response.headers["vary"] = "accept"
     return response
+
+
+def _remark(reader: Reader, one: Remark) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "section": one.section,
+        "heading": None if one.section is None else named(one.section),
+        "answers": one.answers,
+        "by": identity.get_account(reader, one.by).name,
+        "at": one.at,
+        "resolved_at": one.resolved_at,
+        "text": one.text,
+    }
 
 
 def _address(runtime: Runtime, card: Card) -> str:
     return f"{runtime.settings.base_url}/cards/{card.project}/{card.name}/{card.number}"
 
 
-def _accepted(request: Request) -> Format:
+def _accepted(request: Request) -> Form:
     """Choose by the Accept header: the first of ours that it names, else JSON."""
-    ours: dict[str, Format] = {
-        "text/markdown": "markdown",
-        "text/html": "html",
-        "application/json": "json",
-    }
+    ours = {"text/markdown": Form.MARKDOWN, "text/html": Form.HTML, "application/json": Form.JSON}
     named_types = (one.partition(";")[0].strip() for one in request.headers.get("accept", "").split(","))
-    return next((ours[one] for one in named_types if one in ours), "json")
+    return next((ours[one] for one in named_types if one in ours), Form.JSON)
 
 
-def _answer(
-    view: View, form: Format, address: str, extra: dict[str, Any], *, public: bool = False
-) -> Response:
-    page = partial(service.page_of, view, view.card.number if public else "")
-    answers: dict[Format, Callable[[], Response]] = {
-        "json": lambda: JSONResponse({**_line(view.card), **extra, **_content(view)}),
-        "markdown": lambda: Response(view.markdown(), media_type=MARKDOWN),
-        "brief": lambda: Response(view.brief(), media_type=MARKDOWN),
-        "html": lambda: HTMLResponse(page(), headers=PAGE_HEADERS),
-        "pdf": lambda: Response(pdf.print_pdf(page()), media_type="application/pdf"),
-        "huggingface": lambda: Response(service.readme_of(view, address), media_type=MARKDOWN),
-        "eval-results": lambda: Response(
-            service.eval_results_of(view, address), media_type="application/yaml"
-        ),
-        "cyclonedx": lambda: JSONResponse(service.bom_of(view), media_type=CYCLONEDX),
-    }
-    return answers[form]()
-
-
-def _content(view: View) -> dict[str, Any]:
-    found = completeness(view.document)
-    n_met, n_asked = found.score
-    return {
-        "title": title_of(view.document),
-        "completeness": {"complete": found.complete, "n_met": n_met, "n_asked": n_asked},
-        "document": dict(view.document),
-        "sections": view.sections(),
-    }
-
-
-def _line(card: Card) -> dict[str, Any]:
-    at = {
-        key: None if moment is None else moment.isoformat()
-        for key, moment in (
-            ("drafted_at", card.drafted_at),
-            ("submitted_at", card.submitted_at),
-            ("published_at", card.published_at),
-        )
-    }
-    return {
-        "id": card.id,
-        "ref": card.ref,
-        "name": card.name,
-        "version": card.number,
-        "subject": card.subject,
-        "revision": card.revision,
-        "digest": card.digest,
-        "tier": card.tier,
-        "state": card.state,
-        "complete": card.complete,
-        "missing": [named(number) for number in card.missing],
-        "request": card.request,
-        "drafted_by": card.drafted_by,
-        "submitted_by": card.submitted_by,
-        **at,
-    }
+def _answer(view: View, form: Form, address: str, *, public: bool = False) -> Response:
+    made = service.write(view, form, address, links=public)
+    return Response(made.content, media_type=made.media_type, headers=dict(made.headers))

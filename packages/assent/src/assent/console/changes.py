@@ -48,12 +48,18 @@ def about(request: approvals.Request) -> str:
 
 
 def card_changes(reader: Reader, request: approvals.Request) -> tuple[str, list[Change]]:
-    """Compare a card with the published one before it; says in words which that is, if there is one."""
-    found = cards.list_(reader, request.project, {"name": request.name})
-    new = next((card for card in found if card.digest == request.subject), None)
-    if new is None:
+    """Compare a card with the one before it, section by section; says in words which that is."""
+    found = cards.list_(reader, request.project, {"name": request.name, "digest": request.subject}, limit=1)
+    if not found:
         return "", []
-    published = [c for c in found if c.published_at is not None and c.id < new.id and c.digest != new.digest]
-    old = cards.document_of(reader, published[0]) if published else None
-    before = f"Against the card of {published[0].ref} that was published before." if published else ""
-    return before, [Change("Card", document_diff(old, cards.document_of(reader, new)))]
+    compared = cards.compare(reader, request.project, found[0].id)
+    return told(compared), [Change("Card", compared.fields)]
+
+
+def told(compared: cards.Comparison) -> str:
+    """Say in words what a card is compared with; nothing where there is no other."""
+    before = compared.before
+    if before is None:
+        return ""
+    how = "was published before" if before.published_at is not None else f"is a {before.state}"
+    return f"Against the card of {before.ref}, revision {before.revision}, that {how}."

@@ -144,7 +144,7 @@ def _compared(
     """Compare what is asked for with what there is; gives what it was compared with, in words, too."""
     if request.environment is None:
         before, changed = card_changes(reader, request)
-        return before or "No card of this system was published before: everything is new.", changed
+        return before or "There is no card before this one: everything is new.", changed
     live = live_digest(reader, request.project, request.environment, request.name)
     told = "which is live"
     if rollout is not None and rollout.stable is not None:  # it has begun: what it replaces is what counts

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from assent.console import discussion_forms, home, leaf, request, rollout, sign_in, system
+from assent.console import card, card_form, discussion_forms, home, leaf, request, rollout, sign_in, system
 from assent.web.headers import SecurityHeaders
 from assent.web.static_files import static_route
 
@@ -14,6 +14,8 @@ ROUTERS = (
     discussion_forms.router,
     rollout.router,
     leaf.router,
+    card.router,
+    card_form.router,
 )
 
 

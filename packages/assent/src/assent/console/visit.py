@@ -19,12 +19,14 @@ from assent.kernel.errors import AssentError, Conflict, Forbidden, Invalid, Reas
 from assent.kernel.ids import new_id
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import Reader, Tx
-from assent.web.forms import cookie_name, keeps_cookies
+from assent.web.forms import TOKEN_FIELD, cookie_name, keeps_cookies, read_form
 from assent.web.pages import Pages
 
 SESSION = "session"
 PAGES = Pages(PackageLoader("assent.console"))
 SEE_OTHER = 303
+MAX_KEPT_BYTES = 2_000_000
+MAX_KEPT_FIELDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,19 @@ def error_page(request: Request, error: AssentError) -> Response:
     return PAGES.render(request, "error.html", view, status=error.status)
 
 
+async def _send_again(request: Request, error: Unauthenticated) -> Response:
+    """Keep what was typed when a session ended meanwhile: the form can be sent again after signing in."""
+    if request.method != "POST":
+        return error_page(request, error)
+    try:
+        form = await read_form(request, MAX_KEPT_BYTES, MAX_KEPT_FIELDS)
+    except (AssentError, RuntimeError):  # not from one of our pages, or read already
+        return error_page(request, error)
+    kept = {name: text for name, text in form.fields.items() if name != TOKEN_FIELD}
+    view = {"message": error.message, "action": request.url.path, "kept": kept}
+    return PAGES.render(request, "sign_in/again.html", view, status=error.status)
+
+
 class PageRoute(APIRoute):
     """A route whose errors are pages for people, not problem documents."""
 
@@ -157,6 +172,8 @@ class PageRoute(APIRoute):
         async def as_page(request: Request) -> Response:
             try:
                 return await handler(request)
+            except Unauthenticated as error:
+                return await _send_again(request, error)
             except AssentError as error:
                 return error_page(request, error)
             except RequestValidationError as error:

@@ -121,16 +121,21 @@ def check_form(request: Request, form: Form) -> None:
 
 async def posted_form(request: Request) -> Form:
     """Read a URL-encoded form and check where it came from. Raises: Invalid, TooLarge, Forbidden."""
+    return await read_form(request, MAX_BYTES, MAX_FIELDS)
+
+
+async def read_form(request: Request, max_bytes: int, max_fields: int) -> Form:
+    """Read a form within bounds of its own. Raises: Invalid, TooLarge, Forbidden."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise Invalid(f"A form must be application/x-www-form-urlencoded, not {media_type or 'untyped'}.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise TooLarge(f"A form may have {MAX_BYTES} bytes.", remedy="Shorten the text.")
+        if len(body) > max_bytes:
+            raise TooLarge(f"A form may have {max_bytes:,} bytes.", remedy="Shorten the text.")
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=max_fields)
     except ValueError as error:
         raise Invalid(f"The form cannot be read: {error}.") from error
     form = Form(dict(pairs))

@@ -43,6 +43,7 @@ LOOKS: dict[str, Look] = {
     "deprecated": Look("clock", "Deprecated", Tone.WARN),
     "frozen": Look("pause", "Frozen", Tone.WARN),
     "no_harm": Look("balance", "No harm shown", Tone.QUIET),
+    "read_now": Look("dot", "Read now", Tone.QUIET),
     "draft": Look("dot", "Draft", Tone.QUIET),
     "review": Look("eye", "In review", Tone.BUSY),
     "submitted": Look("eye", "Submitted", Tone.BUSY),

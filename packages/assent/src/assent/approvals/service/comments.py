@@ -9,7 +9,7 @@ from typing import Any
 
 from assent.approvals import store
 from assent.approvals.domain.events import CommentMade, CommentResolved
-from assent.approvals.domain.requests import PENDING, Request
+from assent.approvals.domain.requests import PENDING, Kind, Request
 from assent.approvals.service import requests as asked
 from assent.approvals.service.subjects import documents_of
 from assent.approvals.service.texts import comment_text, needed_text
@@ -121,7 +121,8 @@ def _anchor(
         return None, None, None
     asked_for = {name: digest for name, digest in request.manifest.items() if name != REPLACED}
     documents = documents_of(reader, request.project, asked_for)
-    document = new.document or _only(documents, new.path or "")
+    about_card = request.subject if request.kind is Kind.CARD else None
+    document = new.document or about_card or _only(documents, new.path or "")
     if document not in {request.subject, *asked_for.values()}:
         raise Invalid(f"{document} is not part of this request.", remedy="Take a digest of its manifest.")
     if document in documents:

@@ -10,7 +10,7 @@ from assent.cards.domain.document import (
     title_of,
 )
 from assent.cards.domain.events import CardDrafted, CardPublished, CardReturned, CardSubmitted
-from assent.cards.domain.form import Blank, Declared, declared_at, parse_form, print_form
+from assent.cards.domain.form import FIELDS, PERFORMANCE, Blank, Declared, declared_at, parse_form, print_form
 from assent.cards.domain.importing import READERS, merge, read_card
 from assent.cards.domain.parts import Block, Facts, Grid, Items, Live, Part, Sentence, facts, parts_of
 from assent.cards.domain.rendering import Edition, brief_markdown, full_markdown, to_wire
@@ -18,9 +18,11 @@ from assent.cards.domain.schema import SCHEMA
 from assent.cards.domain.sections import LIVE, REQUIRED, SECTIONS, Origin, Section, named, required
 
 __all__ = [
+    "FIELDS",
     "FORMAT",
     "LIVE",
     "MAX_NAMED",
+    "PERFORMANCE",
     "READERS",
     "REQUIRED",
     "SCHEMA",

@@ -2,7 +2,7 @@
 
 from assent.cards.service.comparing import Comparison, compare, previous
 from assent.cards.service.drafting import (
-    Form,
+    Blanks,
     complete,
     document_of,
     find_published,
@@ -26,22 +26,28 @@ from assent.cards.service.publishing import (
     withdraw,
 )
 from assent.cards.service.reading import View, view
-from assent.cards.service.writing import POLICY, bom_of, eval_results_of, page_of, readme_of
+from assent.cards.service.remarks import NewRemark, Remark, list_remarks, remark
+from assent.cards.service.wire import card_to_wire, view_to_wire
+from assent.cards.service.writing import ENDINGS, POLICY, Form, Written, page_of, write
 from assent.cards.store import Card
 
 __all__ = [
+    "ENDINGS",
     "POLICY",
     "PUBLISHED",
+    "Blanks",
     "Card",
     "Comparison",
     "Form",
+    "NewRemark",
     "NewVote",
+    "Remark",
     "View",
-    "bom_of",
+    "Written",
+    "card_to_wire",
     "compare",
     "complete",
     "document_of",
-    "eval_results_of",
     "find_published",
     "form_of",
     "generate",
@@ -50,15 +56,18 @@ __all__ = [
     "is_current",
     "is_decided",
     "list_",
+    "list_remarks",
     "list_submitted",
     "page_of",
     "previous",
-    "readme_of",
+    "remark",
     "request_of",
     "settle",
     "submit",
     "under_review",
     "view",
+    "view_to_wire",
     "vote",
     "withdraw",
+    "write",
 ]

@@ -21,7 +21,7 @@ from assent.cards.domain import (
 from assent.cards.service.records import compile_document, earlier_version
 from assent.cards.store import Card
 from assent.kernel.canonical import canonical, digest_bytes
-from assent.kernel.errors import Invalid, NotFound, Reason, TooLarge
+from assent.kernel.errors import Invalid, NotFound, Reason, Stale, TooLarge
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
 from assent.registry import service as registry
@@ -33,14 +33,21 @@ MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """The form of a version's card: what is declared, what the tier misses, and all of it as YAML."""
+class Blanks:
+    """The form of a version's card: what is declared, what the tier misses, and all of it as YAML.
+
+    `shown` is the digest of the card that it was made from, "" where there is none; `start` is what the card
+    of the previous version, `start_ref`, declares.
+    """
 
     ref: str
     tier: str | None
     declared: Mapping[str, Any]
     missing: Sequence[str]
     text: str
+    shown: str
+    start: Mapping[str, Any]
+    start_ref: str
 
 
 def version_of(reader: Reader, project: str, which: str) -> ModelVersion:
@@ -121,13 +128,21 @@ def generate(tx: Tx, project: str, which: str) -> tuple[Card, bool]:
     return draft(tx, version, _declared(tx, version))
 
 
-def complete(tx: Tx, project: str, which: str, form: Any) -> tuple[Card, bool]:
+def complete(tx: Tx, project: str, which: str, form: Any, based_on: str | None = None) -> tuple[Card, bool]:
     """Write a version's card anew with what a form declares, which takes the place of all declared before.
 
-    Gives the card and whether it is new. Raises: NotFound, Invalid with every mistake, TooLarge.
+    `based_on` is the digest of the card that was before the writer's eyes; "" says that there was none.
+    Gives the card and whether it is new. Raises: NotFound, Invalid with every mistake, TooLarge, Stale.
     """
     declared = parse_form(form)
-    return draft(tx, version_of(tx, project, which), declared)
+    version = version_of(tx, project, which)
+    newest = store.newest(tx, project, version.digest)
+    if based_on is not None and based_on != ("" if newest is None else newest.digest):
+        raise Stale(
+            f"The card of {version.ref} was changed meanwhile.",
+            remedy="Look at what changed, then send your text again: it takes the place of theirs.",
+        )
+    return draft(tx, version, declared)
 
 
 def import_(tx: Tx, project: str, which: str, form: str, content: Any) -> tuple[Card, bool, list[Reason]]:
@@ -169,7 +184,7 @@ def draft(tx: Tx, version: ModelVersion, declared: Declared) -> tuple[Card, bool
     return get(tx, version.project, event.card), True
 
 
-def form_of(reader: Reader, project: str, which: str) -> Form:
+def form_of(reader: Reader, project: str, which: str) -> Blanks:
     """Print the form of a version's card, with the previous version's text where nothing is declared yet."""
     version = version_of(reader, project, which)
     declared = _declared(reader, version)
@@ -184,7 +199,17 @@ def form_of(reader: Reader, project: str, which: str) -> Form:
         start=start,
         start_ref=earlier.ref if earlier is not None and start else "",
     )
-    return Form(version.ref, found.tier, declared, sorted(found.missing_paths), print_form(blank))
+    newest = store.newest(reader, version.project, version.digest)
+    return Blanks(
+        ref=version.ref,
+        tier=found.tier,
+        declared=declared,
+        missing=sorted(found.missing_paths),
+        text=print_form(blank),
+        shown="" if newest is None else newest.digest,
+        start=start,
+        start_ref=blank.start_ref,
+    )
 
 
 def _declared(reader: Reader, version: ModelVersion) -> Declared:
