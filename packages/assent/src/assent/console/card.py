@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from assent.cards import service as cards
-from assent.cards.domain import SECTIONS, completeness, title_of
+from assent.cards.domain import Asked, completeness, title_of
 from assent.cards.service import Card, Comparison, Form, Remark, View
 from assent.console.changes import told
 from assent.console.parts import ActionButton, Link
@@ -37,7 +37,7 @@ class SectionRow:
     heading: str
     origin: str
     state: str
-    to_do: Sequence[tuple[str, str]]
+    to_do: Sequence[tuple[str, Sequence[str]]]
     remarks: Sequence[tuple[str, datetime, str, bool]]
 
 
@@ -138,11 +138,19 @@ def _sections(view: View, remarks: Sequence[Remark], names: Names) -> list[Secti
                 heading=part.section.heading,
                 origin=part.section.told,
                 state=missing if part.lacks else "read_now" if part.section.live else "pass",
-                to_do=[(one.what, one.by) for one in part.lacks],
+                to_do=_by_whom(part.lacks),
                 remarks=[_said(one, names) for one in remarks if one.section == part.section.number],
             )
         )
     return rows
+
+
+def _by_whom(lacks: Sequence[Asked]) -> list[tuple[str, list[str]]]:
+    """Group what is missing by who can bring it."""
+    found: dict[str, list[str]] = {}
+    for one in lacks:
+        found.setdefault(one.by, []).append(one.what)
+    return list(found.items())
 
 
 def _said(one: Remark, names: Names) -> tuple[str, datetime, str, bool]:
@@ -199,7 +207,7 @@ def show_card(
         view = build(visit, reader, *ref, revision)
     reasons: Sequence[Any] = () if error is None else error.reasons or (error,)
     status = 200 if error is None else error.status
-    return visit.page("card/page.html", status=status, view=view, errors=reasons, n_sections=len(SECTIONS))
+    return visit.page("card/page.html", status=status, view=view, errors=reasons)
 
 
 @router.get("")

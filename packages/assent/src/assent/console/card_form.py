@@ -125,7 +125,7 @@ def _sections(
         question = Question(
             section=one.section,
             path=one.path,
-            name=one.keys[-1].replace("_", " ").capitalize(),
+            name=one.keys[-1].replace("_", " ").capitalize().replace("Pii", "PII"),
             asks=one.asks,
             is_list=one.is_list,
             text=stands.get(one.path, ""),
