@@ -145,7 +145,9 @@ class Shop:
     def bind(self, name="ground", content=GROUND, environment="production"):
         new = service.NewPolicy(project=PROJECT, name=name, content=content)
         version, _ = self.do("root", service.register_policy, new)
-        self.do("root", service.bind_policy, PROJECT, environment, version.ref)
+        if not self.do("root", service.bind_policy, PROJECT, environment, version.ref):
+            self.sign_in("rita")
+            self.do("rita", service.confirm_policy, confirmation(version.ref, environment))
         return version
 
     def join(self, group, name):
@@ -153,6 +155,10 @@ class Shop:
 
     def leave(self, group, name):
         self.do("root", identity.remove_member, PROJECT, group, name)
+
+
+def confirmation(policy, environment="production"):
+    return service.Confirmation(project=PROJECT, environment=environment, policy=policy)
 
 
 def refusal(call, *arguments, **named):

@@ -127,6 +127,9 @@ def test_one_file_registers_a_policy_and_binds_it(served, assent, tmp_path):
     (tmp_path / "assent.yaml").write_text((APPLIED % "Second").replace("1.0.0", "1.1.0"))
     code, out, _ = assent("root", "apply", "--json")
     assert (code, json.loads(out)["n_update"]) == (0, 1)
+    code, out, _ = assent("root", "apply", "--check", "--json")
+    assert (code, "waits for a second person" in out) == (0, True)
+    assert assent("rita", "policy", "confirm", "ground@1.1.0", "--env", "production")[0] == 0
     bound = served.shop.read(service.get_binding, PROJECT, "production")
     assert bound.policy_ref == "ground@1.1.0"
     (tmp_path / "assent.yaml").write_text((APPLIED % "Third").replace("production", "nowhere"))

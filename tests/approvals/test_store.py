@@ -34,7 +34,7 @@ def differences(shop):
 
 
 def test_every_table_of_approvals_is_governed():
-    nouns = ("bindings", "break_glass", "comments", "policies", "requests", "votes")
+    nouns = ("bindings", "break_glass", "comments", "policies", "proposals", "requests", "votes")
     named = [t.name for t in tables_of("governed") if t.name.startswith("approvals_")]
     assert named == [f"approvals_{noun}" for noun in nouns]
 

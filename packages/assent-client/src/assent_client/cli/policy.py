@@ -36,6 +36,14 @@ BOUND: Columns = [
     Column("bound", "chosen"),
     Column("bound_at"),
     Column("bound_by"),
+    Column("proposed"),
+    Column("proposed_by"),
+]
+BACKTEST = [
+    Column("ref", "release"),
+    Column("went_out_at", "went out"),
+    Column("under"),
+    Column("stopped_by", "would be stopped by"),
 ]
 Environment = Annotated[str, typer.Option("--env", help="The environment.")]
 Ref = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
@@ -113,9 +121,41 @@ def check(
 
 @app.command()
 def bind(policy: Ref, environment: Environment) -> None:
-    """Have an environment ask for a policy from now on; requests under way keep theirs."""
+    """Have an environment ask for a policy from now on; requests under way keep theirs.
+
+    A protected environment that is in use takes a second person: assent policy confirm.
+    """
     with connect() as api:
-        emit(api.put(api.path("environments", environment, "policy"), {"policy": policy}), BOUND)
+        found = api.put(api.path("environments", environment, "policy"), {"policy": policy})
+    if found["proposed"]:
+        note(f"Proposed; a second person binds it: assent policy confirm {policy} --env {environment}")
+    emit(found, BOUND)
+
+
+@app.command()
+def confirm(policy: Ref, environment: Environment) -> None:
+    """Bind what somebody else proposed; look at its backtest first."""
+    with connect() as api:
+        path = api.path("environments", environment, "policy-confirmations")
+        emit(api.post(path, {"policy": policy}), BOUND)
+
+
+@app.command()
+def backtest(policy: Ref, environment: Environment) -> None:
+    """Say which past releases a policy would have stopped; exits 1 where there is one."""
+    with connect() as api:
+        found = api.get(api.path("environments", environment, "policy-backtest"), policy=policy)
+    emit(found, _print_backtest)
+    raise typer.Exit(1 if found["n_stopped"] else 0)
+
+
+def _print_backtest(found: Mapping[str, Any]) -> None:
+    rows = [
+        {**one, "stopped_by": ", ".join(result["id"] for result in one["stopped_by"]) or "-"}
+        for one in found["releases"]
+    ]
+    emit(rows, BACKTEST, empty=f"Nothing has gone out to {found['environment']} yet.")
+    note(f"{found['policy']} would have stopped {found['n_stopped']} of {found['n_releases']} releases.")
 
 
 @app.command()

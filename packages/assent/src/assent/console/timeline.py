@@ -29,6 +29,8 @@ SENTENCES = {
     "approvals.vote.cast": "Vote: {verdict}",
     "approvals.decision.made": "Release of {ref} to {environment}: {effect}",
     "approvals.decision.made card": "Card of {ref}: {effect}",
+    "approvals.policy.proposed": "Policy {policy_ref} proposed for {environment}",
+    "approvals.policy.bound": "{environment} asks for the policy {policy_ref}",
     "approvals.break_glass.opened": "Break-glass: {ref} goes out before its policy is fulfilled",
     "approvals.break_glass.seconded": "Break-glass seconded",
     "approvals.break_glass.ended": "Break-glass ended ({outcome})",

@@ -88,3 +88,18 @@ def live(reader: Reader, project: str, environment: str, name: str) -> str | Non
     """Give the digest of the version of `name` that the environment serves, or None."""
     found = latest_in(reader, project, environment, LIVE, name)
     return None if found is None else found.subject
+
+
+def is_anything_live(reader: Reader, project: str, environment: str) -> bool:
+    """Tell whether an environment serves anything."""
+    c = claims.c
+    where = (c.project == project, c.environment == environment, c.kind == LIVE)
+    return bool(store.select(reader.conn, *where, limit=1))
+
+
+def live_at(reader: Reader, project: str, environment: str, name: str, at: datetime) -> str | None:
+    """Give the digest of the version of `name` that the environment served at a moment, or None."""
+    c = claims.c
+    place = (c.project == project, c.environment == environment, c.kind == LIVE, c.name == name)
+    found = store.select(reader.conn, *place, c.issued_at <= at, limit=1)
+    return found[0].subject if found else None

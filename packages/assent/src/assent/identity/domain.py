@@ -49,6 +49,7 @@ class Permission(StrEnum):
     RUN_SUBMIT = "evaluation.run.submit"
     POLICY_READ = "approvals.policy.read"
     POLICY_REGISTER = "approvals.policy.register"
+    POLICY_CONFIRM = "approvals.policy.confirm"
     REQUEST_READ = "approvals.request.read"
     REQUEST_SUBMIT = "approvals.request.submit"
     REQUEST_VOTE = "approvals.request.vote"
@@ -124,6 +125,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     | {
         Permission.REQUEST_VOTE,
         Permission.REQUEST_COMMENT,
+        Permission.POLICY_CONFIRM,
         Permission.BREAK_GLASS_SECOND,
         Permission.BREAK_GLASS_REVIEW,
         Permission.CARD_REVIEW,

@@ -21,6 +21,10 @@ def bindings(api: Api, entries: list[Entry]) -> Iterator[Change]:
             if wanted is not None and bound is not None and bound["policy_digest"] == wanted:
                 yield Change(Action.UNCHANGED, "binding", name, entry)
                 continue
+            if wanted is not None and bound is not None and bound["proposed_digest"] == wanted:
+                # A second person binds it: assent policy confirm.
+                yield Change(Action.UNCHANGED, "binding", f"{name} (waits for a second person)", entry)
+                continue
             is_new = bound is None or not bound["bound"]
             differs = () if bound is None or is_new else (f"- {bound['policy']}",)
             action = Action.CREATE if is_new else Action.UPDATE

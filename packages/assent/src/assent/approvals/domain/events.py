@@ -24,6 +24,17 @@ class PolicyRegistered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyProposed(Event):
+    """Somebody wants an environment that is in use to ask for another policy; it takes a second person."""
+
+    TYPE: ClassVar[str] = "approvals.policy.proposed"
+    project: str
+    environment: str
+    policy: str
+    policy_ref: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyBound(Event):
     """From now on requests to this environment are filed under this policy."""
 

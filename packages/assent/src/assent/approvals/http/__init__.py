@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from assent.approvals.http import break_glass, requests, review
+from assent.approvals.http import break_glass, policies, requests, review
 
 router = APIRouter()
-for part in (requests.router, review.router, break_glass.router):
+for part in (policies.router, requests.router, review.router, break_glass.router):
     router.include_router(part)
 
 __all__ = ["router"]

@@ -6,6 +6,7 @@ from assent.approvals.domain.policy import passes, reasons_of
 from assent.approvals.domain.requests import Kind, Request, State
 from assent.approvals.policy_schema import schema
 from assent.approvals.service.assessing import Assessment, Question, assess, assess_request, result_wire
+from assent.approvals.service.backtest import Backtest, backtest
 from assent.approvals.service.break_glass import (
     BREAK_GLASS,
     Emergency,
@@ -29,11 +30,14 @@ from assent.approvals.service.comments import (
     resolve_comment,
 )
 from assent.approvals.service.policies import (
+    Confirmation,
     InForce,
     NewPolicy,
     bind_policy,
+    confirm_policy,
     document_of,
     find_binding,
+    find_proposal,
     get_binding,
     get_policy,
     in_force,
@@ -72,10 +76,12 @@ from assent.approvals.store import Binding, PolicyVersion
 __all__ = [
     "BREAK_GLASS",
     "Assessment",
+    "Backtest",
     "Binding",
     "BreakGlass",
     "Cast",
     "Comment",
+    "Confirmation",
     "Decision",
     "Emergency",
     "Finding",
@@ -99,17 +105,20 @@ __all__ = [
     "admit",
     "assess",
     "assess_request",
+    "backtest",
     "bind_policy",
     "break_glass_text",
     "check",
     "check_conditions",
     "comment",
+    "confirm_policy",
     "debts",
     "decidable",
     "document_of",
     "end_break_glass",
     "expire",
     "find_binding",
+    "find_proposal",
     "get",
     "get_binding",
     "get_break_glass",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -88,14 +89,28 @@ def result_wire(result: Result) -> dict[str, Any]:
     return {**asdict(result), "ok": result.ok.value, "evidence": list(result.evidence)}
 
 
+def assess_as_of(reader: Reader, request: Request, asked: InForce, at: datetime) -> tuple[Result, ...]:
+    """Answer the conditions of another policy for a request, on what the record held at an earlier moment.
+
+    Whether somebody belonged to a group then is known of groups that their vote named; for other groups
+    those who belong to them now count from when they joined. The calendar of base models is today's.
+    """
+    draft = _Draft(request.project, request.environment, request.plan, request, at)
+    return asked.policy.judge(_facts(reader, asked, _subject_of(reader, request), draft))
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What a version is asked about with: where it goes, and the request where there is one."""
+    """What a version is asked about with: where it goes, and the request where there is one.
+
+    `as_of`: nothing later counts; None is now.
+    """
 
     project: str
     environment: str | None
     plan: str | None
     request: Request | None = None
+    as_of: datetime | None = None
 
 
 def _subject_of(reader: Reader, request: Request) -> Subject:
@@ -128,17 +143,17 @@ def _subject_of(reader: Reader, request: Request) -> Subject:
 
 def _facts(reader: Reader, asked: InForce, subject: Subject, draft: _Draft) -> Facts:
     request, policy = draft.request, asked.policy
-    claims = tuple(evidence.list_(reader, draft.project, subject.digest))
-    groups = {name: identity.members_of(reader, draft.project, name) for name in groups_named(policy)}
-    ballots = ballots_of(reader, request.id) if request else ()
+    now = draft.as_of or reader.now()
+    claims = tuple(c for c in evidence.list_(reader, draft.project, subject.digest) if c.issued_at <= now)
+    ballots = ballots_of(reader, request.id, draft.as_of) if request else ()
     people = {*subject.contributors, *(ballot.voter for ballot in ballots)}
     return Facts(
-        now=reader.now(),
+        now=now,
         environment=draft.environment,
         subject=subject.digest,
         ref=subject.ref,
         tier=subject.tier,
-        policy=asked.digest,
+        policy=request.policy if request and draft.as_of else asked.digest,
         plan=draft.plan,
         model=subject.model,
         base_model=subject.base_model,
@@ -150,7 +165,7 @@ def _facts(reader: Reader, asked: InForce, subject: Subject, draft: _Draft) -> F
         evaluators=_evaluators(reader, claims) if evaluators_asked(policy) else (),
         filed_at=request.filed_at if request else None,
         ballots=ballots,
-        members=groups,
+        members=_members(reader, policy, draft),
         known_as={person: _name(reader, person) for person in people},
         debts=_debts(reader, draft, subject),
     )
@@ -158,7 +173,7 @@ def _facts(reader: Reader, asked: InForce, subject: Subject, draft: _Draft) -> F
 
 def _debts(reader: Reader, draft: _Draft, subject: Subject) -> tuple[BreakGlass, ...]:
     """Give what nobody has reviewed of this system; a card may be published all the same."""
-    if draft.environment is None:
+    if draft.environment is None or draft.as_of is not None:
         return ()
     c = break_glass.c
     owed = (c.project == draft.project, c.name == subject.name, c.reviewed_at.is_(None))
@@ -168,7 +183,8 @@ def _debts(reader: Reader, draft: _Draft, subject: Subject) -> tuple[BreakGlass,
 def _live(reader: Reader, subject: Subject, draft: _Draft) -> tuple[str, str] | None:
     if draft.environment is None:
         return None
-    digest = evidence.live(reader, draft.project, draft.environment, subject.name)
+    at = draft.as_of or reader.now()
+    digest = evidence.live_at(reader, draft.project, draft.environment, subject.name, at)
     if digest is None:
         return None
     try:
@@ -196,9 +212,21 @@ def _evaluators(reader: Reader, claims: Sequence[Evidence]) -> tuple[str, ...]:
     return tuple(sorted(people))
 
 
-def ballots_of(reader: Reader, request: str) -> tuple[Ballot, ...]:
-    """Give each person's last word on a request; a vote that was taken back is none."""
-    last = {row.voter: row for row in store.select_votes(reader.conn, votes.c.request == request)}
+def _members(reader: Reader, policy: Policy, draft: _Draft) -> dict[str, dict[str, datetime]]:
+    """Give the members of the groups that a policy names, and since when; voters' as their votes said."""
+    names = groups_named(policy)
+    found = {name: dict(identity.members_of(reader, draft.project, name)) for name in names}
+    if draft.request is not None and draft.as_of is not None:
+        for row in store.select_votes(reader.conn, votes.c.request == draft.request.id):
+            for group in set(row.groups) & found.keys():
+                found[group].setdefault(row.voter, draft.request.filed_at)
+    return found
+
+
+def ballots_of(reader: Reader, request: str, as_of: datetime | None = None) -> tuple[Ballot, ...]:
+    """Give each person's last word on a request, now or then; a vote that was taken back is none."""
+    where = [votes.c.request == request] + ([] if as_of is None else [votes.c.at <= as_of])
+    last = {row.voter: row for row in store.select_votes(reader.conn, *where)}
     return tuple(
         Ballot(
             vote=row.id,

@@ -9,14 +9,16 @@ from typing import Any
 import msgspec
 
 from assent.approvals import store
-from assent.approvals.domain.events import PolicyBound, PolicyRegistered
+from assent.approvals.domain.events import PolicyBound, PolicyProposed, PolicyRegistered
 from assent.approvals.domain.policy import DEFAULT, NONE, RESERVED_PREFIX, SHIPPED, Policy
+from assent.approvals.domain.requests import STEP_UP_S, sign_in_reasons
 from assent.approvals.policy_schema import policy_of, read_document
-from assent.approvals.store import Binding, PolicyVersion, policies
+from assent.approvals.store import Binding, PolicyVersion, Proposal, policies
 from assent.evaluation.domain.numbers import next_number, split_ref
+from assent.evidence import service as evidence
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, is_digest
-from assent.kernel.errors import Conflict, Invalid, NotFound
+from assent.kernel.errors import Conflict, Invalid, NotFound, Reason, Refused, Stale
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
 from assent.prompts.domain.numbers import parse_number
@@ -65,22 +67,85 @@ def preview_policy(reader: Reader, new: NewPolicy) -> dict[str, Any]:
     return {"name": new.name, "digest": found, "ref": ref, "created": False, "exists": twin is not None}
 
 
-def bind_policy(tx: Tx, project: str, environment: str, which: str) -> Binding:
+def bind_policy(tx: Tx, project: str, environment: str, which: str) -> bool:
     """Have an environment ask for a policy from now on; doing it again changes nothing.
 
     `which` is name@version, name (the highest) or a digest. Requests that are under way keep the policy
-    that they were filed under. Raises: NotFound, Invalid.
+    that they were filed under. A protected environment that is in use takes a second person: False where
+    the change is proposed and waits for one. Raises: NotFound, Invalid.
     """
-    identity.get_environment(tx, project, environment)
+    protected = identity.get_environment(tx, project, environment).protected
     version = get_policy(tx, project, which)
     bound = store.find_binding(tx.conn, project, environment)
-    if bound is None or bound.policy != version.digest:
-        tx.record(
-            PolicyBound(
-                project=project, environment=environment, policy=version.digest, policy_ref=version.ref
-            )
+    if bound is not None and bound.policy == version.digest:
+        return True
+    change = {"project": project, "environment": environment}
+    change |= {"policy": version.digest, "policy_ref": version.ref}
+    if not (protected and (bound is not None or _in_use(tx, project, environment))):
+        tx.record(PolicyBound(**change))
+        return True
+    held = store.find_proposal(tx.conn, project, environment, lock=True)
+    if held is None or (held.policy, held.proposed_by) != (version.digest, tx.actor.id):
+        tx.record(PolicyProposed(**change))
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """That a second person wants it too; `policy`: the one they saw, as `which` of `bind_policy`."""
+
+    project: str
+    environment: str
+    policy: str
+    step_up_s: int = STEP_UP_S
+
+
+def confirm_policy(tx: Tx, wanted: Confirmation) -> Binding:
+    """Bind what somebody else proposed. Raises: NotFound, Stale (something else is proposed), Refused."""
+    held = store.find_proposal(tx.conn, wanted.project, wanted.environment, lock=True)
+    if held is None:
+        raise NotFound(
+            f"No policy is proposed for {wanted.environment}.",
+            remedy=f"assent policy bind NAME@VERSION --env {wanted.environment}",
         )
-    return get_binding(tx, project, environment)
+    version = get_policy(tx, wanted.project, wanted.policy)
+    if version.digest != held.policy:
+        raise Stale(f"{held.policy_ref} is proposed, not {version.ref}.", remedy="Look at it, then confirm.")
+    reasons = _confirming_reasons(tx, held.proposed_by)
+    reasons += sign_in_reasons(tx.actor.auth_at, tx.now(), wanted.step_up_s)
+    if reasons:
+        raise Refused("The policy is not bound.", reasons=reasons)
+    tx.record(
+        PolicyBound(
+            project=held.project,
+            environment=held.environment,
+            policy=held.policy,
+            policy_ref=held.policy_ref,
+        )
+    )
+    return get_binding(tx, held.project, held.environment)
+
+
+def find_proposal(reader: Reader, project: str, environment: str) -> Proposal | None:
+    """Find what is proposed for an environment."""
+    return store.find_proposal(reader.conn, project, environment)
+
+
+def _confirming_reasons(tx: Tx, proposed_by: str) -> list[Reason]:
+    if tx.actor.kind != "person":
+        return [Reason("service_account", "Service accounts do not confirm a policy.", "Ask a person.")]
+    if tx.actor.id == proposed_by:
+        return [
+            Reason("same_person", "You proposed it yourself.", "Ask a colleague.", "the proposer", "another")
+        ]
+    return []
+
+
+def _in_use(reader: Reader, project: str, environment: str) -> bool:
+    """Tell whether anything was asked for in an environment, or is live there."""
+    c = store.requests.c
+    asked = store.select_requests(reader.conn, c.project == project, c.environment == environment, limit=1)
+    return bool(asked) or evidence.is_anything_live(reader, project, environment)
 
 
 def find_binding(reader: Reader, project: str, environment: str) -> Binding | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from assent.approvals.domain.events import (
     DecisionMade,
     PolicyBound,
+    PolicyProposed,
     PolicyRegistered,
     RequestExecuted,
     RequestExpired,
@@ -54,6 +55,16 @@ bindings = table(
     sa.Column("policy_ref", REF, nullable=False),
     sa.Column("bound_at", Utc, nullable=False),
     sa.Column("bound_by", ID, nullable=False),
+    kind="governed",
+)
+proposals = table(
+    "approvals_proposals",
+    sa.Column("project", NAME, primary_key=True),
+    sa.Column("environment", NAME, primary_key=True),
+    sa.Column("policy", DIGEST, nullable=False),
+    sa.Column("policy_ref", REF, nullable=False),
+    sa.Column("proposed_at", Utc, nullable=False),
+    sa.Column("proposed_by", ID, nullable=False),
     kind="governed",
 )
 requests = table(
@@ -122,10 +133,32 @@ def _policy(conn: Writer, r: Recorded[PolicyRegistered]) -> None:
     )
 
 
+@projections.on(PolicyProposed)
+def _proposed(conn: Writer, r: Recorded[PolicyProposed]) -> None:
+    e = r.event
+    _drop_proposal(conn, e)
+    conn.execute(
+        sa.insert(proposals).values(
+            project=e.project,
+            environment=e.environment,
+            policy=e.policy,
+            policy_ref=e.policy_ref,
+            proposed_at=r.at,
+            proposed_by=r.actor,
+        )
+    )
+
+
+def _drop_proposal(conn: Writer, e: PolicyProposed | PolicyBound) -> None:
+    p = proposals.c
+    conn.execute(sa.delete(proposals).where(p.project == e.project, p.environment == e.environment))
+
+
 @projections.on(PolicyBound)
 def _bound(conn: Writer, r: Recorded[PolicyBound]) -> None:
     e = r.event
     b = bindings.c
+    _drop_proposal(conn, e)
     conn.execute(sa.delete(bindings).where(b.project == e.project, b.environment == e.environment))
     conn.execute(
         sa.insert(bindings).values(
@@ -269,6 +302,18 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Which policy somebody wants an environment to ask for; a second person confirms it."""
+
+    project: str
+    environment: str
+    policy: str
+    policy_ref: str
+    proposed_at: datetime
+    proposed_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoteRow:
     """One row: a vote, or its withdrawal."""
 
@@ -300,6 +345,16 @@ def find_binding(conn: sa.Connection, project: str, environment: str) -> Binding
     query = sa.select(bindings).where(b.project == project, b.environment == environment)
     row = conn.execute(query).mappings().first()
     return None if row is None else Binding(**row)
+
+
+def find_proposal(
+    conn: sa.Connection, project: str, environment: str, *, lock: bool = False
+) -> Proposal | None:
+    """Find what is proposed for an environment, and lock it where it will be written."""
+    p = proposals.c
+    query = sa.select(proposals).where(p.project == project, p.environment == environment)
+    row = conn.execute(query.with_for_update() if lock else query).mappings().first()
+    return None if row is None else Proposal(**row)
 
 
 def find_request(conn: sa.Connection, request: str, *, lock: bool = False) -> Request | None:
