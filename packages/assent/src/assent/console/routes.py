@@ -2,7 +2,19 @@
 
 from fastapi import FastAPI
 
-from assent.console import card, card_form, discussion_forms, home, leaf, request, rollout, sign_in, system
+from assent.console import (
+    card,
+    card_form,
+    compliance,
+    discussion_forms,
+    home,
+    leaf,
+    ledger,
+    request,
+    rollout,
+    sign_in,
+    system,
+)
 from assent.web.headers import SecurityHeaders
 from assent.web.static_files import static_route
 
@@ -16,6 +28,8 @@ ROUTERS = (
     leaf.router,
     card.router,
     card_form.router,
+    compliance.router,
+    ledger.router,
 )
 
 

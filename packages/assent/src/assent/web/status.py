@@ -25,6 +25,7 @@ class Look:
 
 # Read top down this is also the order in which statuses are listed: what needs somebody comes first.
 LOOKS: dict[str, Look] = {
+    "not_met": Look("cross", "Not met", Tone.BAD),
     "fail": Look("cross", "Fail", Tone.BAD),
     "breach": Look("cross", "Breach", Tone.BAD),
     "rejected": Look("cross", "Rejected", Tone.BAD),
@@ -52,6 +53,8 @@ LOOKS: dict[str, Look] = {
     "waiting": Look("clock", "Waiting", Tone.BUSY),
     "running": Look("play", "Running", Tone.BUSY),
     "executing": Look("play", "Executing", Tone.BUSY),
+    "met": Look("check", "Met", Tone.GOOD),
+    "pinned": Look("check", "Pinned", Tone.GOOD),
     "pass": Look("check", "Pass", Tone.GOOD),
     "approve": Look("check", "Approve", Tone.GOOD),
     "approved": Look("check", "Approved", Tone.GOOD),
@@ -63,6 +66,8 @@ LOOKS: dict[str, Look] = {
     "settled": Look("check", "Settled", Tone.QUIET),
     "over": Look("undo", "Over", Tone.QUIET),
     "taken_back": Look("undo", "Taken back", Tone.QUIET),
+    "not_applicable": Look("dash", "Not applicable", Tone.QUIET),
+    "local": Look("question", "Local", Tone.WARN),
     "abstain": Look("dash", "Abstain", Tone.QUIET),
     "aborted": Look("stop", "Aborted", Tone.QUIET),
     "withdrawn": Look("dash", "Withdrawn", Tone.QUIET),
