@@ -132,6 +132,31 @@ def test_a_verdict_from_elsewhere_is_shown_with_its_own_figures(desk):
     assert "theirs" in desk.view(card).markdown()
 
 
+@pytest.mark.parametrize(
+    ("more", "n"),
+    [
+        ({"rule": "threshold", "n": "114"}, 114),
+        ({"rule": "threshold"}, 0),
+        (
+            {
+                "levels": [
+                    {"metric": "hallucination", "value": "0.021", "low": "0.01", "high": "0.04", "n": 9},
+                    {},
+                ]
+            },
+            9,
+        ),
+    ],
+)
+def test_a_hallucination_rate_from_elsewhere_is_the_card_s(desk, more, n):
+    claim = {"suite": "grounding", "kind": "benchmark", "metric": "hallucination", "verdict": "pass"}
+    claim |= {"estimate": "0.021", "low": "0.01", "high": "0.04", **more}
+    subject = desk.version().digest
+    desk.do(evidence.record, project=PROJECT, kind="suite.verdict", subject=subject, value=claim, who=SYSTEM)
+    brief = desk.view(desk.generate()).brief()
+    assert f"- Hallucination Rate: 2.1% on grounding (95 % interval 1.0% to 4.0%, n = {n})\n" in brief
+
+
 def test_prompt_and_changes_come_from_the_registries(desk):
     document = desk.document(desk.generate())
     assert document["prompt"]["ref"] == "answer@1.0.0"

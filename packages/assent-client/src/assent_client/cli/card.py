@@ -60,7 +60,7 @@ PAST = [
     Column("revision", right=True),
     Column("state"),
     Column("drafted_at", "written"),
-    Column("drafted_by", "by"),
+    Column("writer", "by"),
     Column("published_at", "published"),
     Column("digest"),
     Column("id"),

@@ -95,7 +95,8 @@ def list_cards(project: ProjectPath, call: Reading, asked: Annotated[CardQuery, 
     wanted = {column: value for column, value in filters.items() if value is not None}
     with call.read() as reader:
         found = service.list_(reader, project, wanted, before=asked.cursor, limit=asked.limit)
-    return page([card_to_wire(card) for card in found], found[-1].id if len(found) == asked.limit else None)
+        lines = [{**card_to_wire(one), "writer": _name(reader, one.drafted_by)} for one in found]
+    return page(lines, found[-1].id if len(found) == asked.limit else None)
 
 
 @router.get("/{card}")
@@ -264,11 +265,18 @@ def _remark(reader: Reader, one: Remark) -> dict[str, Any]:
         "section": one.section,
         "heading": None if one.section is None else named(one.section),
         "answers": one.answers,
-        "by": identity.get_account(reader, one.by).name,
+        "by": _name(reader, one.by),
         "at": one.at,
         "resolved_at": one.resolved_at,
         "text": one.text,
     }
+
+
+def _name(reader: Reader, person: str) -> str:
+    try:
+        return identity.get_account(reader, person).name
+    except NotFound:
+        return person
 
 
 def _address(runtime: Runtime, card: Card) -> str:

@@ -36,7 +36,7 @@ def use(document: Document, key: str) -> str | Sequence[str] | None:
     if value:
         return value  # type: ignore[no-any-return]  # texts, by the form
     stated = document["version"].get("intended_use") or {}
-    own = stated.get(key) or (stated.get("summary") if key == USES[0] else None)
+    own = stated.get(key) or (stated.get("primary") or stated.get("summary") if key == USES[0] else None)
     if isinstance(own, list):
         return [str(item) for item in own] or None
     return own if isinstance(own, str) and own else None

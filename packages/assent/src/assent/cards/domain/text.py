@@ -56,8 +56,9 @@ def plain(value: Any) -> str:
 
 
 def percent(share: str) -> str:
-    """Write a share, decimal text in [0, 1], as percent."""
-    return f"{float(share) * 100:.1f}%"
+    """Write a share or a difference of two, decimal text in [-1, 1], as percent; other figures plainly."""
+    value = float(share)
+    return f"{value * 100:.1f}%" if abs(value) <= 1 else f"{value:.4g}"
 
 
 def seconds(milliseconds: str) -> str:

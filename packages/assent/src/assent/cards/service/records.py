@@ -17,6 +17,7 @@ from assent.registry import service as registry
 from assent.registry.service import ModelVersion
 
 VERDICT = "suite.verdict"
+LEVEL = frozenset({"metric", "value", "low", "high", "n"})
 CANDIDATE = "candidate"
 FACTS = (
     "owner", "tier", "base_model", "provider", "upstream_model", "licence", "parameters", "open_parameters",
@@ -112,7 +113,10 @@ def _evaluation(reader: Reader, claim: Evidence) -> dict[str, Any]:
 
 
 def _stated_levels(said: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the level that a verdict from elsewhere states: under a threshold, the estimate is the level."""
+    """Give the levels that a verdict itself states; under a threshold, the estimate is the level."""
+    stated = said.get("levels")
+    if isinstance(stated, list):
+        return [{key: one[key] for key in LEVEL} for one in stated if one.keys() >= LEVEL]
     if said.get("rule") != "threshold" or said.get("estimate") is None or not said.get("metric"):
         return []
     n = str(said.get("n") or "")
