@@ -119,6 +119,8 @@ BAD = (
     version("approvals.decision.made", request="req_9", kind="release", effect="approved", voters=["usr_9"]),
     version("approvals.decision.made", request="req_1", kind="card", effect="approved", voters=["usr_9"]),
     version("approvals.decision.made", request="req_1", kind="release", effect="approved", voters=["usr_4"]),
+    version("approvals.break_glass.opened", break_glass="bg_1"),
+    version("approvals.break_glass.reviewed", break_glass="bg_1"),
     version("cards.card.published", card="card_2"),
     version("cards.card.drafted", card="card_2", complete=False, missing=[6]),
     version(
@@ -200,6 +202,13 @@ def test_who_worked_on_a_version_does_not_count_as_its_voter():
     assert two.have == "approved under p@1.0.0 by 2 independent votes"
     assert look("signed_report", [asked, verdict()]).standing is Standing.UNKNOWN
     assert look("signed_report", [*run(), verdict()]).standing is Standing.UNKNOWN
+
+
+def test_break_glass_contradicts_until_somebody_has_looked_back():
+    opened = version("approvals.break_glass.opened", break_glass="bg_1")
+    assert look("independent_vote", [*WHOLE, opened]).standing is Standing.NOT_MET
+    reviewed = version("approvals.break_glass.reviewed", break_glass="bg_1")
+    assert look("independent_vote", [*WHOLE, opened, reviewed]).standing is Standing.MET
 
 
 def test_all_traffic_at_once_contradicts_a_staged_release():

@@ -92,6 +92,13 @@ def signed_report(facts: Facts) -> Seen:
 
 def independent_vote(facts: Facts) -> Seen:
     """See a decision to release this digest by people who neither asked for it nor worked on it."""
+    debts = tuple(
+        r
+        for r in facts.of_version("approvals.break_glass.opened")
+        if not facts.of_version("approvals.break_glass.reviewed", break_glass=r.fields.get("break_glass"))
+    )
+    if debts:
+        return Seen("it went out by break-glass, which nobody has looked back on", (), debts)
     for decision in facts.of_version("approvals.decision.made"):
         if decision.fields.get("kind") == "card":
             continue
