@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "gateway": Entry("Run a gateway: the way of production traffic.", noun=False, client=False, server=True),
     "login": Entry("Save the address and token that later commands use.", noun=False),
     "apply": Entry("Make a project what one assent.yaml says.", noun=False),
+    "check": Entry("Find models that are pinned in source.", noun=False),
     "project": Entry("Projects: what is governed together."),
     "env": Entry("Environments: where versions serve, and by which policy."),
     "provider": Entry("Providers: upstream endpoints of models.", server=True),

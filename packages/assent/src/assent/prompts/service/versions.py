@@ -105,6 +105,7 @@ def preview(reader: Reader, new: NewPrompt) -> dict[str, Any]:
         "ref": ref,
         "created": False,
         "exists": twin is not None,
+        "bump": str(derived_bump(changes)),
         "interface": [asdict(change) for change in changes],
     }
 
