@@ -6,8 +6,8 @@ import time
 import pytest
 
 from assent_client.cli.check.ignored import is_ignored, read_rules
-from assent_client.cli.check.names import data, recognise
-from assent_client.cli.check.scan import MAX_FILE_BYTES, scan
+from assent_client.cli.check.names import catalogue, recognise
+from assent_client.cli.check.scan import MAX_FILE_BYTES, may_hold_a_name, scan
 from assent_client.cli.main import main
 
 SNAPSHOTS = [
@@ -131,14 +131,19 @@ def test_a_name_is_recognised_and_is_no_snapshot(text):
     assert not found.is_snapshot
 
 
+@pytest.mark.parametrize("text", [*SNAPSHOTS, *NAMES, "o1", "o3-mini"])
+def test_the_quick_look_lets_every_name_pass(text):
+    assert may_hold_a_name(f"x = '{text}'".encode())
+
+
 @pytest.mark.parametrize("text", OTHERS)
 def test_what_only_looks_like_one_is_none(text):
     assert recognise(text) is None
 
 
 def test_the_data_says_when_it_was_true_and_where_it_is_from():
-    assert data()["as_of"] >= "2026-01-01"
-    assert all(one["source"].startswith("https://") for one in data()["providers"])
+    assert catalogue()["as_of"] >= "2026-01-01"
+    assert all(one["source"].startswith("https://") for one in catalogue()["providers"])
 
 
 @pytest.fixture
@@ -297,7 +302,7 @@ def test_findings_are_given_as_json_and_sarif(assent, tree):
     for words in (("--json",), ("--format", "json")):
         found = json.loads(assent("check", root, *words)[1])
         assert [one["rule"] for one in found["findings"]] == ["model-name", "pinned-snapshot"]
-        assert found["names_as_of"] == data()["as_of"]
+        assert found["names_as_of"] == catalogue()["as_of"]
     sarif = json.loads(assent("check", root, "--format", "sarif")[1])
     (run,) = sarif["runs"]
     assert (sarif["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "assent check")

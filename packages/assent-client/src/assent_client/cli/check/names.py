@@ -33,7 +33,7 @@ class _Form:
 
 
 @cache
-def data() -> Mapping[str, Any]:
+def catalogue() -> Mapping[str, Any]:
     """Read the data."""
     found: Mapping[str, Any] = json.loads(files(__package__).joinpath("models.json").read_text("utf-8"))
     return found
@@ -42,7 +42,7 @@ def data() -> Mapping[str, Any]:
 @cache
 def _forms() -> tuple[_Form, ...]:
     forms = []
-    for provider in data()["providers"]:
+    for provider in catalogue()["providers"]:
         for form in provider["forms"]:
             version = f"(?P<version>{form['version']})" if "version" in form else "(?P<version>(?!))"
             many = "" if form.get("only_version") else "?"
@@ -58,7 +58,7 @@ def recognise(text: str) -> Name | None:
         return None
     address = _PATHS.search(text) if "://" in text or text.startswith("/") else None
     lowered = (address[1] if address else text).lower()
-    for prefix in sorted(data()["prefixes"], key=len, reverse=True):
+    for prefix in sorted(catalogue()["prefixes"], key=len, reverse=True):
         if lowered.startswith(prefix):
             lowered = lowered.removeprefix(prefix)
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from assent_client.cli.check.names import data
+from assent_client.cli.check.names import catalogue
 from assent_client.cli.check.scan import Finding, Scan
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -47,7 +47,7 @@ def to_wire(found: Scan) -> dict[str, Any]:
         "n_too_large": found.n_too_large,
         "n_unreadable": found.n_unreadable,
         "stopped": found.stopped,
-        "names_as_of": data()["as_of"],
+        "names_as_of": catalogue()["as_of"],
     }
 
 
