@@ -17,6 +17,10 @@ from assent.web.charts import percent
 SENTENCES = {
     "registry.version.registered": "Version {number} registered",
     "prompts.version.registered": "Prompt version {number} registered",
+    "prompts.version.advanced": "Prompt version {number}: {status}",
+    "prompts.version.deprecated": "Prompt version {number} deprecated",
+    "prompts.suite.bound": "Suite {suite_ref} bound, through {through_ref}",
+    "prompts.suite.unbound": "Suite {suite} not bound any more",
     "registry.version.advanced": "Version {number}: stage {stage}, status {status}",
     "registry.version.deleted": "Version {number} deleted",
     "registry.label.moved": "Label {label} moved",

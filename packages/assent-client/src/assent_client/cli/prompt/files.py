@@ -18,7 +18,17 @@ from assent_client.errors import AssentError, Conflict, Invalid, NotFound, Reaso
 if TYPE_CHECKING:
     from assent_client.api import Api
 
-__all__ = ["MAX_FILES", "Local", "Step", "local_files", "plan_pull", "plan_push", "write", "written"]
+__all__ = [
+    "MAX_FILES",
+    "Local",
+    "Step",
+    "author_form",
+    "local_files",
+    "plan_pull",
+    "plan_push",
+    "write",
+    "written",
+]
 
 MAX_FILES = 1000
 MAX_BYTES = 1_500_000
