@@ -151,10 +151,15 @@ class Shop:
         return version
 
     def join(self, group, name):
-        self.do("root", identity.add_member, PROJECT, group, name)
+        self._change(group, name, "add")
 
     def leave(self, group, name):
-        self.do("root", identity.remove_member, PROJECT, group, name)
+        self._change(group, name, "remove")
+
+    def _change(self, group, name, verb):
+        change = self.do("root", identity.ask_change, PROJECT, group, name, verb)
+        if change is not None:
+            self.do("rita", identity.confirm_change, PROJECT, change.id)
 
 
 def confirmation(policy, environment="production"):

@@ -12,9 +12,9 @@ from tests.architecture.house_rules import CLIENT, ROOT, SERVER
 
 PLANTED = {
     "slices": (SERVER / "kernel/planted.py", "from assent.identity import domain\n"),
-    "inside": (SERVER / "identity/domain.py", "import assent.identity.service\n"),
-    "pure": (SERVER / "identity/domain.py", "import sqlalchemy\n"),
-    "private": (SERVER / "identity/http.py", "import assent.identity.store\n"),
+    "inside": (SERVER / "ledger/domain.py", "import assent.ledger.service\n"),
+    "pure": (SERVER / "ledger/domain.py", "import sqlalchemy\n"),
+    "private": (SERVER / "ledger/http.py", "import assent.ledger.store\n"),
     "acyclic": (SERVER / "web/planted.py", "import assent.web.planted_too\n"),
     "client": (CLIENT / "planted.py", "import assent.kernel\n"),
     "engine": (CLIENT / "errors.py", "import httpx\n"),

@@ -23,6 +23,7 @@ def test_a_role_everywhere_counts_in_each_project_and_everywhere():
 def test_a_role_in_one_project_allows_everywhere_only_what_concerns_oneself():
     assert permissions_of([Binding("admin", "shop")], None) == {
         Permission.SELF_READ,
+        Permission.SELF_CHANGE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
     }
@@ -45,6 +46,7 @@ def test_only_a_reviewer_approves():
 
 def test_an_auditor_changes_nothing_but_their_own_tokens():
     assert {p for p in ROLES["auditor"] if not p.endswith(".read")} == {
+        Permission.SELF_CHANGE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
     }

@@ -54,6 +54,7 @@ PUBLIC_PATHS = (
     "/healthz",
     "/readyz",
     "/v1/sign-ins",
+    "/v1/sign-ins/password",
     "/ledger/",
     "/cards/",
     "/sign-in",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
 from assent_client.cli.connection import DEFAULT_URL, OPTIONS, connect, save_login
-from assent_client.cli.output import emit
+from assent_client.cli.output import ask_secret, emit
+from assent_client.errors import Invalid
 
 __all__ = ["app"]
 
@@ -23,27 +23,31 @@ def login(
         str | None,
         typer.Option(help="Sign in by this one-time link or its code: it gives a token of 12 hours."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Sign in by your password and your authenticator's code: a token of 12 hours."),
+    ] = None,
 ) -> None:
     """Save the address and token that later commands use; standard input or you give the token.
 
-    Votes ask for a sign-in not older than ten minutes: sign in by a link just before.
+    Votes ask for a sign-in not older than ten minutes: sign in by a link or by --name just before.
+    With --name, password and code are asked for; from a pipe they are the first and second line.
 
-    Example: assent login http://desk:8400 --link http://desk:8400/sign-in/CODE
+    Example: assent login http://desk:8400 --name ada
     """
     OPTIONS.url = OPTIONS.url or address
+    if link is not None and name is not None:
+        raise Invalid("Sign in by a link or by a name, not by both.", remedy="Leave one out.")
     if link is not None:
         with connect() as api:
             OPTIONS.token = api.post("/v1/sign-ins", {"code": link.rstrip("/").rpartition("/")[2]})["token"]
-    OPTIONS.token = OPTIONS.token or os.environ.get("ASSENT_TOKEN") or _ask()
+    if name is not None:
+        body = {"name": name, "password": ask_secret("Password"), "code": ask_secret("Code")}
+        with connect() as api:
+            OPTIONS.token = api.post("/v1/sign-ins/password", body)["token"]
+    OPTIONS.token = OPTIONS.token or os.environ.get("ASSENT_TOKEN") or ask_secret("Token")
     with connect() as api:
         api.get("/healthz")
         url = api.url
     path = save_login(url, OPTIONS.token, OPTIONS.project)
     emit({"url": url, "saved": str(path)})
-
-
-def _ask() -> str:
-    if sys.stdin.isatty():
-        token: str = typer.prompt("Token", hide_input=True)
-        return token.strip()
-    return sys.stdin.readline().strip()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "Columns",
+    "ask_secret",
     "cell",
     "emit",
     "note",
@@ -101,6 +102,16 @@ def note(text: str) -> None:
     """Tell a person what happened, on standard error, so that results stay clean; silent with --json."""
     if not OPTIONS.json:
         _console(stderr=True).print(plain(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def ask_secret(what: str) -> str:
+    """Ask a person for a secret without showing it; a pipe gives it as its next line."""
+    if sys.stdin.isatty():
+        import typer  # noqa: PLC0415 -- only where somebody types
+
+        typed: str = typer.prompt(what, hide_input=True)
+        return typed.strip()
+    return sys.stdin.readline().strip()
 
 
 def print_error(error: AssentError | Internal) -> None:

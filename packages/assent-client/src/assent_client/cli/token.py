@@ -13,7 +13,14 @@ __all__ = ["app"]
 
 app = typer.Typer()
 
-COLUMNS: Columns = ["id", "name", "scopes", Column("expires_at", "expires"), Column("revoked_at", "revoked")]
+COLUMNS: Columns = [
+    "id",
+    "name",
+    "scopes",
+    Column("used_at", "last used"),
+    Column("expires_at", "expires"),
+    Column("revoked_at", "revoked"),
+]
 
 
 @app.command("list")

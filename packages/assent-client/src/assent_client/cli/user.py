@@ -8,7 +8,8 @@ import typer
 
 from assent_client.api import Api
 from assent_client.cli.connection import connect
-from assent_client.cli.output import Column, Columns, emit
+from assent_client.cli.output import Column, Columns, ask_secret, emit, note
+from assent_client.errors import Invalid
 
 __all__ = ["app"]
 
@@ -24,6 +25,19 @@ def _roles(roles: list[dict[str, str]]) -> str:
 
 
 ROLES = Column("roles", show=_roles)
+CREDENTIALS: Columns = [
+    "password",
+    Column("totp", "authenticator"),
+    Column("n_recovery_codes", "recovery codes"),
+]
+RECOVERY: Columns = [Column("recovery_codes", "recovery codes")]
+SESSIONS: Columns = [
+    "id",
+    "how",
+    Column("agent", "browser"),
+    Column("opened_at", "since"),
+    Column("expires_at", "until"),
+]
 COLUMNS: Columns = ["name", "kind", Column("display_name", "called"), ROLES, "id"]
 
 
@@ -86,6 +100,75 @@ def link(name: str) -> None:
     """Make a one-time sign-in link to the console for a person; it lives 15 minutes."""
     with connect() as api:
         emit(api.post(api.join("v1", "people", name, "links")), ["url"])
+
+
+@app.command()
+def password(
+    *, remove: Annotated[bool, typer.Option("--remove", help="Remove it; you sign in by links then.")] = False
+) -> None:
+    """Set or change your own password; it is asked for twice, or is the first two lines of a pipe.
+
+    You must have signed in within the last minutes. It signs you in together with an authenticator's
+    code only: `assent user totp` sets one up.
+
+    Example: assent user password
+    """
+    with connect() as api:
+        if remove:
+            api.delete("/v1/me/password")
+        else:
+            typed = ask_secret("New password")
+            if ask_secret("Again") != typed:
+                raise Invalid("The two passwords differ.", remedy="Type the same one twice.")
+            api.put("/v1/me/password", {"password": typed})
+        emit(api.get("/v1/me/credentials"), CREDENTIALS)
+
+
+@app.command()
+def totp(
+    *,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it, and its recovery codes.")] = False,
+    recovery: Annotated[bool, typer.Option("--recovery", help="Make new recovery codes only.")] = False,
+) -> None:
+    """Set up an authenticator: type its secret into your app, then the code that the app shows.
+
+    You must have signed in within the last minutes. The recovery codes are shown once.
+
+    Example: assent user totp
+    """
+    with connect() as api:
+        if remove:
+            api.delete("/v1/me/totp")
+            emit(api.get("/v1/me/credentials"), CREDENTIALS)
+            return
+        if recovery:
+            emit(api.post("/v1/me/recovery-codes"), RECOVERY)
+            return
+        begun = api.post("/v1/me/totp")
+        note(f"Secret for your authenticator: {begun['secret']}")
+        note(f"The same as an address:        {begun['uri']}")
+        emit(api.post("/v1/me/totp/confirmation", {"code": ask_secret("Code")}), RECOVERY)
+    note("Keep the recovery codes where your authenticator is not: each signs you in once.")
+
+
+@app.command()
+def reset(name: str) -> None:
+    """Remove a person's password and authenticator and end their sessions; it takes a fresh sign-in."""
+    with connect() as api:
+        api.delete(api.join("v1", "people", name, "credentials"))
+        emit({"name": name, "reset": True})
+    note(f"Next: assent user link {name}")
+
+
+@app.command()
+def sessions(
+    end: Annotated[str | None, typer.Option(metavar="ID", help="End this one.")] = None,
+) -> None:
+    """List your console sessions, or end one."""
+    with connect() as api:
+        if end is not None:
+            api.delete(api.join("v1", "me", "sessions", end))
+        emit(list(api.pages("/v1/me/sessions")), SESSIONS, empty="You are signed in nowhere.")
 
 
 def _bind(api: Api, name: str, role: str, within: str) -> dict[str, Any]:

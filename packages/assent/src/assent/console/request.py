@@ -259,7 +259,7 @@ def _cast(visit: Visit, session: identity.Session, request_id: str, form: Form) 
     if visit.lacks(Permission.REQUEST_VOTE):
         raise Forbidden(visit.lacks(Permission.REQUEST_VOTE)[0].message)
     with visit.runtime.session.begin(session.actor) as tx:
-        age_s, most_s = (tx.now() - session.auth_at).total_seconds(), visit.runtime.settings.step_up_s
+        age_s, most_s = session.age_s(tx.now()), visit.runtime.settings.step_up_s
         if age_s > most_s:
             raise Unauthenticated(
                 f"Your sign-in is {duration(age_s)} old; a vote needs one of at most {duration(most_s)}.",

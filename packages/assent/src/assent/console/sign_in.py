@@ -45,7 +45,7 @@ def redeem(request: Request, code: str, person: str | None = None) -> identity.S
 
 def keep(request: Request, response: Response, session: identity.Session) -> Response:
     """Have the browser keep the session."""
-    life = round((session.expires_at - session.auth_at).total_seconds())
+    life = round((session.expires_at - session.opened_at).total_seconds())
     set_cookie(request, response, SESSION, session.secret, life)
     return response
 

@@ -53,8 +53,8 @@ class Visit:
             yield reader
 
     def signed_in_s(self, reader: Reader) -> float:
-        """Say how old the sign-in is, in seconds."""
-        return (reader.now() - self.session.auth_at).total_seconds()
+        """Say how old the sign-in is, in seconds; infinite where that is not known."""
+        return self.session.age_s(reader.now())
 
     def lacks(self, permission: Permission) -> tuple[Reason, ...]:
         """Give the reason why the visitor may not do this, if they may not."""

@@ -1,6 +1,7 @@
 """Pages: Jinja templates that escape everything, fail on what is missing, and know our filters."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -39,6 +40,8 @@ def digest_element(digest: str) -> Markup:
 
 def duration(seconds: float) -> str:
     """Write a length of time in its two largest units."""
+    if math.isinf(seconds):
+        return "an unknown time"
     whole = round(seconds)
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
     parts = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from assent_client.api import Api
 from assent_client.cli.apply.plan import Action, Change, Entry, listed
+from assent_client.cli.output import note
 from assent_client.errors import NotFound
 
 __all__ = ["accounts", "environments", "groups", "keys", "project"]
@@ -130,10 +131,11 @@ def _group(api: Api, name: str, *, is_new: bool, joins: list[str], leaves: list[
     def make() -> None:
         if is_new:
             api.post(api.path("groups"), {"name": name})
-        for person in joins:
-            api.put(api.path("groups", name, "members", person))
-        for person in leaves:
-            api.delete(api.path("groups", name, "members", person))
+        answers = [api.put(api.path("groups", name, "members", person)) for person in joins]
+        answers += [api.delete(api.path("groups", name, "members", person)) for person in leaves]
+        for change in answers:
+            if isinstance(change, dict):
+                note(f"{name}: a second person confirms it: assent group confirm {change['id']}")
 
     return make
 

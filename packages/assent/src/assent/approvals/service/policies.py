@@ -11,7 +11,7 @@ import msgspec
 from assent.approvals import store
 from assent.approvals.domain.events import PolicyBound, PolicyProposed, PolicyRegistered
 from assent.approvals.domain.policy import DEFAULT, NONE, RESERVED_PREFIX, SHIPPED, Policy
-from assent.approvals.domain.requests import STEP_UP_S, sign_in_reasons
+from assent.approvals.domain.requests import STEP_UP_S, groups_named, sign_in_reasons
 from assent.approvals.policy_schema import policy_of, read_document
 from assent.approvals.store import Binding, PolicyVersion, Proposal, policies
 from assent.evaluation.domain.numbers import next_number, split_ref
@@ -296,4 +296,5 @@ def _register(tx: Tx, document: Mapping[str, Any], number: str) -> PolicyVersion
         body=tx.blobs.put(canonical(document)),
     )
     tx.record(event)
+    identity.guard_groups(tx, event.project, groups_named(policy_of(document)))
     return get_policy(tx, event.project, event.digest)

@@ -1,4 +1,4 @@
-"""Tokens, one-time links and sessions: 256 random bits, stored as SHA-256."""
+"""Tokens and one-time links: 256 random bits, stored as SHA-256."""
 
 import hashlib
 import secrets
@@ -24,25 +24,12 @@ from assent.kernel.ids import new_id
 from assent.kernel.tx import Actor, Reader, Tx
 
 PREFIX = "assent_pat_"
+SIGN_IN_LIFE = timedelta(hours=12)
 LINK_LIFE = timedelta(minutes=15)
 TOKEN_LIFE = timedelta(days=30)
 MAX_TOKEN_LIFE = timedelta(days=366)
 MIN_SECRET = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A person signed in to the console."""
-
-    secret: str
-    person: str
-    auth_at: datetime
-    expires_at: datetime
-
-    @property
-    def actor(self) -> Actor:
-        """Give who acts."""
-        return Actor(self.person, "person", self.auth_at)
+USE_KEPT_EVERY = timedelta(minutes=1)
 
 
 def hashed(secret: str) -> str:
@@ -114,10 +101,25 @@ def issue_token(
 
 
 def list_tokens(reader: Reader, account: str) -> list[dict[str, Any]]:
-    """List an account's tokens: never their secrets."""
-    t = store.tokens
-    rows = reader.conn.execute(sa.select(t).where(t.c.account == account).order_by(t.c.id))
+    """List an account's tokens with their last use: never their secrets."""
+    t, uses = store.tokens, store.token_uses
+    query = sa.select(t, uses.c.used_at).select_from(t.outerjoin(uses, uses.c.token == t.c.id))
+    rows = reader.conn.execute(query.where(t.c.account == account).order_by(t.c.id))
     return [dict(row) for row in rows.mappings()]
+
+
+def use_is_old(reader: Reader, token: str) -> bool:
+    """Tell whether the kept time of a token's last use is worth renewing."""
+    u = store.token_uses
+    used_at = reader.conn.execute(sa.select(u.c.used_at).where(u.c.token == token)).scalar()
+    return used_at is None or reader.now() - used_at >= USE_KEPT_EVERY
+
+
+def note_use(tx: Tx, token: str) -> None:
+    """Keep when a token was used last."""
+    u = store.token_uses
+    if tx.conn.execute(sa.update(u).where(u.c.token == token).values(used_at=tx.now())).rowcount == 0:
+        tx.conn.execute(sa.insert(u).values(token=token, used_at=tx.now()))
 
 
 def revoke_token(tx: Tx, token: str, *, any_owner: bool) -> None:
@@ -163,7 +165,8 @@ def issue_link(tx: Tx, person: str) -> str:
     return code
 
 
-def _redeem(tx: Tx, code: str) -> str:
+def redeem(tx: Tx, code: str) -> str:
+    """Use a one-time code up; gives its person, who acts from now on. Raises: Unauthenticated."""
     table = store.links
     query = (
         sa.select(table)
@@ -183,34 +186,11 @@ def _redeem(tx: Tx, code: str) -> str:
     return person
 
 
-def redeem_link(tx: Tx, code: str, life: timedelta = timedelta(hours=12)) -> Session:
-    """Sign a person in to the console; the link works once. Raises: Unauthenticated."""
-    person = _redeem(tx, code)
-    session = Session(secrets.token_urlsafe(32), person, tx.now(), tx.now() + life)
-    values = {"hash": hashed(session.secret), "person": person}
-    tx.conn.execute(
-        sa.insert(store.sessions).values(**values, auth_at=session.auth_at, expires_at=session.expires_at)
-    )
-    return session
-
-
-def redeem_link_for_token(
-    tx: Tx, code: str, name: str = "sign-in", life: timedelta = timedelta(hours=12)
-) -> str:
+def redeem_link_for_token(tx: Tx, code: str) -> str:
     """Sign a person in on the command line. Raises: Unauthenticated."""
-    person = _redeem(tx, code)
-    return issue(tx, Grant(person, name, auth_at=tx.now(), life=life))
+    return sign_in_token(tx, redeem(tx, code))
 
 
-def find_session(reader: Reader, secret: str) -> Session | None:
-    """Find a session that is in force."""
-    s = store.sessions
-    row = reader.conn.execute(sa.select(s).where(s.c.hash == hashed(secret))).mappings().first()
-    if row is None or row["expires_at"] <= reader.now():
-        return None
-    return Session(secret, row["person"], row["auth_at"], row["expires_at"])
-
-
-def end_session(tx: Tx, secret: str) -> None:
-    """Sign out."""
-    tx.conn.execute(sa.delete(store.sessions).where(store.sessions.c.hash == hashed(secret)))
+def sign_in_token(tx: Tx, person: str) -> str:
+    """Issue the token of somebody who has just signed in."""
+    return issue(tx, Grant(person, "sign-in", auth_at=tx.now(), life=SIGN_IN_LIFE))

@@ -14,8 +14,6 @@ from assent.identity.domain import (
     GroupCreated,
     KeyIssued,
     KeyRevoked,
-    MemberAdded,
-    MemberRemoved,
     ProjectCreated,
 )
 from assent.identity.service.credentials import hashed
@@ -131,27 +129,6 @@ def groups_of(reader: Reader, project: str, person: str, at: datetime | None = N
     if at is not None:
         query = query.where(m.since <= at)
     return frozenset(reader.conn.execute(query).scalars())
-
-
-def add_member(tx: Tx, project: str, group: str, person: str) -> None:
-    """Put a person into a group; doing it again changes nothing. Raises: NotFound, Invalid."""
-    if group not in list_groups(tx, project):
-        raise NotFound(f"{project} has no group {group!r}.")
-    account = store.find_account(tx.conn, person)
-    if account is None:
-        raise NotFound(f"There is no account {person!r}.", remedy="`assent user list` shows all.")
-    if account.kind != "person":
-        raise Invalid(f"{account.name} is a service account; only people vote.")
-    if account.id not in members_of(tx, project, group):
-        tx.record(MemberAdded(project=project, group=group, person=account.id))
-
-
-def remove_member(tx: Tx, project: str, group: str, person: str) -> None:
-    """Take a person out of a group. Raises: NotFound."""
-    account = store.find_account(tx.conn, person)
-    if account is None or account.id not in members_of(tx, project, group):
-        raise NotFound(f"{person} is not a member of {group}.")
-    tx.record(MemberRemoved(project=project, group=group, person=account.id))
 
 
 def issue_key(tx: Tx, project: str, environment: str, name: str, names: Iterable[str]) -> str:

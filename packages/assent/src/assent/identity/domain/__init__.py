@@ -16,15 +16,19 @@ class Permission(StrEnum):
     """All permissions, `slice.noun.verb`."""
 
     SELF_READ = "identity.self.read"
+    SELF_CHANGE = "identity.self.change"
     PROJECT_CREATE = "identity.project.create"
     PROJECT_READ = "identity.project.read"
     ENVIRONMENT_CREATE = "identity.environment.create"
     PERSON_ADD = "identity.person.add"
     PERSON_READ = "identity.person.read"
     LINK_ISSUE = "identity.link.issue"
+    CREDENTIAL_RESET = "identity.credential.reset"
+    LOGIN_LINK = "identity.login.link"
     SERVICE_ADD = "identity.service.add"
     ROLE_BIND = "identity.role.bind"
     GROUP_CHANGE = "identity.group.change"
+    MEMBER_CONFIRM = "identity.member.confirm"
     TOKEN_ISSUE = "identity.token.issue"  # noqa: S105 -- a permission, not a token
     TOKEN_REVOKE = "identity.token.revoke"  # noqa: S105 -- a permission, not a token
     KEY_ISSUE = "identity.key.issue"
@@ -85,6 +89,7 @@ class Permission(StrEnum):
 _READING = frozenset(
     p for p in Permission if p.endswith(".read") and p not in {Permission.SNAPSHOT_READ, Permission.KEY_READ}
 )
+_READING |= {Permission.SELF_CHANGE}  # whoever may look around keeps their own password and authenticator
 _NEVER_BY_ADMIN = frozenset(
     {
         Permission.REQUEST_VOTE,
@@ -96,7 +101,9 @@ _NEVER_BY_ADMIN = frozenset(
 )
 """An administrator may not approve by being one."""
 
-_ABOUT_ONESELF = frozenset({Permission.SELF_READ, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE})
+_ABOUT_ONESELF = frozenset(
+    {Permission.SELF_READ, Permission.SELF_CHANGE, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE}
+)
 """Held in one project is held: whoever works in one project signs in and makes tokens like anybody."""
 
 ROLES: Mapping[str, frozenset[Permission]] = {
@@ -126,6 +133,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.REQUEST_VOTE,
         Permission.REQUEST_COMMENT,
         Permission.POLICY_CONFIRM,
+        Permission.MEMBER_CONFIRM,
         Permission.BREAK_GLASS_SECOND,
         Permission.BREAK_GLASS_REVIEW,
         Permission.CARD_REVIEW,

@@ -142,6 +142,9 @@ sessions = table(
     sa.Column("person", ID, nullable=False),
     sa.Column("auth_at", Utc, nullable=False),
     sa.Column("expires_at", Utc, nullable=False),
+    sa.Column("how", sa.String(10), nullable=False, server_default="link"),
+    sa.Column("agent", sa.String(200), nullable=False, server_default=""),
+    sa.Column("is_proven", sa.Boolean, nullable=False, server_default=sa.true()),
     kind="operational",
 )
 

@@ -1,63 +1,18 @@
-"""Routes of identity."""
+"""Accounts, roles, tokens, projects, groups and keys."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pydantic
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from assent.identity import service
-from assent.identity.domain import EVERYWHERE, ROLES, Permission, permissions_of
-from assent.kernel.errors import Forbidden, Unauthenticated
-from assent.kernel.runtime import Runtime
-from assent.kernel.tx import SYSTEM, Actor
-from assent.web.api import Call, ProjectPath, bearer, page, requires
+from assent.identity.domain import EVERYWHERE, Permission, permissions_of
+from assent.identity.http.calling import Wire
+from assent.kernel.errors import Forbidden
+from assent.web.api import Call, ProjectPath, page, requires
 
-router = APIRouter(prefix="/v1", tags=["identity"])
-
-
-def authenticator(runtime: Runtime) -> Callable[[Request, str, str | None], Actor]:
-    """Make what the routes ask: who calls, and whether they may."""
-
-    def authenticate(request: Request, permission: str, project: str | None) -> Actor:
-        secret = bearer(request)
-        if secret is None:
-            raise Unauthenticated(
-                "This needs a token.", remedy="Set ASSENT_TOKEN, or ask for a sign-in link."
-            )
-        with runtime.session.read() as reader:
-            held = service.authenticate(reader, secret)
-            kind: Literal["person", "service"] = "person" if held.kind == "person" else "service"
-            actor = Actor(held.account, kind, held.auth_at, held.scopes)
-            allowed = service.authorised(reader, actor, permission, project)
-        if not allowed:
-            where = f"in the project {project}" if project else "everywhere"
-            how = f"It takes one of the roles {', '.join(r for r, p in ROLES.items() if permission in p)}."
-            raise Forbidden(f"This token may not {permission} {where}.", remedy=how)
-        return actor
-
-    return authenticate
-
-
-class Wire(pydantic.BaseModel):
-    """Bodies are strict: unknown fields are errors."""
-
-    model_config = pydantic.ConfigDict(extra="forbid")
-
-
-class SignIn(Wire):
-    """The code of a one-time link."""
-
-    code: str = pydantic.Field(min_length=20, max_length=200)
-
-
-@router.post("/sign-ins", status_code=201)
-def sign_in(body: SignIn, request: Request) -> dict[str, str]:
-    """Redeem a one-time link for a token of twelve hours."""
-    runtime: Runtime = request.app.state.runtime
-    with runtime.session.begin(SYSTEM) as tx:
-        return {"token": service.redeem_link_for_token(tx, body.code)}
+router = APIRouter()
 
 
 @router.get("/me")
@@ -298,24 +253,6 @@ def create_group(
     with call.begin() as tx:
         service.create_group(tx, project, body.name)
     return {"name": body.name, "members": []}
-
-
-@router.put("/projects/{project}/groups/{group}/members/{person}", status_code=204)
-def add_member(
-    project: ProjectPath, group: str, person: str, call: Annotated[Call, requires(Permission.GROUP_CHANGE)]
-) -> None:
-    """Put a person into a group."""
-    with call.begin() as tx:
-        service.add_member(tx, project, group, person)
-
-
-@router.delete("/projects/{project}/groups/{group}/members/{person}", status_code=204)
-def remove_member(
-    project: ProjectPath, group: str, person: str, call: Annotated[Call, requires(Permission.GROUP_CHANGE)]
-) -> None:
-    """Take a person out of a group."""
-    with call.begin() as tx:
-        service.remove_member(tx, project, group, person)
 
 
 class NewKey(Wire):
