@@ -101,6 +101,7 @@ def test_what_was_not_measured_is_no_result():
     doc = document(evaluations=unmeasured)
     assert "model-index" not in huggingface.front_matter(doc, DIGEST, ADDRESS)
     assert huggingface.eval_results(doc, ADDRESS) == []
+    assert "quantitativeAnalysis" not in cyclonedx.bom(doc, DIGEST, AT)["metadata"]["component"]["modelCard"]
     bare = [{"metric": "m", "value": "0.5", "low": None, "high": None, "n": 0}]
     doc = document(evaluations=[{**EVALUATION, "levels": bare}])
     (entry,) = huggingface.eval_results(doc, ADDRESS)

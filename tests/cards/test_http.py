@@ -117,6 +117,28 @@ def test_without_a_file_the_form_is_printed(run, served):
     assert run("card", "show", REF, "--format", "pdf")[0] == 10
 
 
+def test_a_card_goes_its_way_by_the_command_line(run, served, tmp_path, monkeypatch):
+    form = tmp_path / "card.yaml"
+    code, _, told = run("card", "generate", f"{NAME}@2.1.0")
+    assert (code, "Missing for tier limited" in told) == (0, True)
+    assert "says this already" in run("card", "generate", REF)[2]
+    form.write_text(run("card", "form", REF)[1].replace("contact:", 'contact: "team"'), encoding="utf-8")
+    assert "Written." in run("card", "complete", REF, "-f", form)[2]
+    assert "says this already" in run("card", "complete", REF, "-f", form)[2]
+    form.write_text("- a list", encoding="utf-8")
+    assert run("card", "complete", REF, "-f", form)[0] == 10
+    assert run("card", "approve", REF)[0] == 15
+    assert run("card", "submit", REF)[0] == 0
+    assert run("card", "withdraw", REF)[0] == 0
+    assert run("card", "submit", REF)[0] == 0
+    monkeypatch.setenv("ASSENT_TOKEN", served.tokens["rita"])
+    assert run("card", "reject", REF, "--comment", "vague")[0] == 0
+    monkeypatch.setenv("ASSENT_TOKEN", served.tokens["ada"])
+    assert "agrees with the records" in run("card", "status", REF)[1]
+    assert json.loads(run("--json", "card", "show", REF)[1])["current"] is True
+    assert "rejected" in run("card", "list", "--state", "rejected")[1]
+
+
 def test_the_command_line_compares_and_lists(run, served):
     served.complete()
     served.complete({**FORM, "contact": "b"})

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import date, timedelta
 
 import msgspec
 
@@ -8,6 +8,7 @@ from assent.identity import service as identity
 from assent.kernel.tx import SYSTEM
 from assent.monitoring import service as monitoring
 from assent.monitoring.domain.events import IncidentOpened
+from assent.providers import service as providers
 from assent_client.observe import Call
 from tests.cards.conftest import NAME, PROJECT
 from tests.delivery.releases import plan_form
@@ -130,3 +131,13 @@ def test_an_incident_is_named_with_the_rollout(measured):
 def test_versions_that_come_after_are_dependents(desk):
     older = desk.generate("2.0.0")
     assert f"| supersedes | {REF} |" in sections(desk, older)[16]
+
+
+def test_the_end_of_the_base_model_is_told(desk):
+    desk.do(
+        providers.date_base_model, "GPT-4-turbo", date(2027, 3, 1), "https://acme.example/ends", who=SYSTEM
+    )
+    told = sections(desk, desk.generate())[17]
+    assert "- Its provider ends it on: 2027-03-01 (https://acme.example/ends)" in told
+    desk.register("4.0.0", base_model=None)
+    assert "ends it" not in sections(desk, desk.generate("4.0.0"))[17]

@@ -1,5 +1,6 @@
 import os
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assent.cards import pdf, service
+from assent.cards.pdf import weasy
 from assent.kernel.errors import Unavailable
 
 PAGE = "<!doctype html><title>t</title><style>p{color:red}</style><p>Gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n</p>"
@@ -56,6 +58,26 @@ def test_a_page_is_printed(way, monkeypatch):
         pytest.skip(f"{way} does not run on this machine: {[reason.message for reason in error.reasons]}")
     assert printed.startswith(b"%PDF-")
     assert len(printed) > 1000
+
+
+def test_weasyprint_prints_what_lies_in_its_folder_and_fetches_nothing(tmp_path, monkeypatch):
+    if "weasyprint" not in ways():
+        pytest.skip("weasyprint is not on this machine")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as elsewhere:
+        elsewhere.bind(("127.0.0.1", 0))
+        elsewhere.listen()
+        elsewhere.settimeout(0)
+        url = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/x"
+        leak = f"{PAGE}<link rel=stylesheet href={url}.css><img src={url}.png><img src=file:///etc/hostname>"
+        Path("card.html").write_text(leak, encoding="utf-8")
+        try:
+            weasy.main()
+        except OSError as error:
+            pytest.skip(f"weasyprint's libraries are not on this machine: {error}")
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    assert Path("card.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_without_either_the_error_names_both_and_what_to_do(monkeypatch, no_weasyprint, tmp_path):

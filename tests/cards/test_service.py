@@ -157,6 +157,46 @@ def test_a_hallucination_rate_from_elsewhere_is_the_card_s(desk, more, n):
     assert f"- Hallucination Rate: 2.1% on grounding (95 % interval 1.0% to 4.0%, n = {n})\n" in brief
 
 
+def test_what_other_tools_measured_is_shown_as_imported(desk):
+    figure = {
+        "task": "support",
+        "metric": "hallucination_rate",
+        "value": "0.021",
+        "low": "0.01",
+        "high": "0.04",
+    }
+    figures = [{**figure, "n": 114, "counts": {}}, {"task": "support"}]
+    older = {"tool": "inspect", "figures": [{**figure, "value": "0.5", "n": 3}]}
+    for claim in (
+        older,
+        {"tool": "inspect", "figures": figures},
+        {
+            "tool": "lm-eval",
+            "suite": "s@1.0.0",
+            "figures": [{**figures[0], "task": "a"}, {**figures[0], "task": "b"}],
+        },
+        {"tool": "junit"},
+    ):
+        subject = desk.version().digest
+        desk.installation.clock.advance(1)
+        desk.do(
+            evidence.record, project=PROJECT, kind="eval.imported", subject=subject, value=claim, who=SYSTEM
+        )
+    card = desk.generate()
+    by_source = {one["suite"]: one for one in desk.document(card)["evaluations"]}
+    assert sorted(by_source) == ["import by inspect", "import by junit", "import of s@1.0.0 by lm-eval"]
+    assert [one["metric"] for one in by_source["import of s@1.0.0 by lm-eval"]["levels"]] == [
+        "a: hallucination_rate",
+        "b: hallucination_rate",
+    ]
+    view = desk.view(card)
+    assert (
+        "- Hallucination Rate: 2.1% on import by inspect (95 % interval 1.0% to 4.0%, n = 114)"
+        in view.brief()
+    )
+    assert "- Verdict: not recorded" in view.markdown()
+
+
 def test_prompt_and_changes_come_from_the_registries(desk):
     document = desk.document(desk.generate())
     assert document["prompt"]["ref"] == "answer@1.0.0"

@@ -172,7 +172,7 @@ def _evaluation(document: Document) -> Iterable[Block]:
             scorers=one["scorers"],
             run=one["run"],
             ended_at=one["ended_at"],
-            verdict=f"{one['verdict']} ({one['metric']}, {one['rule']})",
+            verdict=None if one["verdict"] is None else f"{one['verdict']} ({one['metric']}, {one['rule']})",
             coverage=None if one["coverage"] is None else percent(one["coverage"]),
         )
         if one["levels"]:

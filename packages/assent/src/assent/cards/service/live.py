@@ -13,6 +13,7 @@ from assent.evidence import service as evidence
 from assent.kernel.tx import Reader
 from assent.ledger import service as ledger
 from assent.monitoring import service as monitoring
+from assent.providers import service as providers
 from assent.registry import service as registry
 from assent.registry.service import ModelVersion
 
@@ -29,7 +30,7 @@ def live_sections(reader: Reader, card: Card, version: ModelVersion) -> Live:
         14: tuple(_approvals(reader, card)),
         15: tuple(_rollouts(reader, card, rollouts)),
         16: tuple(_dependents(reader, card)),
-        17: tuple(_deprecation(version)),
+        17: tuple(_deprecation(reader, version)),
         20: tuple(_ledger(reader, card)),
     }
 
@@ -135,8 +136,12 @@ def _ref(reader: Reader, project: str, digest: str) -> str:
     return digest if found is None else found.ref
 
 
-def _deprecation(version: ModelVersion) -> Iterator[Block]:
+def _deprecation(reader: Reader, version: ModelVersion) -> Iterator[Block]:
     yield facts(status=str(version.status), sunset=None, successor=None)
+    base_model = version.document.get("base_model")
+    end = providers.end_of(reader, base_model) if base_model else None
+    if end is not None and end.ends_on is not None:
+        yield facts(base_model=base_model, its_provider_ends_it_on=f"{end.ends_on} ({end.source})")
 
 
 def _ledger(reader: Reader, card: Card) -> Iterator[Block]:

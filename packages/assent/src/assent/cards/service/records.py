@@ -17,6 +17,7 @@ from assent.registry import service as registry
 from assent.registry.service import ModelVersion
 
 VERDICT = "suite.verdict"
+IMPORTED = "eval.imported"
 LEVEL = frozenset({"metric", "value", "low", "high", "n"})
 CANDIDATE = "candidate"
 FACTS = (
@@ -89,14 +90,50 @@ def _evaluations(reader: Reader, version: ModelVersion) -> list[dict[str, Any]]:
     newest: dict[str, Evidence] = {}
     for claim in evidence.list_(reader, version.project, version.digest, VERDICT):
         newest.setdefault(str(claim.value.get("suite", "")).partition("@")[0], claim)
-    return [_evaluation(reader, newest[name]) for name in sorted(newest)]
+    found = [_evaluation(reader, newest[name]) for name in sorted(newest)]
+    return found + _imported(reader, version)
+
+
+def _imported(reader: Reader, version: ModelVersion) -> list[dict[str, Any]]:
+    """Give what other tools measured of this digest: the newest import of each tool and suite."""
+    newest: dict[str, Evidence] = {}
+    for claim in evidence.list_(reader, version.project, version.digest, IMPORTED):
+        newest.setdefault(_source_of(claim), claim)
+    return [
+        _bare(newest[source]) | {"suite": source, "kind": "imported", "levels": _figures(newest[source])}
+        for source in sorted(newest)
+    ]
+
+
+def _source_of(claim: Evidence) -> str:
+    """Name where an import comes from: `import of support-safety by inspect`."""
+    told = (f"of {suite}" if (suite := claim.value.get("suite")) else "", f"by {claim.value.get('tool')}")
+    return " ".join(("import", *(part for part in told if part)))
+
+
+def _figures(claim: Evidence) -> list[dict[str, Any]]:
+    figures = claim.value.get("figures") or ()
+    several = len({one.get("task") for one in figures}) > 1
+    return [
+        {
+            **{key: one[key] for key in LEVEL},
+            "metric": f"{one['task']}: {one['metric']}" if several else one["metric"],
+        }
+        for one in figures
+        if one.keys() >= LEVEL
+    ]
 
 
 def _evaluation(reader: Reader, claim: Evidence) -> dict[str, Any]:
+    return _bare(claim) | _run(reader, claim.value.get("run"))
+
+
+def _bare(claim: Evidence) -> dict[str, Any]:
+    """Give what the claim itself says."""
     said = claim.value
     keys = ("suite", "suite_digest", "kind", "dataset", "run", "verdict", "metric", "rule")
     figures = ("estimate", "low", "high", "n", "method", "coverage")
-    found: dict[str, Any] = {
+    return {
         **{key: said.get(key) for key in (*keys, *figures)},
         "ended_at": to_text(claim.issued_at),
         "baseline": said.get("baseline"),
@@ -109,7 +146,6 @@ def _evaluation(reader: Reader, claim: Evidence) -> dict[str, Any]:
         "n_lost": 0,
         "lost": [],
     }
-    return found | _run(reader, said.get("run"))
 
 
 def _stated_levels(said: Mapping[str, Any]) -> list[dict[str, Any]]:
