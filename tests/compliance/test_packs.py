@@ -52,6 +52,21 @@ def test_its_statements_are_test_results_decisions_and_approvals(office):
     assert kinds.count(TEST_RESULT) == 2
 
 
+def test_a_pack_of_a_version_holds_no_run_vote_or_statement_of_another(office):
+    """The suite and the policy are shared; what was done with them is not."""
+    office.desk.evaluate(number="2.0.0")
+    office.desk.publish(number="2.0.0")
+    other = office.desk.version("2.0.0").digest
+
+    found = opened(office)
+
+    foreign = [e.content for e in found.entries if e.content["data"].get("subject") == other]
+    assert {one["type"] for one in foreign} <= {"registry.version.advanced"}
+    assert len([e for e in found.entries if e.content["type"] == "evaluation.run.submitted"]) == 2
+    assert {name for one in found.statements.values() for name in one.subjects} == {REF, f"card of {REF}"}
+    assert office.issue(f"{NAME}@2.0.0") > 0
+
+
 def test_a_pack_of_a_system_holds_all_its_versions(office):
     found = opened(office, NAME)
     assert set(found.about["versions"]) == {REF, f"{NAME}@2.0.0"}

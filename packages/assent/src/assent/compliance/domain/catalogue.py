@@ -117,13 +117,14 @@ def _judge(catalogue: Catalogue, row: Row, facts: Facts) -> RowResult:
         return RowResult(
             row=row, standing=Standing.NOT_APPLICABLE, have=have, checks=(), against=tuple(newest)
         )
-    seen = {name: CHECKS[name].look(facts) for name in row.checks}
+    asked = ("classified", *row.checks) if row.applies_from and tier is None else row.checks
+    seen = {name: CHECKS[name].look(facts) for name in asked}
     if row.organisational:
         seen["statement"] = _statement(catalogue, row, facts)
     standing, have = _together(seen)
     if row.applies_from and tier is None:
         standing = Standing.NOT_MET if standing is Standing.NOT_MET else Standing.UNKNOWN
-        have = f"whether it applies is not known: classify the system; {have}"
+        have = f"whether it applies is not known; {have}"
     return RowResult(
         row=row,
         standing=standing,
@@ -136,7 +137,7 @@ def _judge(catalogue: Catalogue, row: Row, facts: Facts) -> RowResult:
 def _together(seen: Mapping[str, Seen]) -> tuple[Standing, str]:
     standings = {one.standing for one in seen.values()}
     worst = next(s for s in (Standing.NOT_MET, Standing.UNKNOWN, Standing.MET) if s in standings)
-    return worst, "; ".join(one.have for one in seen.values() if one.standing is worst)
+    return worst, "; ".join(dict.fromkeys(one.have for one in seen.values() if one.standing is worst))
 
 
 def _result(name: str, seen: Seen, facts: Facts, catalogue: Catalogue, row: Row) -> CheckResult:

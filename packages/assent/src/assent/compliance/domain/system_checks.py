@@ -74,11 +74,12 @@ def kill_drill(facts: Facts) -> Seen:
 
 
 def policy_in_force(facts: Facts) -> Seen:
-    """See a policy bound to an environment of the project."""
-    bound = facts.of("approvals.policy.bound", project=facts.project)
-    if not bound:
-        return Seen("no environment has a policy")
-    return Seen(f"{bound[0].fields.get('policy_ref')} in {bound[0].fields.get('environment')}", (bound[0],))
+    """See a policy bound to an environment of the project, or a release that was decided by one."""
+    found = facts.of("approvals.policy.bound", project=facts.project)
+    found = found or facts.of("approvals.decision.made", project=facts.project, kind="release")
+    if not found:
+        return Seen("no environment has a policy of its own, and none has decided")
+    return Seen(f"{found[0].fields.get('policy_ref')} in {found[0].fields.get('environment')}", (found[0],))
 
 
 def incident_clock(facts: Facts, days: int) -> Seen:
@@ -96,8 +97,11 @@ def incident_clock(facts: Facts, days: int) -> Seen:
             waiting.append(opened)
     if late:
         return Seen(f"{len(late)} not looked back on within {days} days", (), tuple(late))
-    have = f"{len(kept)} looked back on within {days} days" if kept else "no incident is on record"
-    return Seen(f"{have}, {len(waiting)} open" if waiting else have, tuple(kept), (), tuple(waiting))
+    if waiting:
+        have = f"{len(waiting)} to be looked back on within {days} days"
+    else:
+        have = f"{len(kept)} looked back on within {days} days" if kept else "no incident is on record"
+    return Seen(have, tuple(kept), (), tuple(waiting))
 
 
 def incident_15_days(facts: Facts) -> Seen:

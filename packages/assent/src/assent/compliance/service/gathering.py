@@ -27,24 +27,28 @@ OF_SYSTEM = (
     "compliance.system.classified", "compliance.control.attested",
 )  # fmt: skip
 OF_PROJECT = ("approvals.policy.bound", "compliance.retention.set")
-FOLLOWED: Mapping[str, Sequence[str]] = {
-    "evaluation.run.submitted": ("id", "suite"),
-    "evidence.claim.recorded": (),
+STORIES: Mapping[str, Sequence[str]] = {
+    "evaluation.run.submitted": ("id",),
     "delivery.rollout.planned": ("rollout", "request"),
-    "approvals.request.submitted": ("request", "policy"),
-    "approvals.decision.made": ("policy",),
+    "approvals.request.submitted": ("request",),
     "monitoring.incident.opened": ("incident",),
     "cards.card.drafted": ("card", "digest"),
     "cards.card.submitted": ("request",),
 }
-"""Fields of entries whose other entries belong to the same story."""
-REACHED = (
-    "evaluation.run.submitted", "evaluation.run.closed", "evaluation.run.cancelled",
-    "evaluation.suite.registered", "approvals.policy.registered", "approvals.vote.cast",
+"""Fields of entries that name one story: other entries that name it belong to it."""
+TOLD = (
+    "evaluation.run.submitted", "evaluation.run.closed", "evaluation.run.cancelled", "approvals.vote.cast",
     "approvals.vote.withdrawn", "approvals.request.submitted", "approvals.request.executed",
-    "approvals.decision.made", "monitoring.incident.acknowledged", "monitoring.incident.resolved",
-    "monitoring.incident.reviewed", "cards.card.returned", "compliance.statement.issued",
+    "approvals.decision.made", "approvals.comment.made", "approvals.comment.resolved",
+    "monitoring.incident.acknowledged", "monitoring.incident.resolved", "monitoring.incident.reviewed",
+    "cards.card.returned", "compliance.statement.issued",
 )  # fmt: skip
+DOCUMENTS: Mapping[str, Sequence[str]] = {
+    "evaluation.run.submitted": ("suite",),
+    "approvals.request.submitted": ("policy",),
+}
+"""Fields that name what many stories share: only its registration is followed."""
+REGISTERED = ("evaluation.suite.registered", "approvals.policy.registered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +99,13 @@ def leaves_of(reader: Reader, project: str, name: str, subjects: Sequence[str]) 
     found = {leaf.index: leaf for leaf in (*own, *system, *incidents, *_of_project(reader, project))}
     new: Iterable[Leaf] = tuple(found.values())
     for _ in range(2):  # a version leads to its card, the card to its request
-        values = {value for leaf in new for value in _followed(leaf)}
-        reached = ledger.about(reader, project, About(values=sorted(values), types=REACHED))
+        told = _named(new, STORIES)
+        reached = ledger.about(reader, project, About(values=told, types=TOLD))
         new = [leaf for leaf in reached if leaf.index not in found]
         found |= {leaf.index: leaf for leaf in new}
+    shared = _named(found.values(), DOCUMENTS)
+    documents = ledger.about(reader, project, About(values=shared, types=REGISTERED))
+    found |= {leaf.index: leaf for leaf in documents}
     return [found[index] for index in sorted(found)]
 
 
@@ -116,10 +123,14 @@ def _of_project(reader: Reader, project: str) -> list[Leaf]:
     return found
 
 
-def _followed(leaf: Leaf) -> Iterable[str]:
-    keys = FOLLOWED.get(leaf.type, ())
-    fields: Mapping[str, Any] = json.loads(leaf.entry)["data"] if keys else {}
-    return (value for key in keys if isinstance(value := fields.get(key), str))
+def _named(leaves: Iterable[Leaf], fields: Mapping[str, Sequence[str]]) -> list[str]:
+    """List what entries name in these fields."""
+    found = set()
+    for leaf in leaves:
+        keys = fields.get(leaf.type, ())
+        known: Mapping[str, Any] = json.loads(leaf.entry)["data"] if keys else {}
+        found |= {value for key in keys if isinstance(value := known.get(key), str)}
+    return sorted(found)
 
 
 def _observed(reader: Reader, version: ModelVersion) -> list[Record]:

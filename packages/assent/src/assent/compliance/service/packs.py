@@ -76,11 +76,11 @@ class _Scope:
     def leaves(self, reader: Reader) -> list[Leaf]:
         return leaves_of(reader, self.project, self.name, [v.digest for v in self.versions])
 
-    def ref_of(self, record: Record) -> str:
-        """Name what a record is about."""
-        subject = record.fields.get("subject")
-        known = next((v.ref for v in self.versions if v.digest == subject), None)
-        return known or f"card of {self.ref}"
+    def names(self, records: Sequence[Record]) -> dict[str, str]:
+        """Name the digests that statements of this pack may be about: its versions, and their cards."""
+        own = {v.digest: v.ref for v in self.versions}
+        cards = [r.fields for r in records if r.type == "cards.card.drafted"]
+        return {str(f["digest"]): f"card of {own[f['subject']]}" for f in cards if f["subject"] in own} | own
 
 
 def issue(tx: Tx, signers: Signers, project: str, which: str) -> int:
@@ -89,12 +89,14 @@ def issue(tx: Tx, signers: Signers, project: str, which: str) -> int:
     Raises: NotFound, Invalid.
     """
     scope = _scope(tx, project, which)
-    records = [r for r in map(record_of, scope.leaves(tx)) if r.type in ISSUED_FOR]
+    records = [record_of(leaf) for leaf in scope.leaves(tx)]
+    names = scope.names(records)
+    records = [r for r in records if r.type in ISSUED_FOR and r.fields.get("subject") in names]
     issued = store.issued(tx, project, [r.id for r in records])
     signer = signers.ledger
     key, new = Key(signer.name, signer.public_key), 0
     for record in records:
-        statement = statement_of(record, scope.ref_of(record), signer.name)
+        statement = statement_of(record, names[str(record.fields["subject"])], signer.name)
         if statement is None or record.id in issued:
             continue
         envelope = seal(statement, key, signer.sign)
