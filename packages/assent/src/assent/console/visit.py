@@ -1,6 +1,6 @@
 """Who looks at a page, what they may do, and how errors look to them."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.routing import APIRoute
 from jinja2 import PackageLoader
 
+from assent.console.parts import Link
+from assent.console.places import places
 from assent.identity import service as identity
 from assent.identity.domain import Permission, permissions_of
 from assent.kernel.errors import AssentError, Conflict, Forbidden, Invalid, Reason, Unauthenticated
@@ -70,7 +72,11 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **view: Any) -> Response:
         """Answer with a page."""
-        return PAGES.render(self.request, template, {"person": self.name, **view}, status=status)
+        shown = {"person": self.name, "project": self.project, "places": self._places(), **view}
+        return PAGES.render(self.request, template, shown, status=status)
+
+    def _places(self) -> Sequence[Link]:
+        return places(self.project, self.allowed) if self.project else ()
 
 
 def held_secret(request: Request) -> str:

@@ -105,7 +105,9 @@ class Pages:
         """Give a page, never cached, whose forms this browser can send back."""
         secret, new = form_secret(request) if keeps_cookies(request) else ("", False)
         text = self.environment.get_template(template).render(
-            {"person": None, **view}, request=request, form_token=form_token(secret) if secret else ""
+            {"person": None, "project": "", "places": (), **view},
+            request=request,
+            form_token=form_token(secret) if secret else "",
         )
         response = HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
         if new:

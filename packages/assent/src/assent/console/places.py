@@ -1,0 +1,28 @@
+"""Where a project's pages are: the links under the masthead, those only that the visitor may follow."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from assent.console.parts import Link
+from assent.identity.domain import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One page of a project; `path` comes after `/projects/NAME`."""
+
+    text: str
+    path: str
+    permission: Permission
+
+
+PLACES = (Place("Policies", "/policies", Permission.POLICY_READ),)
+"""In the order of the work: what there is, what is known of it, who decides, what runs, what is proved."""
+
+
+def places(project: str, allowed: Iterable[Permission]) -> list[Link]:
+    """Give the pages of a project that somebody with these permissions may see."""
+    held = frozenset(allowed)
+    return [
+        Link(place.text, f"/projects/{project}{place.path}") for place in PLACES if place.permission in held
+    ]
