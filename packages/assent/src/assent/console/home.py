@@ -1,4 +1,4 @@
-"""The first page: every project that the visitor may read, its systems, and what is under way."""
+"""The first page: what waits for the visitor, moves or is wrong; and every project with its systems."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from assent.console.parts import Link
+from assent.console.places import places
 from assent.console.refs import rollout_link, system_link
 from assent.console.system import rollout_text
 from assent.console.visit import PageRoute, Visit, signed_in
+from assent.console.waiting import Desk, Visitor, desk
 from assent.delivery import service as delivery
 from assent.delivery.domain import OPEN, Rollout
 from assent.identity import service as identity
-from assent.identity.domain import Permission
+from assent.identity.domain import Permission, permissions_of
 from assent.kernel.tx import Reader
 from assent.registry import service as registry
 
@@ -35,9 +37,10 @@ class SystemRow:
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """A project and its systems."""
+    """A project, its pages and its systems."""
 
     name: str
+    places: Sequence[Link]
     systems: Sequence[SystemRow]
 
 
@@ -56,20 +59,33 @@ def _system(reader: Reader, project: str, name: str, rollouts: Sequence[Rollout]
     )
 
 
-def _project(reader: Reader, name: str) -> ProjectRow:
+def _project(reader: Reader, name: str, visitor: Visitor) -> ProjectRow:
     rollouts, _ = delivery.list_(reader, name, {"state": sorted(OPEN)})
     models = registry.list_models(reader, name)
-    return ProjectRow(name, [_system(reader, name, model, rollouts) for model in models])
+    systems = [_system(reader, name, model, rollouts) for model in models]
+    return ProjectRow(name, places(name, visitor.allowed), systems)
+
+
+def _gathered(desks: Sequence[Desk]) -> Desk:
+    """Put the lists of all projects together: what waits longest and what moved last comes first."""
+    return Desk(
+        waits=sorted((item for one in desks for item in one.waits), key=lambda item: item.at),
+        moves=sorted((item for one in desks for item in one.moves), key=lambda item: item.at, reverse=True),
+        wrong=sorted((item for one in desks for item in one.wrong), key=lambda item: item.at, reverse=True),
+    )
 
 
 @router.get("/")
 def show(visit: Annotated[Visit, Depends(signed_in)]) -> Response:
-    """List the systems."""
+    """Show what is to be done, and list the systems."""
+    person = visit.session.person
     with visit.read() as reader:
-        actor = visit.session.actor
-        projects = [
-            _project(reader, project.name)
+        bindings = identity.roles_of(reader, person)
+        visitors = {
+            project.name: Visitor(person, permissions_of(bindings, project.name))
             for project in identity.list_projects(reader)
-            if all(identity.authorised(reader, actor, needed, project.name) for needed in NEEDED)
-        ]
-    return visit.page("home/page.html", projects=projects)
+        }
+        readable = {name: one for name, one in visitors.items() if one.allowed.issuperset(NEEDED)}
+        projects = [_project(reader, name, one) for name, one in readable.items()]
+        desks = [desk(reader, name, one) for name, one in readable.items()]
+    return visit.page("home/page.html", projects=projects, desk=_gathered(desks))

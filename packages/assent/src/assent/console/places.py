@@ -16,7 +16,13 @@ class Place:
     permission: Permission
 
 
-PLACES = (Place("Policies", "/policies", Permission.POLICY_READ),)
+PLACES = (
+    Place("Prompts", "/prompts", Permission.PROMPT_READ),
+    Place("Cards", "/cards", Permission.CARD_READ),
+    Place("Policies", "/policies", Permission.POLICY_READ),
+    Place("Inventory", "/inventory", Permission.COVERAGE_READ),
+    Place("Ledger", "/ledger", Permission.LEDGER_READ),
+)
 """In the order of the work: what there is, what is known of it, who decides, what runs, what is proved."""
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from assent.approvals import service as approvals
+from assent.approvals.domain.facts import TIERS
 from assent.console.parts import Link
 from assent.console.timeline import Names
 from assent.console.visit import PageRoute, Visit, see_other, visits
@@ -90,10 +91,27 @@ def _conditions(document: Any) -> list[Condition]:
     return [
         Condition(
             one["kind"].replace("_", " "),
-            [(name.replace("_", " "), value) for name, value in one.items() if name not in {"kind", "id"}],
+            [
+                (name.replace("_", " "), _said(name, value))
+                for name, value in one.items()
+                if name not in {"kind", "id"} and not (name == "tiers" and set(value) == set(TIERS))
+            ],
         )
         for one in document["conditions"]
     ]
+
+
+def _said(name: str, value: Any) -> Any:
+    """Write what an author set as people say it."""
+    if name == "factors":
+        return ", ".join(f"{one['n']} of {one['group']}{_of(one['tiers'])}" for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if name == "tiers" else value
+
+
+def _of(tiers: Sequence[str]) -> str:
+    return "" if set(tiers) == set(TIERS) else f" (tier {', '.join(tiers)})"
 
 
 def _in_force(visit: Visit, reader: Reader, environment: identity.Environment, names: Names) -> InForce:
