@@ -32,7 +32,7 @@ class Story:
     cast: Cast
     desk: desks.Desk
     narrator: Narrator
-    traffic: Traffic
+    traffic: Traffic | None
     gateway: str
     folder: Path
 
@@ -82,7 +82,8 @@ def _perform(play: Play, options: argparse.Namespace, narrator: Narrator) -> Non
         try:
             play.tell(story)
         finally:
-            story.traffic.stop()
+            if story.traffic is not None:
+                story.traffic.stop()
         if options.stay:
             _stay(story)
 
@@ -132,6 +133,8 @@ def _copy(data: Path, copy: Path) -> None:
 
 def end_traffic(story: Story) -> None:
     """End the traffic and hold it against what was promised of it. Raises: StoryFailed."""
+    if story.traffic is None:
+        raise StoryFailed("this story has no traffic to end")
     seen = story.traffic.stop()
     returning = seen.n_returning / max(1, seen.n)
     served = ", ".join(f"{version}: {n}" for version, n in sorted(seen.by_version.items()))
