@@ -78,3 +78,21 @@ class RunCancelled(Event):
 
     TYPE: ClassVar[str] = "evaluation.run.cancelled"
     run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCalibrated(Event):
+    """A judge has a passport for a subject; `judge` is its digest, `labels` and `document` are bodies."""
+
+    TYPE: ClassVar[str] = "evaluation.judge.calibrated"
+    id: str
+    project: str
+    name: str
+    judge: str
+    document: str
+    subject: str
+    subject_ref: str
+    labels: str
+    n_labels: int
+    usable: bool
+    figures: Mapping[str, str]

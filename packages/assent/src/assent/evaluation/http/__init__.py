@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from assent.evaluation.http import bindings, runs
+from assent.evaluation.http import bindings, passports, runs
 
 router = APIRouter(tags=["evaluation"])
-for part in (runs, bindings):
+for part in (runs, bindings, passports):
     router.include_router(part.router)
 
 __all__ = ["router"]

@@ -1,5 +1,6 @@
 """Tables, projections and queries of evaluation."""
 
+from assent.evaluation.store.passports import PassportRecord, list_passports, passports
 from assent.evaluation.store.records import (
     DatasetVersion,
     Run,
@@ -26,6 +27,7 @@ from assent.evaluation.store.records import (
 
 __all__ = [
     "DatasetVersion",
+    "PassportRecord",
     "Run",
     "RunProgress",
     "SuiteVersion",
@@ -36,9 +38,11 @@ __all__ = [
     "find_run",
     "find_suite",
     "journals_of",
+    "list_passports",
     "list_runs",
     "list_versions",
     "lock_run",
+    "passports",
     "progress",
     "projections",
     "runs",

@@ -51,6 +51,7 @@ class Permission(StrEnum):
     SUITE_REGISTER = "evaluation.suite.register"
     SUITE_BIND = "evaluation.suite.bind"
     RUN_SUBMIT = "evaluation.run.submit"
+    JUDGE_CALIBRATE = "evaluation.judge.calibrate"
     POLICY_READ = "approvals.policy.read"
     POLICY_REGISTER = "approvals.policy.register"
     POLICY_CONFIRM = "approvals.policy.confirm"
@@ -120,6 +121,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.SUITE_REGISTER,
         Permission.SUITE_BIND,
         Permission.RUN_SUBMIT,
+        Permission.JUDGE_CALIBRATE,
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
         Permission.CARD_WRITE,
