@@ -24,7 +24,16 @@ MORE_FILES: dict[str, set[str]] = {
     "cards": {"pdf"},
     "ledger": {"pin", "replay", "verification"},
     "providers": {"replay"},
-    "evaluation": {"engine", "journal", "scorers", "subjects", "throttle", "upstream", "verification"},
+    "evaluation": {
+        "engine",
+        "imports",
+        "journal",
+        "scorers",
+        "subjects",
+        "throttle",
+        "upstream",
+        "verification",
+    },
 }
 """Files beyond the usual ones, by slice; each is in the layers of the import contracts too."""
 

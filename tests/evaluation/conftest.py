@@ -41,6 +41,8 @@ from assent.registry import service as registry
 from assent.registry import store as registry_store
 from assent.web.api import install_errors
 from assent_client.api import Api
+from assent_client.cli.connection import OPTIONS
+from assent_client.cli.main import main
 
 
 def completion(text, **message):
@@ -360,3 +362,20 @@ def listening(app):
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+@pytest.fixture
+def command(served, tmp_path, monkeypatch, capsys):
+    """Run one command line as the administrator; gives exit code and output."""
+    monkeypatch.setenv("ASSENT_URL", served.url)
+    monkeypatch.setenv("ASSENT_TOKEN", served.tokens["admin"])
+    monkeypatch.setenv("ASSENT_PROJECT", "demo")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = main(list(arguments))
+        OPTIONS.reset()
+        return code, capsys.readouterr()
+
+    return run

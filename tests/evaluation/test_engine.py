@@ -327,6 +327,33 @@ def test_the_window_doubles_until_overload_then_halves_once_a_round():
     asyncio.run(go())
 
 
+def test_who_waits_longest_gets_the_next_slot_and_the_cancelled_give_theirs_back():
+    async def go():
+        throttle = Throttle(1)
+        order = []
+
+        async def take(name, times=1):
+            for _ in range(times):
+                async with throttle.slot():
+                    order.append(name)
+                    await asyncio.sleep(0.005)
+
+        first = asyncio.create_task(take("a", 3))
+        await asyncio.sleep(0)
+        await asyncio.gather(first, take("b"), take("c"))
+        assert order[:3] == ["a", "b", "c"]
+        async with throttle.slot():
+            waiting = asyncio.create_task(take("d"))
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert throttle.in_flight == 0
+        await take("e")
+        assert order[-1] == "e"
+
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from assent_client.cli.connection import OPTIONS
-from assent_client.cli.main import main
 from assent_client.errors import Conflict, Forbidden, Invalid, NotFound
 
 SUITE = """
@@ -16,23 +14,6 @@ scorers:
   - kind: exact
 gate: {metric: exact, threshold: 0.5}
 """
-
-
-@pytest.fixture
-def command(served, tmp_path, monkeypatch, capsys):
-    """Run one command line as the administrator; gives exit code and output."""
-    monkeypatch.setenv("ASSENT_URL", served.url)
-    monkeypatch.setenv("ASSENT_TOKEN", served.tokens["admin"])
-    monkeypatch.setenv("ASSENT_PROJECT", "demo")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        code = main(list(arguments))
-        OPTIONS.reset()
-        return code, capsys.readouterr()
-
-    return run
 
 
 def write_files(folder, n=40):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assent_client.cli import eval_import, eval_report
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import glimpse
 from assent_client.cli.output import Column, cell, emit, note, progress
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer()
+eval_import.add_to(app)
+eval_report.add_to(app)
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 LOOK_EVERY_S = 0.5

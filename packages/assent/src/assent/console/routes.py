@@ -7,6 +7,7 @@ from assent.console import (
     card_form,
     compliance,
     discussion_forms,
+    evaluations,
     home,
     leaf,
     ledger,
@@ -34,6 +35,7 @@ ROUTERS = (
     card_form.router,
     compliance.router,
     ledger.router,
+    evaluations.router,
 )
 
 

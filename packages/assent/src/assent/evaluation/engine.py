@@ -15,6 +15,10 @@ from assent.evaluation.throttle import Throttle
 from assent.evaluation.upstream import Failure, Upstream
 from assent.kernel.clock import Clock, SystemClock, to_text
 
+Enough = Callable[[Iterable[CaseRecord]], str | None]
+"""Looks at what stands in the journal; says why that is enough, if it is."""
+LOOK_AGAIN = 1.02
+"""After how much growth of the journal it is looked at again."""
 JudgeAnswer = Callable[[Row, Answer, str], tuple[Outcome, tuple[Score, ...]]]
 MIN_FAILURES = 20
 
@@ -70,6 +74,7 @@ class _State:
     n_requests: int = 0
     n_failures: int = 0
     last_success_s: float | None = None
+    n_looked_at: float = 0
     stopped: str | None = None
     resumable: bool = False
 
@@ -91,8 +96,10 @@ class Engine:
         self._limits = limits
         self._pace = pace or Pace()
 
-    async def run(self, asks: Iterable[Ask], journal: Journal) -> AsyncGenerator[Progress, None]:
-        """Ask what the journal does not hold yet; give progress until all is done or the run stops.
+    async def run(
+        self, asks: Iterable[Ask], journal: Journal, enough: Enough | None = None
+    ) -> AsyncGenerator[Progress, None]:
+        """Ask what the journal does not hold yet; give progress until all is done, it is enough, or it stops.
 
         Closing the iterator cancels what is in flight; what was answered stays in the journal.
         """
@@ -126,6 +133,7 @@ class Engine:
                     worker.result()
                 await asyncio.to_thread(journal.sync)
                 self._watch(state)
+                _look(state, journal, enough)
                 yield _progress(state, throttle)
             if not workers:
                 yield _progress(state, throttle)
@@ -245,6 +253,16 @@ class Engine:
         """Wait longer each time, with full jitter so that the waiting do not return together."""
         ceiling = min(self._pace.max_backoff_s, self._pace.backoff_s * 2 ** min(n_attempts - 1, 20))
         return retry_after_s + random.uniform(0, ceiling)  # noqa: S311 -- spreads load, guards nothing
+
+
+def _look(state: _State, journal: Journal, enough: Enough | None) -> None:
+    """Stop where the journal says enough; the more it holds, the less often it is looked at."""
+    if enough is None or not state.waiting or len(journal.records) < state.n_looked_at * LOOK_AGAIN:
+        return
+    state.n_looked_at = len(journal.records)
+    reason = enough(journal.records.values())
+    if reason is not None:
+        _stop(state, reason)
 
 
 def _stop(state: _State, reason: str, *, resumable: bool = False) -> None:

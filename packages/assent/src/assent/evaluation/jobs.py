@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from assent.evaluation import service
 from assent.evaluation.domain.cases import CaseRecord, answer_key
-from assent.evaluation.engine import Ask, Engine, JudgeAnswer, Progress
+from assent.evaluation.domain.result import asked_in_order, decided_early
+from assent.evaluation.engine import Ask, Engine, Enough, JudgeAnswer, Progress
 from assent.evaluation.journal import Journal
 from assent.evaluation.scorers import compile_suite
 from assent.evaluation.service import JOB, Plan, Run, RunProgress
@@ -92,10 +93,27 @@ def asks_of(plan: Plan) -> Iterator[Ask]:
     asked = {"candidate": plan.run.subject, "baseline": plan.run.baseline or ""}
     through = f" through {plan.run.through}" if plan.run.through else ""
     subjects = {side: f"{digest}{through}" for side, digest in asked.items()}
-    for repeat in range(plan.suite.repeats):
-        for row in plan.rows:
-            for side in plan.targets:
-                yield Ask(side, row, repeat, answer_key(subjects[side], solver, row.key, repeat))
+    rows, repeats = asked_in_order(plan.suite, plan.rows), range(plan.suite.repeats)
+    # Where a run may stop early, a row is asked to its end before the next begins.
+    early = plan.suite.gate.early
+    order = (
+        ((row, n) for row in rows for n in repeats) if early else ((row, n) for n in repeats for row in rows)
+    )
+    for row, repeat in order:
+        for side in plan.targets:
+            yield Ask(side, row, repeat, answer_key(subjects[side], solver, row.key, repeat))
+
+
+def _enough(plan: Plan) -> Enough | None:
+    """Make what looks whether the gate is decided already, where it may be."""
+    if not plan.suite.gate.early:
+        return None
+
+    def look(records: Iterable[CaseRecord]) -> str | None:
+        verdict = decided_early(plan.suite, plan.rows, records, paired=plan.run.baseline is not None)
+        return None if verdict is None else f"the gate is decided: {verdict}"
+
+    return look
 
 
 def _reuse(plan: Plan, asks: list[Ask], judge: JudgeAnswer, journal: Journal, now: datetime) -> None:
@@ -134,7 +152,7 @@ async def _ask(
     engine = Engine(plan.targets, judge, plan.suite.limits, clock=runtime.clock)
     last: Progress | None = None
     told_s = -PROGRESS_S
-    steps = engine.run(asks, journal)
+    steps = engine.run(asks, journal, _enough(plan))
     try:
         async for last in steps:
             now_s = asyncio.get_running_loop().time()

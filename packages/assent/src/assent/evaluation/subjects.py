@@ -17,6 +17,7 @@ from assent.registry import service as registry
 
 LIVE = "live"
 VERDICT = "suite.verdict"
+IMPORTED = "eval.imported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,6 @@ def _asked(asked: Any) -> Messages:
     return [{"role": "user", "content": asked["text"]}]
 
 
-def testify(tx: Tx, project: str, subject: str, value: Mapping[str, Any]) -> None:
-    """Record what a run says as evidence of its subject."""
-    evidence.record(tx, project=project, kind=VERDICT, subject=subject, value=value)
+def testify(tx: Tx, project: str, subject: str, value: Mapping[str, Any], *, kind: str) -> None:
+    """Record what a run, or an imported result, says as evidence of its subject."""
+    evidence.record(tx, project=project, kind=kind, subject=subject, value=value)

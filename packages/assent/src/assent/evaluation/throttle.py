@@ -32,31 +32,41 @@ class Throttle:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[int]:
-        """Hold a slot; gives the round in which it was taken."""
+        """Hold a slot; gives the round in which it was taken. First come, first served."""
         loop = asyncio.get_running_loop()
-        while True:
-            if (wait_s := self._until_s - loop.time()) > 0:
-                await asyncio.sleep(wait_s)
-                continue
-            if self.in_flight < self.window:
-                break
-            turn: asyncio.Future[None] = loop.create_future()
-            self._waiting.append(turn)
-            await turn
-        self.in_flight += 1
+        await self._turn()
         try:
+            while (wait_s := self._until_s - loop.time()) > 0:  # noqa: ASYNC110 -- the end may move meanwhile
+                await asyncio.sleep(wait_s)
             yield self._round
         finally:
-            self.in_flight -= 1
-            self._wake()
+            self._leave()
+
+    async def _turn(self) -> None:
+        """Wait for a slot behind those who wait already: who has just left one does not get ahead of them."""
+        if self.in_flight < self.window and not self._waiting:
+            self.in_flight += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # the slot was given just before
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self.in_flight -= 1
+        self._wake()
 
     def _wake(self) -> None:
-        free = self.window - self.in_flight
-        while free > 0 and self._waiting:
+        """Give free slots to those who wait."""
+        while self._waiting and self.in_flight < self.window:
             turn = self._waiting.popleft()
             if not turn.done():
+                self.in_flight += 1
                 turn.set_result(None)
-                free -= 1
 
     def went_well(self) -> None:
         """Note an answer: the window grows."""

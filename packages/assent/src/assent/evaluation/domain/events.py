@@ -96,3 +96,26 @@ class JudgeCalibrated(Event):
     n_labels: int
     usable: bool
     figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultImported(Event):
+    """What another tool measured of a version was taken over, computed anew from its rows.
+
+    `sources` are the files as bodies, by name; `rows` and `result` are bodies; `importer` is format/version.
+    """
+
+    TYPE: ClassVar[str] = "evaluation.result.imported"
+    id: str
+    project: str
+    subject: str
+    subject_ref: str
+    suite: str
+    format: str
+    importer: str
+    tool: str
+    sources: Mapping[str, str]
+    rows: str
+    result: str
+    n_rows: int
+    complete: bool | None

@@ -46,7 +46,10 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A requirement, fixed before the run. `limit`: the margin (≥ 0) or the threshold; `alpha`: one-sided."""
+    """A requirement, fixed before the run. `limit`: the margin (≥ 0) or the threshold; `alpha`: one-sided.
+
+    `early`: a run may stop as soon as the gate is decided, by an interval that holds at every look.
+    """
 
     metric: str
     rule: Rule
@@ -54,6 +57,7 @@ class Gate:
     limit: float
     alpha: float
     baseline: str
+    early: bool = False
 
     @property
     def sign(self) -> int:
@@ -163,16 +167,17 @@ def _decide(
     gate: Gate, estimate: float, n: int, at: Callable[[int], Interval], method: tuple[str, float | None]
 ) -> Judgement:
     interval = at(n)
-    verdict = _verdict(gate, interval)
+    verdict = verdict_of(gate, interval)
     name, p_value = method
     if verdict is not Verdict.INCONCLUSIVE:
         return Judgement(verdict, estimate, interval, n, name, p_value=p_value)
-    more = _more(n, lambda size: _verdict(gate, at(size)) is not Verdict.INCONCLUSIVE)
+    more = more_samples(n, lambda size: verdict_of(gate, at(size)) is not Verdict.INCONCLUSIVE)
     reason = "the interval holds the limit, so the data fit a pass as well as a fail"
     return Judgement(verdict, estimate, interval, n, name, (reason,), more, p_value)
 
 
-def _verdict(gate: Gate, interval: Interval) -> Verdict:
+def verdict_of(gate: Gate, interval: Interval) -> Verdict:
+    """Say what an interval of the estimate makes of the gate."""
     oriented = interval if gate.sign > 0 else interval.mirrored()
     # A threshold reads "at least" (or "at most"); a margin must be excluded strictly.
     if oriented.low > gate.bar or (gate.rule is Rule.THRESHOLD and oriented.low == gate.bar):
@@ -180,7 +185,7 @@ def _verdict(gate: Gate, interval: Interval) -> Verdict:
     return Verdict.FAIL if oriented.high < gate.bar else Verdict.INCONCLUSIVE
 
 
-def _more(n: int, decides: Callable[[int], bool]) -> int | None:
+def more_samples(n: int, decides: Callable[[int], bool]) -> int | None:
     """Find how many more cases would decide if the estimate stayed as it is; None: no practical number."""
     low, high = n, n
     while not decides(high):

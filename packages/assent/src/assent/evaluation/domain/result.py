@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.gate import Judgement, Sample, Verdict, judge
 from assent.evaluation.domain.paired import mean
 from assent.evaluation.domain.proportions import Interval, share_interval
+from assent.evaluation.domain.sequential import judge_early
 from assent.evaluation.domain.suite import REFUSED, Suite
 
 _LEVEL_TAIL = 0.025
@@ -53,11 +55,13 @@ def summarise(suite: Suite, rows: Sequence[Row], records: Iterable[CaseRecord], 
     """Compute everything that a run publishes from its records."""
     kept = list(records)
     sides: tuple[Side, ...] = ("candidate", "baseline") if paired else ("candidate",)
+    looked_at = _looked_at(suite, rows, kept, sides) if suite.gate.early else rows
     metrics = [*(s.name for s in suite.scorers), REFUSED]
     n_planned = len(rows) * suite.repeats
     tables = {side: _values(kept, side, suite.gate.metric) for side in sides}
-    sample, keys, coverage = _sample(suite, rows, tables)
-    judgement = judge(suite.gate, sample)
+    sample, keys, coverage = _sample(suite, looked_at, tables)
+    gate = suite.gate
+    judgement = judge_early(gate, sample, len(rows)) if gate.early else judge(gate, sample)
     if coverage < suite.coverage:
         judgement = _uncovered(judgement, coverage, suite.coverage)
     gained, lost = _flips(keys, sample)
@@ -104,7 +108,37 @@ def _sample(
         clusters=clusters if suite.cluster is not None else None,
         binary=suite.is_binary(suite.gate.metric) and suite.repeats == 1,
     )
-    return sample, keys, n_found / (len(rows) * suite.repeats)
+    return sample, keys, n_found / max(1, len(rows) * suite.repeats)
+
+
+def asked_in_order(suite: Suite, rows: Sequence[Row]) -> Sequence[Row]:
+    """Give the rows in the order of asking: as written, or by key where a run may stop early."""
+    return sorted(rows, key=lambda row: row.key) if suite.gate.early else rows
+
+
+def _looked_at(
+    suite: Suite, rows: Sequence[Row], records: Sequence[CaseRecord], sides: tuple[Side, ...]
+) -> list[Row]:
+    """Give the first rows of the order, up to the first that is not answered on all sides yet.
+
+    What answered quickly further on is left out: it is no random sample.
+    """
+    n_found = Counter(record.sample for record in records)
+    n_needed = suite.repeats * len(sides)
+    return list(takewhile(lambda row: n_found[row.key] == n_needed, asked_in_order(suite, rows)))
+
+
+def decided_early(
+    suite: Suite, rows: Sequence[Row], records: Iterable[CaseRecord], *, paired: bool
+) -> Verdict | None:
+    """Give the verdict of a gate that may be decided early, once it is."""
+    kept = list(records)
+    sides: tuple[Side, ...] = ("candidate", "baseline") if paired else ("candidate",)
+    looked_at = _looked_at(suite, rows, kept, sides)
+    tables = {side: _values(kept, side, suite.gate.metric) for side in sides}
+    sample, _, coverage = _sample(suite, looked_at, tables)
+    verdict = judge_early(suite.gate, sample, len(rows)).verdict
+    return None if verdict is Verdict.INCONCLUSIVE or coverage < suite.coverage else verdict
 
 
 def _cluster(suite: Suite, row: Row) -> str:

@@ -141,6 +141,7 @@ def gate_document(gate: Gate) -> dict[str, Any]:
         "direction": gate.direction.value,
         "alpha": gate.alpha,
         "baseline": gate.baseline,
+        **({"early": True} if gate.early else {}),
         **limit.get(gate.rule, {}),
     }
 
@@ -229,8 +230,12 @@ def _gate(fields: Fields, mistakes: Mistakes, metrics: set[str]) -> Gate:
         gate.wrong("baseline", "must be none for a threshold, and live or NAME@VERSION otherwise")
     direction = Direction(gate.one_of("direction", "higher", [d.value for d in Direction]))
     alpha = gate.number("alpha", 0.05, 1e-6, 0.25)
+    early = gate.flag("early", default=False)
+    if early and fields.raw("cluster") is not None:
+        gate.wrong("early", "needs cases that are independent", "Leave out `cluster`, or decide at the end.")
     gate.close()
-    return Gate(metric, rule, direction, threshold if rule is Rule.THRESHOLD else margin, alpha, baseline)
+    limit = threshold if rule is Rule.THRESHOLD else margin
+    return Gate(metric, rule, direction, limit, alpha, baseline, early)
 
 
 def _limits(fields: Fields, mistakes: Mistakes) -> Limits:

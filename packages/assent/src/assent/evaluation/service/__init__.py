@@ -1,11 +1,22 @@
 """Evaluation's use cases: register what is asked, run it, publish what came of it, prove it again."""
 
+from assent.evaluation.service import reports
 from assent.evaluation.service.bindings import (
     NewBinding,
     bind_suite,
     list_bindings,
     list_due,
     unbind_suite,
+)
+from assent.evaluation.service.imports import (
+    Measured,
+    NewImport,
+    get_import,
+    list_imports,
+    measure,
+    said_of,
+    take_over,
+    verify_import,
 )
 from assent.evaluation.service.passports import (
     NewCalibration,
@@ -46,14 +57,17 @@ from assent.evaluation.service.versions import (
     rows_of,
     suite_of,
 )
-from assent.evaluation.store import DatasetVersion, Run, RunProgress, SuiteVersion
+from assent.evaluation.store import DatasetVersion, Import, Run, RunProgress, SuiteVersion
 from assent.prompts.service import SuiteBinding
 
 __all__ = [
     "JOB",
     "DatasetVersion",
+    "Import",
+    "Measured",
     "NewBinding",
     "NewCalibration",
+    "NewImport",
     "NewRun",
     "NewVersion",
     "Passport",
@@ -71,15 +85,18 @@ __all__ = [
     "contents_of",
     "dataset_ref",
     "get_dataset",
+    "get_import",
     "get_passport",
     "get_run",
     "get_suite",
     "list_bindings",
     "list_datasets",
     "list_due",
+    "list_imports",
     "list_passports",
     "list_runs",
     "list_suites",
+    "measure",
     "plan",
     "preview_dataset",
     "preview_suite",
@@ -87,10 +104,14 @@ __all__ = [
     "records_of",
     "register_dataset",
     "register_suite",
+    "reports",
     "result_of",
     "resume",
     "rows_of",
+    "said_of",
     "submit",
     "suite_of",
+    "take_over",
     "unbind_suite",
+    "verify_import",
 ]

@@ -226,7 +226,7 @@ def close(tx: Tx, run_id: str, journal: bytes) -> Run:
         "verdict": verdict,
         **figures,
     }
-    subjects.testify(tx, run.project, run.subject, claim)
+    subjects.testify(tx, run.project, run.subject, claim, kind=subjects.VERDICT)
     counts = dict(document["outcomes"]["candidate"])
     store.write_progress(tx, RunProgress(run_id, "done", len(records), len(records), counts, "", tx.now()))
     return get_run(tx, run_id)

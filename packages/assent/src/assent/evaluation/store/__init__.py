@@ -1,5 +1,6 @@
 """Tables, projections and queries of evaluation."""
 
+from assent.evaluation.store.imports import Import, find_import, imports, list_imports
 from assent.evaluation.store.passports import PassportRecord, list_passports, passports
 from assent.evaluation.store.records import (
     DatasetVersion,
@@ -27,6 +28,7 @@ from assent.evaluation.store.records import (
 
 __all__ = [
     "DatasetVersion",
+    "Import",
     "PassportRecord",
     "Run",
     "RunProgress",
@@ -34,10 +36,13 @@ __all__ = [
     "dataset_by_digest",
     "datasets",
     "find_dataset",
+    "find_import",
     "find_progress",
     "find_run",
     "find_suite",
+    "imports",
     "journals_of",
+    "list_imports",
     "list_passports",
     "list_runs",
     "list_versions",

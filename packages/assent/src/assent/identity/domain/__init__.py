@@ -52,6 +52,7 @@ class Permission(StrEnum):
     SUITE_BIND = "evaluation.suite.bind"
     RUN_SUBMIT = "evaluation.run.submit"
     JUDGE_CALIBRATE = "evaluation.judge.calibrate"
+    RESULT_IMPORT = "evaluation.result.import"
     POLICY_READ = "approvals.policy.read"
     POLICY_REGISTER = "approvals.policy.register"
     POLICY_CONFIRM = "approvals.policy.confirm"
@@ -122,6 +123,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.SUITE_BIND,
         Permission.RUN_SUBMIT,
         Permission.JUDGE_CALIBRATE,
+        Permission.RESULT_IMPORT,
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
         Permission.CARD_WRITE,
