@@ -229,3 +229,32 @@ def test_deprecation_and_parts_are_reached_over_http(client):
     assert (answer.status_code, answer.json()["status"]) == (201, "deprecated")
     assert client.post("/prompts/tone/1.0.0/deprecations", json={"reason": ""}).status_code == 409
     assert client.get("/prompts?status=deprecated").json()["items"][0]["ref"] == "tone@1.0.0"
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "../x", "é", "a b", "A", "", "x" * 64, "a\x00", "a\u202eb", "<script>"]
+)
+def test_a_name_that_would_not_fit_an_address_is_refused(client, name):
+    assert client.post("/prompts", json={"name": name, "text": "Hi"}).status_code == 422
+
+
+def test_a_prompt_of_ten_megabytes_is_refused_whole_or_by_its_fragments(client, shelf):
+    assert client.post("/prompts", json={"name": "big", "text": "x" * 10_000_000}).status_code == 413
+    variables = {f"v{n}": {"description": "x" * 60_000} for n in range(20)}
+    assert (
+        client.post("/prompts", json={"name": "big", "text": "x", "variables": variables}).status_code == 413
+    )
+    shelf.prompt("half", text="x" * 600_000)
+    parts = {"name": "big", "text": "{{> a }}{{> a }}", "fragments": {"a": "half@1.0.0"}}
+    assert client.post("/prompts", json=parts).status_code == 422
+
+
+def test_control_characters_and_scripts_in_a_text_are_text(client):
+    text = "a\u0000b\u202e<script>alert(1)</script>\u2028{% raw %}{{ x }}{% endraw %}"
+    made = client.post("/prompts", json={"name": "odd", "text": text})
+    assert made.status_code == 201
+    assert client.get("/prompts/odd/1.0.0").json()["document"]["messages"][0]["content"] == text
+    sent = client.post("/prompts/odd/1.0.0/renderings", json={"variables": {}}).json()["messages"][0][
+        "content"
+    ]
+    assert sent.endswith("{{ x }}")

@@ -60,9 +60,13 @@ def run(
         bool, typer.Option("--fresh", help="Ask every case again; use no earlier answer.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay until there is a verdict.")] = True,
+    through: Annotated[
+        str | None, typer.Option("--through", metavar="MODEL@VERSION", help="What answers for a prompt.")
+    ] = None,
 ) -> None:
     """Run a suite on a version; exits 0 pass, 1 fail, 3 inconclusive."""
     body = {"suite": suite, "subject": subject, "environment": environment, "fresh": fresh}
+    body |= {"through": through} if through else {}
     with connect() as api:
         found = api.post(api.path("runs"), body)
         if not wait:

@@ -203,7 +203,7 @@ def _build(
         versions=[_version(one, names) for one in prompts.list_versions(reader, project, shown.name)],
         live=_live(reader, project, shown, metrics.get("used_by", ())),
         messages=_messages(document["messages"]),
-        variables=_variables(document["variables"], typed),
+        variables=_variables(document, typed),
         rest={key: document[key] for key in ("tools", "response_format", "parameters") if document[key]},
         fragments=document.get("fragments") or {},
         part_of=[one.ref for one in prompts.wholes_of(reader, project, shown.digest)],
@@ -219,7 +219,7 @@ def _version(version: PromptVersion, names: Names) -> VersionRow:
     return VersionRow(
         number=version.number,
         status=version.status,
-        bump=version.bump,
+        bump=version.bump if version.supersedes else "the first",
         digest=version.digest,
         since=version.since,
         registered_at=version.registered_at,
@@ -242,12 +242,20 @@ def _messages(written: Sequence[Mapping[str, Any]]) -> list[Message]:
     return told
 
 
-def _variables(declared: Mapping[str, Mapping[str, Any]], typed: Mapping[str, str]) -> list[VariableRow]:
+def _told(schema: Any, *, placed: bool) -> str:
+    if placed:
+        return "a list of messages with role and content"
+    return json.dumps(schema, ensure_ascii=False) if schema else "anything"
+
+
+def _variables(document: Mapping[str, Any], typed: Mapping[str, str]) -> list[VariableRow]:
+    declared = document["variables"]
+    placed = {one["placeholder"] for one in document["messages"] if "placeholder" in one}
     return [
         VariableRow(
             name=name,
             required=bool(one["required"]),
-            schema=json.dumps(one["schema"], ensure_ascii=False) if one["schema"] else "anything",
+            schema=_told(one["schema"], placed=name in placed),
             default=json.dumps(one["default"], ensure_ascii=False) if "default" in one else "",
             description=str(one.get("description", "")),
             typed=typed.get(name, ""),
