@@ -111,3 +111,13 @@ def test_only_so_many_values_are_kept_those_used_last(source):
     source.cache.get("c")
     assert source.cache.get("a") == ("a1", 0)
     assert source.cache.get("b") == ("b4", 0)
+
+
+def test_a_value_from_elsewhere_is_confirmed_first_and_else_served(source):
+    source.cache.put("a", "kept", 3)
+    assert source.cache.get("a") == ("a1", 0)
+    source.trouble = Unavailable("away")
+    source.cache.put("a", "kept", 3)
+    assert source.cache.get("a") == ("kept", 3)
+    assert source.cache.get("a") == ("kept", 3)
+    assert sum(source.asked.acquire(blocking=False) for _ in range(9)) == 2

@@ -253,6 +253,15 @@ def test_a_server_that_comes_back_is_used_again(killed):
         assert registry.get_production("greeting").age_s == 0
 
 
+def test_a_process_that_starts_asks_the_server_before_it_trusts_the_disk(killed):
+    with killed.served():
+        killed.registry(folder="other").register("greeting", "Hello again", author="ada")
+        killed.adopt("support@2.0.0")
+        registry = killed.registry(stale_s=10 * 365 * 86_400)
+        with pytest.raises(NotFound, match="has no prompt"):
+            registry.get_production("support")  # the snapshot on disk knows no support
+
+
 def test_a_forged_snapshot_on_disk_is_not_used(killed):
     for path in (killed.folder / "sdk").glob("*.snapshot.json"):
         path.write_bytes(path.read_bytes().replace(b"payload", b"pauload"))

@@ -131,7 +131,7 @@ def test_what_is_pulled_and_pushed_again_is_what_was_there(assent, shelf, tmp_pa
 
 def test_a_pull_writes_named_versions_and_keeps_what_is_not_registered(assent, shelf, tmp_path):  # noqa: F811
     shelf.prompt(text="Hi")
-    shelf.prompt(text="Ho")
+    shelf.prompt(text="Ho", variables={})
     folder = tmp_path / "pulled"
     assert assent("prompt", "pull", "greeting@1.0.0", "--to", folder)[0] == 0
     file = folder / "greeting.yaml"
@@ -139,6 +139,8 @@ def test_a_pull_writes_named_versions_and_keeps_what_is_not_registered(assent, s
     assert assent("prompt", "pull", "--to", folder, "--check")[0] == 1
     assert assent("prompt", "pull", "--to", folder)[0] == 0
     assert "text: Ho" in file.read_text()
+    file.write_text("text: Ho\nvariables: {}  # my own form of the same\n")
+    assert "0 written, 1 unchanged." in assent("prompt", "pull", "--to", folder)[2]
     for mine in ("text: Mine\n", "text: '{{ broken'\n"):
         file.write_text(mine)
         code, _, err = assent("prompt", "pull", "--to", folder)

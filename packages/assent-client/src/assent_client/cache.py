@@ -41,6 +41,7 @@ class _Entry(Generic[V]):
     value: V
     at: float
     tried_at: float
+    unconfirmed: bool = False
 
 
 class Cache(Generic[V]):
@@ -67,10 +68,11 @@ class Cache(Generic[V]):
         """Say how many loads are under way."""
         return len(self._flights)
 
-    def put(self, key: str, value: V, age_s: float = 0.0) -> None:
-        """Keep a value that is known from elsewhere."""
+    def put(self, key: str, value: V, age_s: float) -> None:
+        """Keep a value from elsewhere, to fall back on: the first who asks for it waits for a newer one."""
         with self._lock:
             self._keep(key, value, self._clock() - age_s, float("-inf"))
+            self._entries[key].unconfirmed = True
 
     def get(self, key: str) -> tuple[V, float]:
         """Give a value and its age in seconds. Raises: what `load` raises, Unavailable (it is too old)."""
@@ -82,6 +84,8 @@ class Cache(Generic[V]):
         if entry is None:
             return self._flight(key, None).result(), 0.0
         age_s = now - entry.at
+        if entry.unconfirmed:
+            return self._waited(key, entry, age_s)
         if age_s <= self._bounds.fresh_s:
             return entry.value, age_s
         if age_s <= self._bounds.stale_s:
@@ -96,6 +100,7 @@ class Cache(Generic[V]):
             if not recently:
                 return self._flight(key, entry).result(), 0.0
         except AssentError as error:
+            entry.unconfirmed = False
             log.warning("%s: kept as it was %.0f s ago: %s", key or "snapshot", age_s, error.message)
         most_s = self._bounds.most_s
         if most_s is not None and age_s > most_s:

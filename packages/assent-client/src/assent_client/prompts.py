@@ -225,7 +225,7 @@ class PromptRegistry:
         snapshot = self._open(root).load()
         if snapshot is not None:
             age_s = max(0.0, (datetime.now(UTC) - snapshot.payload.issued_at).total_seconds())
-            self._snapshots.put(_SNAPSHOT, snapshot, max(age_s, self.settings.bounds.fresh_s + 1e-3))
+            self._snapshots.put(_SNAPSHOT, snapshot, age_s)
 
     @property
     def _root_path(self) -> Path:

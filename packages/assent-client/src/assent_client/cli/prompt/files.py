@@ -131,7 +131,7 @@ def plan_push(api: Api, prompts: list[Local], *, register: bool) -> list[Step]:
             steps.append(_push(api, one, register=register))
         except AssentError as error:
             reasons = error.reasons or (Reason("", error.message, error.remedy or ""),)
-            mistakes += [Reason(f"{one.path}", f"{one.path}: {r.message}", r.remedy) for r in reasons]
+            mistakes += [Reason(f"{one.path}", r.message, r.remedy) for r in reasons]
     if mistakes:
         done = sum(step.action == "register" for step in steps) if register else 0
         raise Invalid(
@@ -165,8 +165,13 @@ def plan_pull(api: Api, folder: Path, refs: list[str], *, force: bool) -> list[S
     for ref in wanted:
         name, _, version = ref.partition("@")
         found = api.get(api.path("prompts", name, version or "latest"))
-        step = _pull(folder, found, held.get(name))
-        if step.action == "write" and name in held and not force and not _is_registered(api, held[name]):
+        local = held.get(name)
+        registered = None if local is None else _registered(api, local)
+        if local is not None and registered == found["digest"]:
+            steps.append(Step(name, "same", local.path, found["version"]))
+            continue
+        step = _pull(folder, found, local)
+        if local is not None and registered is None and not force:
             text = f"{step.path} holds changes that are not registered"
             lost.append(Reason(name, text, "Push them first, or pull with --force."))
         steps.append(step)
@@ -180,19 +185,19 @@ def _pull(folder: Path, found: Mapping[str, Any], held: Local | None) -> Step:
     if not isinstance(name, str) or not NAME.match(name):
         raise Invalid(f"The server named a prompt {str(name)[:80]!r}; no file can be called so.")
     body = author_form(found["document"])
-    if held is not None and {k: v for k, v in held.body.items() if k not in {"bump", "version"}} == body:
-        return Step(name, "same", held.path, found["version"])
     suffix, content = written(body, f"{found['ref']} {found['digest']}")
     path = folder / f"{name}{suffix}" if held is None else held.path.with_suffix(suffix)
     return Step(name, "write", path, found["version"], content=content)
 
 
-def _is_registered(api: Api, held: Local) -> bool:
+def _registered(api: Api, held: Local) -> str | None:
+    """Give the digest of what a file holds, if it is registered."""
     body = {key: value for key, value in held.body.items() if key not in {"bump", "version"}}
     try:
-        return bool(api.post(api.path("prompts"), body, check=True)["exists"])
+        found = api.post(api.path("prompts"), body, check=True)
     except (Invalid, NotFound, Conflict):
-        return False
+        return None
+    return str(found["digest"]) if found["exists"] else None
 
 
 def author_form(document: Mapping[str, Any]) -> dict[str, Any]:
