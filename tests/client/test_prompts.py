@@ -64,7 +64,7 @@ class House:
             project=PROJECT,
             data_dir=self.folder / folder,
             bounds=Bounds(**bounds),
-            timeout_s=2,
+            timeout_s=20,  # machines that test are busy; a server that is gone refuses at once
         )
         self.opened.append(PromptRegistry(settings))
         return self.opened[-1]
