@@ -146,8 +146,9 @@ def test_a_session_that_ended_in_mid_form_loses_nothing(console):
     browser = console.signed_in("ada")
     page = browser.get(f"{HERE}/form")
     browser.submit(page, "/sign-out")
-    answer = fill(browser, page, contact="a & b\nc")
+    answer = fill(browser, page, contact="a & b\nc", password="hunter2")
     assert answer.status_code == 401
+    assert "hunter2" not in answer.text
     assert "what you typed is kept" in words_of(answer)
     browser.submit(browser.get("/sign-in"), "/sign-in", code=console.link("ada"))
     assert browser.submit(answer, f"{HERE}/form").status_code == 303

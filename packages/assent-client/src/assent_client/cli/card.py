@@ -45,6 +45,8 @@ class Source(StrEnum):
     BRIEF = "brief"
 
 
+PRINTING_S = 150.0
+"""Longer than the server tries to print a PDF."""
 LINES = [
     Column("ref", "card of"),
     Column("state"),
@@ -184,7 +186,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a card to a file in one of its forms."""
-    with connect() as api:
+    with connect(PRINTING_S if form is Format.PDF else None) as api:
         path = api.path("cards", ref)
         if out is None and form is not Format.PDF:
             print_text(api.read(path, format=form.value).decode())

@@ -1,5 +1,6 @@
 """Who looks at a page, what they may do, and how errors look to them."""
 
+import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ PAGES = Pages(PackageLoader("assent.console"))
 SEE_OTHER = 303
 MAX_KEPT_BYTES = 2_000_000
 MAX_KEPT_FIELDS = 1000
+UNKEPT = re.compile(rf"\A{TOKEN_FIELD}\Z|password|secret|code")
+"""Fields that no page shows again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +160,13 @@ def error_page(request: Request, error: AssentError) -> Response:
 
 async def _send_again(request: Request, error: Unauthenticated) -> Response:
     """Keep what was typed when a session ended meanwhile: the form can be sent again after signing in."""
-    if request.method != "POST":
+    if request.method != "POST" or request.headers.get("hx-request"):
         return error_page(request, error)
     try:
         form = await read_form(request, MAX_KEPT_BYTES, MAX_KEPT_FIELDS)
     except (AssentError, RuntimeError):  # not from one of our pages, or read already
         return error_page(request, error)
-    kept = {name: text for name, text in form.fields.items() if name != TOKEN_FIELD}
+    kept = {name: text for name, text in form.fields.items() if not UNKEPT.search(name)}
     view = {"message": error.message, "action": request.url.path, "kept": kept}
     return PAGES.render(request, "sign_in/again.html", view, status=error.status)
 
