@@ -4,6 +4,7 @@ import msgspec
 
 from assent.cards.domain import SECTIONS
 from assent.delivery import service as delivery
+from assent.evidence import service as evidence
 from assent.identity import service as identity
 from assent.kernel.tx import SYSTEM
 from assent.monitoring import service as monitoring
@@ -141,3 +142,17 @@ def test_the_end_of_the_base_model_is_told(desk):
     assert "- Its provider ends it on: 2027-03-01 (https://acme.example/ends)" in told
     desk.register("4.0.0", base_model=None)
     assert "ends it" not in sections(desk, desk.generate("4.0.0"))[17]
+
+
+def test_sunset_and_successor_are_told_until_they_are_taken_back(desk):
+    card = desk.generate()
+    assert "- Sunset: not recorded\n- Successor: not recorded" in sections(desk, card)[17]
+    said = {"name": NAME, "sunset_at": "2027-03-01T00:00:00.000000Z", "successor": f"{NAME}@3.0.0"}
+    for state, wanted in (
+        ("deprecated", f"- Sunset: 2027-03-01\n- Successor: {NAME}@3.0.0"),
+        ("undone", "Sunset: not recorded"),
+    ):
+        desk.installation.clock.advance(1)
+        claim = {"kind": "deprecation", "subject": desk.version().digest, "value": {**said, "state": state}}
+        desk.do(evidence.record, project=PROJECT, **claim, who=SYSTEM)
+        assert wanted in sections(desk, card)[17]

@@ -20,6 +20,8 @@ from assent.registry.service import ModelVersion
 LAST_S = 24 * 3600
 MAX_LISTED = 50
 WAIVERS = "waiver"
+DEPRECATION, TAKEN_BACK = "deprecation", "undone"
+"""The evidence that says when a version ends and what succeeds it; its state where that was taken back."""
 
 
 def live_sections(reader: Reader, card: Card, version: ModelVersion) -> Live:
@@ -137,7 +139,10 @@ def _ref(reader: Reader, project: str, digest: str) -> str:
 
 
 def _deprecation(reader: Reader, version: ModelVersion) -> Iterator[Block]:
-    yield facts(status=str(version.status), sunset=None, successor=None)
+    said = evidence.latest(reader, version.project, DEPRECATION, version.digest)
+    told = said.value if said is not None and said.value.get("state") != TAKEN_BACK else {}
+    sunset = str(told.get("sunset_at") or "")[:10] or None
+    yield facts(status=str(version.status), sunset=sunset, successor=told.get("successor"))
     base_model = version.document.get("base_model")
     end = providers.end_of(reader, base_model) if base_model else None
     if end is not None and end.ends_on is not None:
