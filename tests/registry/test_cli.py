@@ -111,6 +111,8 @@ def test_a_model_is_registered_found_shown_and_compared(assent, write):
     code, out, _ = assent("model", "search", "tier=limited", "prompt=greeting@1.0.1", "--json")
     assert (code, [one["ref"] for one in json.loads(out)]) == (0, ["support@1.1.0"])
     assert "No version" in assent("model", "search", "tier=high")[2]
+    assert "support@1.1.0" in assent("model", "search", "version > 1.0.0 OR owner = x", "--text", "m-1")[1]
+    assert assent("model", "search", "--text", "acme", "--limit", "1")[1].count("support@") == 1
     shown = assent("model", "show", "support")[1]
     assert "supersedes" in shown
     assert "greeting@1.0.1" in shown
@@ -144,8 +146,8 @@ def test_a_mistake_says_what_is_wrong(assent, write, noun, text, words, outcome)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("model", "search", "colour=red"), "no FIELD=VALUE"),
-        (("model", "search", "tier"), "no FIELD=VALUE"),
+        (("model", "search", "colour=red"), "no field 'colour'"),
+        (("model", "search", "tier = low"), "\n         ^\n"),
         (("prompt", "render", "a", "--var", "x"), "no NAME=VALUE"),
         (("prompt", "render", "a", "--variables", "{file}"), "holds no variables"),
         (("prompt", "show", "@"), "names nothing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,11 @@ LIST = [
     Column("digest"),
     Column("registered_at", "registered"),
 ]
-FIELDS = ("name", "tag", "owner", "stage", "status", "tier", "base_model", "provider", "prompt", "digest")
+FIELDS = (
+    "Fields: name, version, tag, label, owner, stage, status, tier, provider, base_model, upstream_model, "
+    "prompt, digest, registered_by, registered_at, since, metrics.NAME."
+)
+MAX_PAGE = 200
 Ref = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 Name = Annotated[str | None, typer.Option("--name", help="Only of this name.")]
 
@@ -87,22 +92,27 @@ def list_(name: Name = None) -> None:
 
 @app.command()
 def search(
-    terms: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE…", help=f"Fields: {', '.join(FIELDS)}.")],
+    filters: Annotated[
+        list[str] | None, typer.Argument(metavar="FILTER…", help=f"Several hold together. {FIELDS}")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="WORDS", help="Words that the document holds.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many at most.")] = 100,
 ) -> None:
-    """List the versions that have all these values.
+    """Find versions, newest first.
 
-    Example: assent model search tier=high stage=monitoring
+    Example: assent model search 'tier >= limited AND NOT label = production' --text refund
+
+    A filter compares fields by = != < <= > >= ~ (holds this part) and IN (a, b), joined by AND, OR, NOT
+    and parentheses; a value with blanks stands in quotes: since >= 2026-03-01 AND owner = "support team".
     """
-    wanted = dict(_term(one) for one in terms)
+    asked = " AND ".join(f"({one})" for one in filters) if filters and len(filters) > 1 else None
+    wanted = {"filter": asked or (filters[0] if filters else None), "q": text}
     with connect() as api:
-        emit(list(api.pages(api.path("models"), **wanted)), LIST, empty="No version has all of these.")
-
-
-def _term(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or name not in FIELDS:
-        raise Invalid(f"{text!r} is no FIELD=VALUE.", remedy=f"The fields are {', '.join(FIELDS)}.")
-    return name, value
+        pages = api.pages(api.path("models"), limit=min(limit, MAX_PAGE), **wanted)
+        found = list(islice(pages, limit))
+    emit(found, LIST, empty="No version matches.")
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """Record and read evidence; the common currency between slices that do not know each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from assent.evidence import store
-from assent.evidence.domain import LIVE, ClaimRecorded, Evidence
-from assent.evidence.store import claims
+from assent.evidence.domain import LIVE, ClaimRecorded, Evidence, metrics_of
+from assent.evidence.store import claims, metrics
 from assent.kernel.canonical import is_digest
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.ids import new_id
@@ -26,8 +28,9 @@ def record(
 ) -> Evidence:
     """Record a claim of a digest; `environment` and `name` in its value say where it holds.
 
-    Raises: Invalid.
+    `metrics` in its value are the figures by which its subject is searched. Raises: Invalid.
     """
+    metrics_of(value)
     if not is_digest(subject):
         raise Invalid(f"Evidence speaks of a digest; {subject!r} is none.")
     claim = ClaimRecorded(
@@ -103,3 +106,18 @@ def live_at(reader: Reader, project: str, environment: str, name: str, at: datet
     place = (c.project == project, c.environment == environment, c.kind == LIVE, c.name == name)
     found = store.select(reader.conn, *place, c.issued_at <= at, limit=1)
     return found[0].subject if found else None
+
+
+def list_metrics(reader: Reader, project: str, subject: str) -> dict[str, float]:
+    """Give the newest figures of a digest, by name."""
+    m = metrics.c
+    query = sa.select(m.name, m.value).where(m.project == project, m.subject == subject).order_by(m.name)
+    return {row.name: row.value for row in reader.conn.execute(query)}
+
+
+def subjects_by_metric(
+    project: str, name: str, compare: Callable[[sa.ColumnElement[Any]], sa.ColumnElement[bool]]
+) -> sa.Select[tuple[str]]:
+    """Select the digests whose newest figure of a name compares: for the filters of registries."""
+    m = metrics.c
+    return sa.select(m.subject).where(m.project == project, m.name == name, compare(m.value))

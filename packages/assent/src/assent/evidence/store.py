@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assent.evidence.domain import ClaimRecorded, Evidence
+from assent.evidence.domain import ClaimRecorded, Evidence, metrics_of
 from assent.kernel.db import Json, Utc, table
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Writer
@@ -24,6 +24,17 @@ claims = table(
     sa.Column("event", sa.String(64), nullable=False),
     sa.Index("ix_evidence_claims_subject", "project", "subject", "kind", "id"),
     sa.Index("ix_evidence_claims_place", "project", "environment", "name", "kind", "id"),
+    kind="governed",
+)
+
+metrics = table(
+    "evidence_metrics",
+    sa.Column("project", sa.String(63), primary_key=True),
+    sa.Column("subject", sa.String(71), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("claim", sa.String(64), nullable=False),
+    sa.Index("ix_evidence_metrics_value", "project", "name", "value", "subject"),
     kind="governed",
 )
 
@@ -47,6 +58,15 @@ def _recorded(conn: Writer, r: Recorded[ClaimRecorded]) -> None:
             expires_at=e.expires_at,
             event=r.id,
         )
+    )
+    found = metrics_of(e.value)
+    if not found:
+        return
+    m = metrics.c
+    conn.execute(sa.delete(metrics).where(m.project == e.project, m.subject == e.subject, m.name.in_(found)))
+    place = {"project": e.project, "subject": e.subject, "claim": e.evidence}
+    conn.execute(
+        sa.insert(metrics), [{**place, "name": name, "value": value} for name, value in found.items()]
     )
 
 

@@ -224,12 +224,23 @@ def close(tx: Tx, run_id: str, journal: bytes) -> Run:
         "baseline": run.baseline,
         "environment": run.environment,
         "verdict": verdict,
+        "metrics": _metrics(run.suite_ref.partition("@")[0], document["levels"]),
         **figures,
     }
     subjects.testify(tx, run.project, run.subject, claim, kind=subjects.VERDICT)
     counts = dict(document["outcomes"]["candidate"])
     store.write_progress(tx, RunProgress(run_id, "done", len(records), len(records), counts, "", tx.now()))
     return get_run(tx, run_id)
+
+
+def _metrics(suite: str, levels: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Give the candidate's figures by metric, alone and with the suite that measured it."""
+    own = {
+        level["metric"]: level["value"]
+        for level in levels
+        if level["side"] == "candidate" and level["value"] is not None
+    }
+    return {**own, **{f"{suite}.{metric}": value for metric, value in own.items()}}
 
 
 def result_of(reader: Reader, run: Run) -> dict[str, Any] | None:

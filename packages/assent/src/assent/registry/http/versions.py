@@ -9,13 +9,14 @@ import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
 from assent.identity.domain import Permission
+from assent.kernel.filters import MAX_LENGTH
 from assent.kernel.reasons import MAX_REASON
 from assent.kernel.tx import Reader
 from assent.prompts import service as prompts
 from assent.prompts.domain import split_ref
 from assent.registry import service
 from assent.registry.domain import Stage, Status
-from assent.registry.service import Edge, ModelVersion, NewModel
+from assent.registry.service import Edge, ModelVersion, NewModel, Search
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 from assent.web.conditional import unchanged
 
@@ -53,6 +54,8 @@ class ModelQuery(pydantic.BaseModel):
     prompt: str | None = None
     digest: str | None = None
     registered_by: str | None = None
+    filter: str | None = pydantic.Field(None, max_length=MAX_LENGTH)
+    q: str | None = pydantic.Field(None, max_length=1000)
     cursor: str | None = pydantic.Field(None, max_length=100)
     limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
 
@@ -76,12 +79,14 @@ def register_model(
 
 @router.get("/models")
 def list_models(project: ProjectPath, call: Reading, asked: Annotated[ModelQuery, Query()]) -> dict[str, Any]:
-    """List model versions, newest first. A prompt is named by its digest or as `name@version`."""
-    where = asked.model_dump(exclude_none=True, exclude={"cursor", "limit"})
+    """List model versions, newest first: those with all these values, within the filter, with all words.
+
+    A filter compares fields: `tier >= limited AND NOT (label = production OR metrics.correct < 0.9)`.
+    """
+    where = asked.model_dump(mode="json", exclude_none=True, exclude={"cursor", "limit", "filter", "q"})
     with call.read() as reader:
-        if "@" in where.get("prompt", ""):
-            where["prompt"] = prompts.get(reader, project, *split_ref(where["prompt"])).digest
-        found = service.search(reader, project, where, before=asked.cursor, limit=asked.limit)
+        wanted = Search(where, asked.filter, asked.q)
+        found = service.search(reader, project, wanted, before=asked.cursor, limit=asked.limit)
         lines = _lines(reader, found)
     return page(lines, found[-1].id if len(found) == asked.limit else None)
 

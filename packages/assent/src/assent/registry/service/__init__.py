@@ -18,7 +18,6 @@ from assent.registry.service.labels import (
     version_of,
 )
 from assent.registry.service.versions import (
-    SEARCHABLE,
     NewModel,
     advance,
     compare,
@@ -36,10 +35,9 @@ from assent.registry.service.versions import (
     register_model,
     search,
 )
-from assent.registry.store import Edge, Label, ModelVersion, Move, projections
+from assent.registry.store import Edge, Label, ModelVersion, Move, Search, projections
 
 __all__ = [
-    "SEARCHABLE",
     "Change",
     "Edge",
     "Label",
@@ -47,6 +45,7 @@ __all__ = [
     "Move",
     "NewModel",
     "Pointer",
+    "Search",
     "advance",
     "compare",
     "contributors",

@@ -35,6 +35,7 @@ def delete_version(tx: Tx, project: str, name: str, number: str, reason: str | N
         reason=keep_reason(tx, reason),
     )
     store.erase_document(tx, version.digest)
+    store.erase_text(tx, version.id)
 
 
 def deletion_reasons(reader: Reader, version: ModelVersion) -> list[Reason]:

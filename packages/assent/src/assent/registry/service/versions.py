@@ -8,7 +8,7 @@ from typing import Any
 
 from assent.identity import service as identity
 from assent.kernel.canonical import digest_bytes, is_digest
-from assent.kernel.errors import Conflict, Gone, Invalid, NotFound
+from assent.kernel.errors import Conflict, Gone, NotFound
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
@@ -24,7 +24,7 @@ from assent.registry.domain import (
     parse_status,
     trained_on,
 )
-from assent.registry.store import Edge, ModelVersion
+from assent.registry.store import Edge, ModelVersion, Search
 from assent.web.api import checked_name
 from assent.web.diff import Field, document_diff
 
@@ -72,11 +72,11 @@ def register_model(tx: Tx, new: NewModel) -> tuple[ModelVersion, bool]:
     if twin is not None:
         return get_by_digest(tx, new.project, draft.digest), False
     document, latest = draft.document, store.find(tx, new.project, new.name, None)
-    prompt = document["prompt"]
+    prompt, version = document["prompt"], new_id("mdv")
     helped = prompts.get_by_digest(tx, new.project, prompt).contributors if prompt else ()
     tx.record(
         VersionRegistered(
-            id=new_id("mdv"),
+            id=version,
             project=new.project,
             name=new.name,
             number=new.number,
@@ -94,6 +94,7 @@ def register_model(tx: Tx, new: NewModel) -> tuple[ModelVersion, bool]:
             contributors=prompts.contributors_of(tx, new.authors, helped),
         )
     )
+    store.put_text(tx, version, document)
     return get_by_digest(tx, new.project, draft.digest), True
 
 
@@ -244,7 +245,7 @@ def get_by_digest(reader: Reader, project: str, digest: str) -> ModelVersion:
 
 def list_versions(reader: Reader, project: str, name: str) -> list[ModelVersion]:
     """List all versions of a model, newest first. Raises: NotFound."""
-    found = store.list_versions(reader, project, {"name": name})
+    found = store.list_versions(reader, project, name)
     if not found:
         raise NotFound(f"There is no model {name} in {project}.")
     return found
@@ -255,20 +256,14 @@ def list_models(reader: Reader, project: str) -> list[str]:
     return store.list_names(reader, project)
 
 
-SEARCHABLE = frozenset(
-    {"name", "tag", "owner", "stage", "status", "tier", "base_model", "provider", "prompt", "digest"}
-    | {"registered_by"}
-)
-
-
 def search(
-    reader: Reader, project: str, where: Mapping[str, str], *, before: str | None = None, limit: int = 50
+    reader: Reader, project: str, wanted: Search, *, before: str | None = None, limit: int = 50
 ) -> list[ModelVersion]:
-    """List the versions that have all these values of SEARCHABLE fields, newest first. Raises: Invalid."""
-    unknown = sorted(where.keys() - SEARCHABLE)
-    if unknown:
-        raise Invalid(f"Versions are not searched by {', '.join(unknown)}.")
-    return store.list_versions(reader, project, where, before, limit)
+    """List a page of versions, newest first, without their documents; `before` is the id that ended the last.
+
+    Raises: Invalid with the place of the mistake in the filter.
+    """
+    return store.search(reader, project, wanted, before, limit)
 
 
 def contributors(reader: Reader, project: str, digest: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from assent.registry.store.labels import (
     steps_of,
     was_labelled,
 )
+from assent.registry.store.search import Search, erase_text, put_text, search, texts
 from assent.registry.store.tables import documents, edges, labels, projections, states, tags, versions
 from assent.registry.store.versions import (
     Edge,
@@ -32,9 +33,11 @@ __all__ = [
     "Label",
     "ModelVersion",
     "Move",
+    "Search",
     "documents",
     "edges",
     "erase_document",
+    "erase_text",
     "find",
     "find_by_digest",
     "find_label",
@@ -51,9 +54,12 @@ __all__ = [
     "numbers_of",
     "projections",
     "put_document",
+    "put_text",
+    "search",
     "states",
     "steps_of",
     "tags",
+    "texts",
     "versions",
     "was_labelled",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
 from assent.registry.domain import Status
-from assent.registry.store.tables import documents, edges, states, tags, versions
+from assent.registry.store.tables import documents, edges, states, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +122,12 @@ def _first(reader: Reader, query: sa.Select[Any]) -> ModelVersion | None:
     return None if row is None else ModelVersion(**row)
 
 
-def list_versions(
-    reader: Reader,
-    project: str,
-    where: Mapping[str, str],
-    before: str | None = None,
-    limit: int | None = None,
-) -> list[ModelVersion]:
-    """List versions, newest first; `where`: columns of version or state and their values, and `tag`."""
-    query = _WHOLE.where(versions.c.project == project)
-    for key, value in where.items():
-        if key == "tag":
-            tagged = sa.select(tags.c.version).where(tags.c.project == project, tags.c.tag == value)
-            query = query.where(versions.c.id.in_(tagged))
-        else:
-            query = query.where((states.c if key in {"stage", "status"} else versions.c)[key] == value)
-    if before is not None:
-        query = query.where(versions.c.id < before)
-    rows = reader.conn.execute(query.order_by(versions.c.id.desc()).limit(limit)).mappings()
-    return [ModelVersion(**row) for row in rows]
+def list_versions(reader: Reader, project: str, name: str) -> list[ModelVersion]:
+    """List all versions of a name, newest first."""
+    query = _WHOLE.where(versions.c.project == project, versions.c.name == name)
+    return [
+        ModelVersion(**row) for row in reader.conn.execute(query.order_by(versions.c.id.desc())).mappings()
+    ]
 
 
 def list_names(reader: Reader, project: str) -> list[str]:
