@@ -21,7 +21,7 @@ def of_version(reader: Reader, project: str, digest: str, last_s: int = LAST_S) 
 
     `evaluation`: the newest closed run of each suite and subject; `production`: the last `last_s` seconds.
     """
-    users = registry.search(reader, project, {"prompt": digest}, limit=MAX_USERS)
+    users = registry.search(reader, project, registry.Search({"prompt": digest}), limit=MAX_USERS)
     refs = {version.digest: version.ref for version in users}
     runs: list[Run] = []
     production = []
