@@ -72,7 +72,14 @@ def test_a_model_is_resolved_with_its_prompt_by_one_request(client):
     assert client.get("/resolve/model/support@latest").json()["digest"] == digest
     fresh = client.get("/resolve/model/support@1.0.0", headers={"if-none-match": f'"{digest}"'})
     assert (fresh.status_code, fresh.content) == (304, b"")
-    for ref, status in (("support", 422), ("support@live", 422), ("other@1.0.0", 404), ("@latest", 422)):
+    client.put("/models/support/labels/champion", json={"version": "1.0.0"})
+    assert client.get("/resolve/model/support@champion").json() == answer.json()
+    refs = {
+        "support": 422, "support@live": 404, "support@Live": 422, "support@": 422, "other@1.0.0": 404,
+        "@latest": 422, "@": 422, "support@1.0": 422, "a%00@latest": 404, "support@%C3%A4": 422,
+        "sup%2Fport@latest": 404, "support@a%0A": 422,
+    }  # fmt: skip
+    for ref, status in refs.items():
         assert client.get(f"/resolve/model/{ref}").status_code == status
 
 

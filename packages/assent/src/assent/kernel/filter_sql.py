@@ -167,17 +167,17 @@ def number(column: Operand) -> Field:
     return compare
 
 
-def held(key: Operand, holders: Callable[[Clause], sa.Select[Any]], column: Operand) -> Field:
+def held(column: Operand, holds: Callable[[Clause], Clause]) -> Field:
     """Compare what a version can have several of, such as tags: it holds where one of them does.
 
-    `holders` selects the keys of the versions of which one value satisfies a condition on `column`.
+    `holds` says of a version that one of its values satisfies a condition on `column`.
     """
     inner = plain(column)
 
     def compare(term: Term) -> Clause:
         if term.operator in ORDERED:
             raise term.refuse(f"{term.operator} does not suit this field: use =, !=, ~ or IN")
-        return key.in_(holders(inner(term)))
+        return holds(inner(term))
 
     return compare
 

@@ -225,14 +225,20 @@ class PromptVersion:
 
 def read_document(ref: str, digest: str, content: str | None) -> dict[str, Any]:
     """Read a document's text and check it. Raises: NotFound (erased), Invalid (changed in the database)."""
+    document: dict[str, Any] = msgspec.json.decode(checked_content(ref, digest, content))
+    return document
+
+
+def checked_content(ref: str, digest: str, content: str | None) -> bytes:
+    """Check a document's text. Raises: NotFound (erased), Invalid (changed in the database)."""
     if content is None:
         raise NotFound(f"The document of {ref} was erased.")
-    if digest_bytes(content.encode()) != digest:
+    encoded = content.encode()
+    if digest_bytes(encoded) != digest:
         raise Invalid(
             f"The document of {ref} was changed in the database.", remedy="Restore it from a backup."
         )
-    document: dict[str, Any] = msgspec.json.decode(content)
-    return document
+    return encoded
 
 
 _STATE = [states.c.status, states.c.since, states.c.because, states.c.successor]

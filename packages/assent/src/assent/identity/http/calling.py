@@ -34,17 +34,15 @@ def authenticator(runtime: Runtime) -> Callable[[Request, str, str | None], Acto
             )
         with runtime.session.read() as reader:
             held = service.authenticate(reader, secret)
-            kind: Literal["person", "service"] = "person" if held.kind == "person" else "service"
-            actor = Actor(held.account, kind, held.auth_at, held.scopes)
-            allowed = service.authorised(reader, actor, permission, project)
             unkept = service.use_is_old(reader, held.token)
         if unkept:
             _note_use(runtime, held.token)
-        if not allowed:
+        if not service.allows(held, permission, project):
             where = f"in the project {project}" if project else "everywhere"
             how = f"It takes one of the roles {', '.join(r for r, p in ROLES.items() if permission in p)}."
             raise Forbidden(f"This token may not {permission} {where}.", remedy=how)
-        return actor
+        kind: Literal["person", "service"] = "person" if held.kind == "person" else "service"
+        return Actor(held.account, kind, held.auth_at, held.scopes)
 
     return authenticate
 

@@ -22,6 +22,7 @@ from assent.identity.service.authenticators import (
     renew_recovery,
 )
 from assent.identity.service.credentials import (
+    allows,
     authenticate,
     issue_link,
     issue_token,
@@ -98,6 +99,7 @@ __all__ = [
     "add_member",
     "add_person",
     "add_service",
+    "allows",
     "application_keys",
     "ask_change",
     "authenticate",

@@ -108,10 +108,12 @@ def list_tokens(reader: Reader, account: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows.mappings()]
 
 
+_USED_AT = sa.select(store.token_uses.c.used_at).where(store.token_uses.c.token == sa.bindparam("token"))
+
+
 def use_is_old(reader: Reader, token: str) -> bool:
     """Tell whether the kept time of a token's last use is worth renewing."""
-    u = store.token_uses
-    used_at = reader.conn.execute(sa.select(u.c.used_at).where(u.c.token == token)).scalar()
+    used_at = reader.conn.execute(_USED_AT, {"token": token}).scalar()
     return used_at is None or reader.now() - used_at >= USE_KEPT_EVERY
 
 
@@ -147,6 +149,13 @@ def authenticate(reader: Reader, secret: str) -> Credential:
             remedy="Ask for a sign-in link and make a new token.",
         )
     return found
+
+
+def allows(held: Credential, permission: str, project: str | None) -> bool:
+    """Tell whether a token may do this in the project, or, for None, everywhere."""
+    if held.scopes is not None and permission not in held.scopes:
+        return False
+    return permission in permissions_of(held.bindings, project)
 
 
 def issue_link(tx: Tx, person: str) -> str:

@@ -315,7 +315,7 @@ def group_members(conn: sa.Connection, project: str, group: str) -> dict[str, da
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a token stands for."""
+    """What a token stands for, and the roles of its owner."""
 
     token: str
     account: str
@@ -324,21 +324,45 @@ class Credential:
     auth_at: datetime | None
     expires_at: datetime
     revoked_at: datetime | None
+    bindings: tuple[Binding, ...]
+
+
+_CREDENTIAL = (
+    sa.select(
+        tokens.c.id,
+        tokens.c.account,
+        accounts.c.kind,
+        tokens.c.scopes,
+        tokens.c.auth_at,
+        tokens.c.expires_at,
+        tokens.c.revoked_at,
+        bindings.c.role,
+        bindings.c.project,
+    )
+    .select_from(token_hashes)
+    .join(tokens, tokens.c.id == token_hashes.c.token)
+    .join(accounts, accounts.c.id == tokens.c.account)
+    .outerjoin(bindings, bindings.c.account == tokens.c.account)
+    .where(token_hashes.c.hash == sa.bindparam("hash"))
+)
 
 
 def find_credential(conn: sa.Connection, hash_: str) -> Credential | None:
-    """Find a token by its hash."""
-    t = tokens.c
-    query = (
-        sa.select(t.id, t.account, accounts.c.kind, t.scopes, t.auth_at, t.expires_at, t.revoked_at)
-        .join(token_hashes, token_hashes.c.token == t.id)
-        .join(accounts, accounts.c.id == t.account)
-        .where(token_hashes.c.hash == hash_)
-    )
-    row = conn.execute(query).first()
-    if row is None:
+    """Find a token by its hash, in one query: it is asked for with every call."""
+    rows = conn.execute(_CREDENTIAL, {"hash": hash_}).all()
+    if not rows:
         return None
-    return Credential(row[0], row[1], row[2], None if row[3] is None else tuple(row[3]), *row[4:])
+    row = rows[0]
+    return Credential(
+        token=row.id,
+        account=row.account,
+        kind=row.kind,
+        scopes=None if row.scopes is None else tuple(row.scopes),
+        auth_at=row.auth_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        bindings=tuple(Binding(one.role, one.project) for one in rows if one.role is not None),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,16 @@ from assent.prompts.service.versions import (
     search,
 )
 from assent.prompts.service.wire import change_to_wire, comparison_to_wire, fields_to_wire
-from assent.prompts.store import PromptVersion, SuiteBinding, lock_name, projections, read_document, wholes_of
+from assent.prompts.store import (
+    PromptVersion,
+    SuiteBinding,
+    checked_content,
+    documents,
+    lock_name,
+    projections,
+    read_document,
+    wholes_of,
+)
 from assent.prompts.store import list_suites as list_suite_bindings
 
 __all__ = [
@@ -34,10 +43,12 @@ __all__ = [
     "bind_suite",
     "bounded",
     "change_to_wire",
+    "checked_content",
     "compare",
     "comparison_to_wire",
     "contributors_of",
     "deprecate",
+    "documents",
     "fields_to_wire",
     "find_by_digest",
     "get",

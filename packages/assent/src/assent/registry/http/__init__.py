@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from assent.registry.http import labels, versions
+from assent.registry.http import labels, resolving, versions
 
 router = APIRouter(prefix="/v1/projects/{project}")
-for part in (labels.router, versions.router):
+for part in (resolving.router, labels.router, versions.router):
     router.include_router(part)
 
 __all__ = ["router"]

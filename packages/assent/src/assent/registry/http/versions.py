@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import pydantic
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from assent.identity.domain import Permission
 from assent.kernel.filters import MAX_LENGTH
@@ -18,7 +18,6 @@ from assent.registry import service
 from assent.registry.domain import Stage, Status
 from assent.registry.service import Edge, ModelVersion, NewModel, Search
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
-from assent.web.conditional import unchanged
 
 router = APIRouter(tags=["registry"])
 
@@ -139,26 +138,6 @@ def get_lineage(project: ProjectPath, name: str, version: str, call: Reading) ->
             "sources": [_edge(reader, project, edge, edge.target) for edge in sources],
             "dependents": [_edge(reader, project, edge, edge.source) for edge in dependents],
         }
-
-
-@router.get("/resolve/model/{ref}", response_model=None)
-def resolve_model(
-    project: ProjectPath, ref: str, request: Request, response: Response, call: Reading
-) -> Response | dict[str, Any]:
-    """Give all that is needed to call `name@number`, its prompts included; its digest is the ETag."""
-    with call.read() as reader:
-        found = service.get(reader, project, *_named(ref))
-        if fresh := unchanged(request, found.digest):
-            return fresh
-        documents = service.prompts_of(reader, found)
-    response.headers["etag"] = f'"{found.digest}"'
-    return {
-        "kind": "model",
-        "ref": found.ref,
-        "digest": found.digest,
-        "document": found.document,
-        "prompts": documents,
-    }
 
 
 def _named(ref: str) -> tuple[str, str | None]:

@@ -17,6 +17,7 @@ from assent.registry.service.labels import (
     roll_back_label,
     version_of,
 )
+from assent.registry.service.resolving import Bundle, resolve
 from assent.registry.service.versions import (
     NewModel,
     advance,
@@ -38,6 +39,7 @@ from assent.registry.service.versions import (
 from assent.registry.store import Edge, Label, ModelVersion, Move, Search, projections
 
 __all__ = [
+    "Bundle",
     "Change",
     "Edge",
     "Label",
@@ -73,6 +75,7 @@ __all__ = [
     "register",
     "register_model",
     "remove_label",
+    "resolve",
     "roll_back_label",
     "search",
     "version_of",

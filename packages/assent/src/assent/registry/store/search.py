@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ MAX_WORDS = 16
 MAX_WORD = 64
 LEAST_PREFIX = 3
 """A shorter word must stand as it is; a longer one is the beginning of a word."""
+STATUSES = [one for one in Status if one is not Status.DELETED]
+RARE = 1000
+"""Of so many versions the ids are fetched; more are asked one by one in the order of the page."""
+MOST_STRIDE = 2000
 _WORD = re.compile(r"[^\W_]+")
 
 texts = unchanging(
@@ -42,7 +46,7 @@ texts = unchanging(
     ),
     erasable=True,
 )
-_INDEX = sa.table("registry_texts_fts", sa.column("rowid"), sa.column("registry_texts_fts"))
+_WORDS = sa.TableClause("registry_texts_fts", sa.column("rowid"), sa.column("registry_texts_fts"))
 
 _SQLITE = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS registry_texts_fts USING fts5(
@@ -121,36 +125,62 @@ def search(
     for key, value in wanted.where.items():
         query = query.where(fields[key](Term("=", (value,), Invalid)))
     if wanted.filter:
-        query = query.where(filter_sql.where(wanted.filter, fields, _families(project)))
+        families = {"metrics": lambda name: _metric(reader, project, name)}
+        query = query.where(filter_sql.where(wanted.filter, fields, families))
     words = list(dict.fromkeys(_words(wanted.text or "")))[:MAX_WORDS]
-    query = _by_text(reader, query, words, before) if words else _by_id(query, before)
-    return [ModelVersion(**row) for row in reader.conn.execute(query.limit(limit)).mappings()]
-
-
-def _by_id(query: sa.Select[Any], before: str | None) -> sa.Select[Any]:
-    query = query.order_by(versions.c.id.desc())
-    return query if before is None else query.where(versions.c.id < before)
-
-
-def _by_text(
-    reader: Reader, query: sa.Select[Any], words: Sequence[str], before: str | None
-) -> sa.Select[Any]:
-    """Walk the index of words, newest first: common words fill a page soon, rare ones have few rows."""
-    query = query.join(texts, texts.c.version == versions.c.id)
-    if is_sqlite(reader.conn):
-        found = " ".join(f'"{word[:MAX_WORD]}"{"*" if len(word) >= LEAST_PREFIX else ""}' for word in words)
-        query = query.join(_INDEX, _INDEX.c.rowid == texts.c.seq)
-        query = query.where(_INDEX.c.registry_texts_fts.op("MATCH")(found))
-        order: sa.ColumnElement[Any] = _INDEX.c.rowid
-    else:
-        found = " & ".join(f"{word[:MAX_WORD]}{':*' if len(word) >= LEAST_PREFIX else ''}" for word in words)
-        simple = sa.literal_column("'simple'::regconfig", sa.String)
-        matched = sa.func.to_tsvector(simple, texts.c.text).op("@@")(sa.func.to_tsquery(simple, found))
-        query, order = query.where(matched), texts.c.seq
+    if words:
+        return _by_words(reader, query, words, (before, limit))
     if before is not None:
-        at = sa.select(texts.c.seq).where(texts.c.version == before).scalar_subquery()
-        query = query.where(order < at)
-    return query.order_by(order.desc())
+        query = query.where(versions.c.id < before)
+    return _rows(reader, query.order_by(versions.c.id.desc()).limit(limit))
+
+
+def _rows(reader: Reader, query: sa.Select[Any]) -> list[ModelVersion]:
+    return [ModelVersion(**row) for row in reader.conn.execute(query).mappings()]
+
+
+def _by_words(
+    reader: Reader, query: sa.Select[Any], words: Sequence[str], page: tuple[str | None, int]
+) -> list[ModelVersion]:
+    """Walk the index of words, newest first, in growing strides, until the page is full."""
+    before, limit = page
+    found: list[ModelVersion] = []
+    at: int | None = None
+    if before is not None:
+        at = reader.conn.execute(sa.select(texts.c.seq).where(texts.c.version == before)).scalar_one_or_none()
+    stride = limit
+    while len(found) < limit:
+        walked = list(reader.conn.execute(_matching(reader, words, at).limit(stride)).scalars())
+        if walked:
+            found += _read(reader, query, walked)
+        if len(walked) < stride:
+            break
+        at, stride = walked[-1], min(MOST_STRIDE, 4 * stride)
+    return found[:limit]
+
+
+def _read(reader: Reader, query: sa.Select[Any], walked: Sequence[int]) -> list[ModelVersion]:
+    """Read the versions of a stride that satisfy the query, in the order of the index."""
+    kept = sa.select(texts.c.version).where(texts.c.seq.in_(walked)).order_by(texts.c.seq.desc())
+    order = {version: n for n, version in enumerate(reader.conn.execute(kept).scalars())}
+    return sorted(_rows(reader, query.where(versions.c.id.in_(order))), key=lambda one: order[one.id])
+
+
+def _matching(reader: Reader, words: Sequence[str], before: int | None) -> sa.Select[Any]:
+    """Select the rows of the index that hold all words, newest first."""
+    if is_sqlite(reader.conn):
+        asked = " ".join(f'"{word[:MAX_WORD]}"{"*" if len(word) >= LEAST_PREFIX else ""}' for word in words)
+        row: sa.ColumnElement[int] = _WORDS.c.rowid
+        query = sa.select(row).where(_WORDS.c.registry_texts_fts.op("MATCH")(asked))
+    else:
+        asked = " & ".join(f"{word[:MAX_WORD]}{':*' if len(word) >= LEAST_PREFIX else ''}" for word in words)
+        simple = sa.literal_column("'simple'::regconfig", sa.String)
+        matched = sa.func.to_tsvector(simple, texts.c.text).op("@@")(sa.func.to_tsquery(simple, asked))
+        row = texts.c.seq
+        query = sa.select(row).where(matched)
+    if before is not None:
+        query = query.where(row < before)
+    return query.order_by(row.desc())
 
 
 def _fields(reader: Reader, project: str) -> dict[str, Field]:
@@ -162,40 +192,66 @@ def _fields(reader: Reader, project: str) -> dict[str, Field]:
         "digest": filter_sql.plain(v.digest),
         "version": filter_sql.keyed(v.sort_key, lambda text: parse_number(text).sort_key, "version number"),
         "tier": filter_sql.ranked(v.tier, TIERS),
-        "stage": filter_sql.ranked(s.stage, list(Stage)),
-        "status": filter_sql.choice(s.status, [one for one in Status if one is not Status.DELETED]),
+        "stage": _of_state(reader, project, lambda row: filter_sql.ranked(row.stage, list(Stage))),
+        "status": _of_state(reader, project, lambda row: filter_sql.choice(row.status, STATUSES)),
         "registered_at": filter_sql.moment(v.registered_at),
         "since": filter_sql.moment(s.since),
-        "tag": filter_sql.held(v.id, lambda c: _tagged(project, c), tags.c.tag),
-        "label": filter_sql.held(v.digest, lambda c: _labelled(project, c), labels.c.label),
+        "tag": filter_sql.held(tags.c.tag, lambda compare: _tagged(reader, project, compare)),
+        "label": filter_sql.held(labels.c.label, lambda compare: _labelled(reader, project, compare)),
         "prompt": _translated(v.prompt, lambda text: _prompt(reader, project, text)),
         "registered_by": _translated(v.registered_by, lambda text: identity.get_account(reader, text).id),
     }
 
 
-def _families(project: str) -> dict[str, Any]:
-    return {"metrics": lambda name: _metric(project, name)}
+def _chosen(reader: Reader, held: sa.Select[Any], each: Clause) -> Clause:
+    """Let few versions be fetched by what holds them, and of many ask each: a page is full soon.
+
+    `held` selects ids, or digests of versions. Neither database can know which is better, so up to RARE are
+    counted.
+    """
+    counted = sa.select(sa.func.count()).select_from(held.limit(RARE + 1).subquery())
+    if reader.conn.execute(counted).scalar_one() > RARE:
+        return each
+    key = held.selected_columns[0]
+    if key is tags.c.version:
+        return versions.c.id.in_(held)
+    own = versions.alias()
+    found = held.subquery()
+    return versions.c.id.in_(sa.select(own.c.id).join(found, found.c[0] == own.c.digest))
 
 
-def _tagged(project: str, compare: Clause) -> sa.Select[Any]:
-    return sa.select(tags.c.version).where(tags.c.project == project, compare)
+def _of_state(reader: Reader, project: str, field: Callable[[Any], Field]) -> Field:
+    def compare(term: Term) -> Clause:
+        own = states.alias()
+        held = sa.select(own.c.digest).where(own.c.project == project, field(own.c)(term))
+        return _chosen(reader, held, field(states.c)(term))
+
+    return compare
 
 
-def _labelled(project: str, compare: Clause) -> sa.Select[Any]:
-    return sa.select(labels.c.digest).where(
-        labels.c.project == project, labels.c.kind == "model", labels.c.digest.is_not(None), compare
-    )
+def _tagged(reader: Reader, project: str, compare: Clause) -> Clause:
+    held = sa.select(tags.c.version).where(tags.c.project == project, compare)
+    return _chosen(reader, held, _each(held, versions.c.id))
 
 
-def _metric(project: str, name: str) -> Field:
+def _labelled(reader: Reader, project: str, compare: Clause) -> Clause:
+    where = (labels.c.project == project, labels.c.kind == "model", compare)
+    held = sa.select(labels.c.digest).where(*where)
+    return _chosen(reader, held, _each(held, versions.c.digest))
+
+
+def _metric(reader: Reader, project: str, name: str) -> Field:
     """Compare the newest figure of a metric; a version without one satisfies nothing but !=."""
 
     def compare(term: Term) -> Clause:
-        return versions.c.digest.in_(
-            evidence.subjects_by_metric(project, name, lambda value: filter_sql.number(value)(term))
-        )
+        held = evidence.subjects_by_metric(project, name, lambda value: filter_sql.number(value)(term))
+        return _chosen(reader, held, _each(held, versions.c.digest))
 
     return compare
+
+
+def _each(held: sa.Select[Any], key: sa.ColumnElement[Any]) -> Clause:
+    return held.where(held.selected_columns[0] == key).correlate(versions).exists()
 
 
 def _translated(column: sa.ColumnElement[Any], known_as: Any) -> Field:

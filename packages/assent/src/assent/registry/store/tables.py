@@ -45,6 +45,9 @@ versions = unchanging(
         sa.UniqueConstraint("project", "name", "number"),
         sa.Index("ix_registry_versions_order", "project", "name", "sort_key"),
         sa.Index("ix_registry_versions_page", "project", "id"),
+        sa.Index("ix_registry_versions_name", "project", "name", "id"),
+        sa.Index("ix_registry_versions_owner", "project", "owner", "id"),
+        sa.Index("ix_registry_versions_base_model", "project", "base_model", "id"),
         kind="governed",
     )
 )

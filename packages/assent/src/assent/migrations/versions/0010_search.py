@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 SQLITE = (
     """CREATE TRIGGER registry_texts_no_update BEFORE UPDATE ON registry_texts
@@ -47,5 +47,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_registry_texts")),
         sa.UniqueConstraint("version", name=op.f("uq_registry_texts_version")),
     )
+    for column in ("name", "owner", "base_model"):
+        name = f"ix_registry_versions_{column}"
+        op.create_index(name, "registry_versions", ["project", column, "id"], unique=False)
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRES:
         op.execute(statement)
