@@ -10,6 +10,16 @@ def system_link(project: str, name: str) -> Link:
     return Link(name, f"/projects/{project}/systems/{name}")
 
 
+def version_link(project: str, name: str, number: str) -> Link:
+    """Lead to the page of a version."""
+    return Link(f"{name}@{number}", f"/projects/{project}/versions/{name}/{number}")
+
+
+def label_link(project: str, name: str, label: str) -> Link:
+    """Lead to the history of a label."""
+    return Link(label, f"/projects/{project}/labels/{name}/{label}")
+
+
 def rollout_link(project: str, rollout: str, text: str) -> Link:
     """Lead to the page of a rollout."""
     return Link(text, f"/projects/{project}/rollouts/{rollout}")

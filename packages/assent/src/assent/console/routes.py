@@ -15,8 +15,10 @@ from assent.console import (
     prompt,
     request,
     rollout,
+    search,
     sign_in,
     system,
+    version,
 )
 from assent.web.headers import SecurityHeaders
 from assent.web.static_files import static_route
@@ -25,6 +27,8 @@ ROUTERS = (
     sign_in.router,
     home.router,
     system.router,
+    version.router,
+    search.router,
     prompt.router,
     request.router,
     discussion_forms.router,

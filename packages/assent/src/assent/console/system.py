@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from assent.console.parts import Stage, TimelineEntry, ribbon
-from assent.console.refs import rollout_link
+from assent.console.parts import Link, Stage, TimelineEntry, ribbon
+from assent.console.refs import label_link, ref_of, rollout_link
 from assent.console.timeline import Names, timeline
 from assent.console.visit import PageRoute, Visit, visits
 from assent.delivery import service as delivery
@@ -70,6 +70,7 @@ class SystemView:
     stages: Sequence[Stage]
     live: Sequence[LiveRow]
     versions: Sequence[VersionRow]
+    labels: Sequence[Link]
     requests: Sequence[UnderWay]
     rollouts: Sequence[UnderWay]
     incidents: Sequence[UnderWay]
@@ -122,6 +123,12 @@ def _rollouts(reader: Reader, project: str, name: str, names: Names) -> tuple[li
     return rows, requests
 
 
+def _labels(reader: Reader, project: str, name: str) -> dict[str, str]:
+    """Give the labels of a system with the numbers that they point to."""
+    found = registry.list_labels(reader, "model", project, name)
+    return {one.label: ref_of(reader, project, one.digest).rpartition("@")[2] for one in found}
+
+
 def _incidents(reader: Reader, project: str, name: str) -> list[UnderWay]:
     found, _ = monitoring.incidents.list_(reader, project)
     return [
@@ -156,6 +163,10 @@ def build(reader: Reader, project: str, name: str, before: int | None) -> System
         versions=[
             VersionRow(v.number, v.digest, v.status, v.stage, v.registered_at, names.of(v.registered_by))
             for v in versions
+        ],
+        labels=[
+            Link(f"{label}: {number}", label_link(project, name, label).address)
+            for label, number in _labels(reader, project, name).items()
         ],
         requests=requests,
         rollouts=rollouts,
