@@ -102,7 +102,7 @@ class Shelf:
         app = FastAPI()
         app.state.runtime = self.runtime
         app.state.authenticate = identity_http.authenticator(self.runtime)
-        for router in (identity_http.router, registry_http.router, prompts_http.router):
+        for router in (registry_http.often, identity_http.router, registry_http.router, prompts_http.router):
             app.include_router(router)
         install_errors(app)
         return app

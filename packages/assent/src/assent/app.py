@@ -35,6 +35,7 @@ from assent.web.api import BodyLimit, Call, install_errors, requires
 log = logging.getLogger(__name__)
 
 ROUTERS = (
+    registry.often,  # routes are tried in this order, and each costs time
     identity.router,
     ledger.public,
     ledger.router,

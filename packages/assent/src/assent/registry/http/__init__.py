@@ -1,11 +1,12 @@
-"""Routes of the registry."""
+"""Routes of the registry; `often` holds those that are asked all the time, to be looked for first."""
 
 from fastapi import APIRouter
 
 from assent.registry.http import labels, resolving, versions
 
+often = resolving.router
 router = APIRouter(prefix="/v1/projects/{project}")
-for part in (resolving.router, labels.router, versions.router):
+for part in (labels.router, versions.router):
     router.include_router(part)
 
-__all__ = ["router"]
+__all__ = ["often", "router"]

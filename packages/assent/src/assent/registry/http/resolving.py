@@ -11,7 +11,7 @@ from assent.registry import service
 from assent.web.api import Call, LeanRoute, requires
 from assent.web.conditional import unchanged
 
-router = APIRouter(tags=["registry"], route_class=LeanRoute)
+router = APIRouter(prefix="/v1/projects/{project}", tags=["registry"], route_class=LeanRoute)
 
 
 @router.get("/resolve/model/{ref}", response_model=None)
