@@ -50,5 +50,6 @@ def upgrade() -> None:
     for column in ("name", "owner", "base_model"):
         name = f"ix_registry_versions_{column}"
         op.create_index(name, "registry_versions", ["project", column, "id"], unique=False)
+    op.create_index("ix_registry_states_status", "registry_states", ["project", "status"], unique=False)
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRES:
         op.execute(statement)

@@ -60,6 +60,7 @@ states = table(
     sa.Column("since", Utc, nullable=False),
     sa.Column("because", sa.String(100), nullable=False),
     sa.Index("ix_registry_states_stage", "project", "stage"),
+    sa.Index("ix_registry_states_status", "project", "status"),
     kind="governed",
 )
 tags = unchanging(
