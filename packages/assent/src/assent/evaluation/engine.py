@@ -1,10 +1,11 @@
 """The engine: asks many cases at once, judges and journals each answer. It knows nothing of governance."""
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, Side
 from assent.evaluation.domain.dataset import Row
@@ -73,6 +74,9 @@ class _State:
     n_tokens: int = 0
     n_requests: int = 0
     n_failures: int = 0
+    n_failures_probed: int = 0
+    proven: dict[Side, Ask] = field(default_factory=dict)
+    """For each side a case that was answered: it tells an outage from cases that always fail."""
     last_success_s: float | None = None
     n_looked_at: float = 0
     stopped: str | None = None
@@ -109,6 +113,7 @@ class Engine:
             outcomes=Counter(record.outcome.value for record in journal.records.values()),
             waiting=deque(ask for ask in planned if (ask.side, ask.key) not in journal.records),
             began_s=asyncio.get_running_loop().time(),
+            proven=_proven(planned, journal),
         )
         limits = self._limits
         throttle = Throttle(limits.in_flight)
@@ -189,6 +194,7 @@ class Engine:
             except Failure as failure:
                 # Where nothing at all is answered, the upstream is down: no case is failed for that.
                 n_counted += 0 if failure.busy or state.n_failures >= MIN_FAILURES else 1
+                await self._probe(ask.side, state, throttle, upstream)
                 if failure.denied:
                     _stop(state, f"the upstream refuses our key: {failure}", resumable=True)
                     return None
@@ -197,6 +203,7 @@ class Engine:
                     return self._failed(ask, str(failure), n_attempts)
                 await asyncio.sleep(self._backoff(n_attempts, failure.retry_after_s))
                 continue
+            state.proven[ask.side] = ask
             outcome, scores = self._judge(ask.row, answer, ask.key)
             return CaseRecord(
                 side=ask.side,
@@ -212,6 +219,15 @@ class Engine:
                 attempts=n_attempts,
             )
         return None
+
+    async def _probe(self, side: Side, state: _State, throttle: Throttle, upstream: Upstream) -> None:
+        """Ask an answered case again where nothing is answered: an answer says that there is no outage."""
+        proven = state.proven.get(side)
+        if proven is None or state.n_failures - state.n_failures_probed < MIN_FAILURES:
+            return
+        state.n_failures_probed = state.n_failures
+        with contextlib.suppress(Failure):  # it is counted as one more
+            await self._attempt(upstream.body(proven.row), state, throttle, upstream)
 
     async def _attempt(
         self, body: bytes, state: _State, throttle: Throttle, upstream: Upstream
@@ -230,7 +246,7 @@ class Engine:
                     )
                 raise
             throttle.went_well()
-            state.n_failures, state.last_success_s = 0, loop.time()
+            state.n_failures, state.n_failures_probed, state.last_success_s = 0, 0, loop.time()
             state.n_tokens += (answer.n_prompt_tokens or 0) + (answer.n_completion_tokens or 0)
             return answer, loop.time() - began_s
 
@@ -253,6 +269,12 @@ class Engine:
         """Wait longer each time, with full jitter so that the waiting do not return together."""
         ceiling = min(self._pace.max_backoff_s, self._pace.backoff_s * 2 ** min(n_attempts - 1, 20))
         return retry_after_s + random.uniform(0, ceiling)  # noqa: S311 -- spreads load, guards nothing
+
+
+def _proven(planned: Iterable[Ask], journal: Journal) -> dict[Side, Ask]:
+    """Give for each side a case that the journal holds an answer to."""
+    answered = (ask for ask in planned if (ask.side, ask.key) in journal.records)
+    return {ask.side: ask for ask in answered if journal.records[ask.side, ask.key].answer is not None}
 
 
 def _look(state: _State, journal: Journal, enough: Enough | None) -> None:
