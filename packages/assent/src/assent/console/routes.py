@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from assent.console import (
+    account,
     card,
     card_form,
     compliance,
@@ -25,6 +26,7 @@ from assent.web.static_files import static_route
 
 ROUTERS = (
     sign_in.router,
+    account.router,
     home.router,
     system.router,
     version.router,

@@ -1,6 +1,7 @@
 """Signing in by a one-time link, and signing out."""
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -8,7 +9,7 @@ from fastapi.responses import Response
 
 from assent.console.visit import PAGES, SESSION, PageRoute, held_secret, local_path, see_other
 from assent.identity import service as identity
-from assent.kernel.errors import Unauthenticated
+from assent.kernel.errors import RateLimited, Unauthenticated
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import SYSTEM
 from assent.web.forms import Form, cookie_name, drop_cookie, posted_form, set_cookie
@@ -37,10 +38,39 @@ def redeem(request: Request, code: str, person: str | None = None) -> identity.S
     runtime: Runtime = request.app.state.runtime
     with runtime.session.begin(SYSTEM) as tx:
         held = held_secret(request)
-        session = identity.redeem_link(tx, read_code(code))
+        session = identity.redeem_link(tx, read_code(code), life(runtime), agent(request))
         if held and person in {None, session.person}:
             identity.end_session(tx, held)
     return session
+
+
+def by_password(request: Request, form: Form) -> identity.Session:
+    """Sign in by name, password and code; the session that this browser held ends.
+
+    Raises: Unauthenticated, RateLimited, Forbidden (plain http from elsewhere).
+    """
+    cookie_name(request, SESSION)
+    runtime: Runtime = request.app.state.runtime
+    secret, address = runtime.signers.secret, request.client.host if request.client else "unknown"
+    with runtime.session.begin(SYSTEM) as tx:
+        attempt = identity.open_attempt(tx, form.text("name", limit=63), address, secret)
+    right = identity.is_right(attempt, form.fields.get("password", ""))
+    with runtime.session.begin(SYSTEM) as tx:
+        person = identity.close_attempt(tx, attempt, form.text("totp", limit=40), secret, right=right)
+        identity.end_session(tx, held_secret(request))
+        return identity.open_session(
+            tx, person, identity.Opening("password", tx.now(), agent(request), life(runtime))
+        )
+
+
+def agent(request: Request) -> str:
+    """Name the browser, for the list of sessions."""
+    return request.headers.get("user-agent", "")
+
+
+def life(runtime: Runtime) -> timedelta:
+    """Say how long a session lives here."""
+    return timedelta(hours=runtime.settings.session_hours)
 
 
 def keep(request: Request, response: Response, session: identity.Session) -> Response:
@@ -53,7 +83,7 @@ def keep(request: Request, response: Response, session: identity.Session) -> Res
 @router.get("/sign-in")
 def ask(request: Request, next: str = "/") -> Response:  # noqa: A002 -- the name of the query parameter
     """Say how to sign in."""
-    return PAGES.render(request, "sign_in/page.html", {"errors": [], "next": local_path(next)})
+    return PAGES.render(request, "sign_in/page.html", {"errors": [], "next": local_path(next), "name": ""})
 
 
 @router.get("/sign-in/{code}")
@@ -68,9 +98,12 @@ def sign_in(request: Request, form: Annotated[Form, Depends(posted_form)]) -> Re
     """Redeem the link and lead on."""
     onward = local_path(form.text("next") or "/")
     try:
-        session = redeem(request, form.text("code", limit=2000))
-    except Unauthenticated as error:
-        view = {"errors": [error], "next": onward}
+        if form.fields.get("name"):
+            session = by_password(request, form)
+        else:
+            session = redeem(request, form.text("code", limit=2000))
+    except (Unauthenticated, RateLimited) as error:
+        view = {"errors": [error], "next": onward, "name": form.text("name", limit=63)}
         return PAGES.render(request, "sign_in/page.html", view, status=error.status)
     return keep(request, see_other(onward), session)
 

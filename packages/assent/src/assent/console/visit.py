@@ -22,7 +22,14 @@ from assent.kernel.errors import AssentError, Conflict, Forbidden, Invalid, Reas
 from assent.kernel.ids import new_id
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import Reader, Tx
-from assent.web.forms import TOKEN_FIELD, cookie_name, keeps_cookies, read_form
+from assent.web.forms import (
+    TOKEN_FIELD,
+    Form,
+    cookie_name,
+    keeps_cookies,
+    read_form,
+    sent_from_here,
+)
 from assent.web.pages import Pages
 
 SESSION = "session"
@@ -30,7 +37,7 @@ PAGES = Pages(PackageLoader("assent.console"))
 SEE_OTHER = 303
 MAX_KEPT_BYTES = 2_000_000
 MAX_KEPT_FIELDS = 1000
-UNKEPT = re.compile(rf"\A{TOKEN_FIELD}\Z|password|secret|code")
+UNKEPT = re.compile(rf"\A{TOKEN_FIELD}\Z|password|secret|code|totp|\Aagain\Z")
 """Fields that no page shows again."""
 
 
@@ -163,11 +170,31 @@ async def _send_again(request: Request, error: Unauthenticated) -> Response:
     if request.method != "POST" or request.headers.get("hx-request"):
         return error_page(request, error)
     try:
-        form = await read_form(request, MAX_KEPT_BYTES, MAX_KEPT_FIELDS)
-    except (AssentError, RuntimeError):  # not from one of our pages, or read already
-        return error_page(request, error)
-    kept = {name: text for name, text in form.fields.items() if not UNKEPT.search(name)}
-    view = {"message": error.message, "action": request.url.path, "kept": kept}
+        form = getattr(request.state, "posted", None) or await read_form(
+            request, MAX_KEPT_BYTES, MAX_KEPT_FIELDS
+        )
+    except AssentError as unreadable:
+        return _unproven(request, unreadable) if _is_ours_unproven(request) else error_page(request, error)
+    return _again(request, error, form, is_signed_out=True)
+
+
+def _is_ours_unproven(request: Request) -> bool:
+    """Tell whether a form came from our own page, but without the proof: its cookies are gone or changed."""
+    return getattr(request.state, "is_unproven", False) and sent_from_here(request)
+
+
+def _unproven(request: Request, error: AssentError) -> Response:
+    """Show what was typed into our own page whose cookies were lost: one more look, and it can be sent."""
+    return _again(request, error, request.state.posted, is_signed_out=False)
+
+
+def _again(request: Request, error: AssentError, form: Form, *, is_signed_out: bool) -> Response:
+    view = {
+        "message": error.message,
+        "action": request.url.path,
+        "kept": {name: text for name, text in form.fields.items() if not UNKEPT.search(name)},
+        "is_signed_out": is_signed_out,
+    }
     return PAGES.render(request, "sign_in/again.html", view, status=error.status)
 
 
@@ -184,7 +211,7 @@ class PageRoute(APIRoute):
             except Unauthenticated as error:
                 return await _send_again(request, error)
             except AssentError as error:
-                return error_page(request, error)
+                return (_unproven if _is_ours_unproven(request) else error_page)(request, error)
             except RequestValidationError as error:
                 return error_page(request, Invalid(f"The address is not valid: {error.errors()[0]['msg']}."))
             except sa.exc.IntegrityError:

@@ -107,12 +107,18 @@ def _origin_is_ours(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
 
 
+def sent_from_here(request: Request) -> bool:
+    """Tell whether the browser itself names one of our pages as where the form was filled in."""
+    return request.headers.get("origin") is not None and _origin_is_ours(request)
+
+
 def check_form(request: Request, form: Form) -> None:
     """Refuse a form that did not come from one of our pages in this browser. Raises: Forbidden."""
     held = request.cookies.get(cookie_name(request, "form"), "")
     sent = form.fields.get(TOKEN_FIELD, "")
     proven = bool(held) and hmac.compare_digest(form_token(held).encode(), sent.encode())
     if not (proven and _origin_is_ours(request)):
+        request.state.is_unproven = True
         raise Forbidden(
             "This form did not come from a page of this console in this browser, so nothing was done.",
             remedy="Allow cookies for this address, open the page again and send its form.",
@@ -139,5 +145,6 @@ async def read_form(request: Request, max_bytes: int, max_fields: int) -> Form:
     except ValueError as error:
         raise Invalid(f"The form cannot be read: {error}.") from error
     form = Form(dict(pairs))
+    request.state.posted = form
     check_form(request, form)
     return form
