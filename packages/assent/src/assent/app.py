@@ -76,6 +76,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         openapi_url=None,
     )
     app.state.runtime = runtime
+    app.state.oidc = identity_service.Providers(runtime.settings.oidc_providers, runtime.clock)
     app.state.authenticate = identity.authenticator(runtime)
     for router in ROUTERS:
         app.include_router(router)

@@ -30,6 +30,7 @@ CREDENTIALS: Columns = [
     Column("totp", "authenticator"),
     Column("n_recovery_codes", "recovery codes"),
 ]
+LOGINS: Columns = ["id", "issuer", "subject", Column("linked_at", "since")]
 RECOVERY: Columns = [Column("recovery_codes", "recovery codes")]
 SESSIONS: Columns = [
     "id",
@@ -169,6 +170,37 @@ def sessions(
         if end is not None:
             api.delete(api.join("v1", "me", "sessions", end))
         emit(list(api.pages("/v1/me/sessions")), SESSIONS, empty="You are signed in nowhere.")
+
+
+@app.command()
+def logins(name: str) -> None:
+    """List the logins at providers that sign a person in."""
+    with connect() as api:
+        emit(list(api.pages(api.join("v1", "people", name, "logins"))), LOGINS, empty="None signs them in.")
+
+
+@app.command("add-login")
+def add_login(
+    name: str,
+    issuer: Annotated[str, typer.Option(help="Issuer of the provider, as the settings name it.")],
+    subject: Annotated[str, typer.Option(help="What the provider calls the person: its `sub`.")],
+) -> None:
+    """Link a login at a provider to a person: whoever signs in there is they. It takes a fresh sign-in.
+
+    Example: assent user add-login ada --issuer https://login.example --subject 00u1
+    """
+    path = ("v1", "people", name, "logins")
+    with connect() as api:
+        api.post(api.join(*path), {"issuer": issuer, "subject": subject})
+        emit(list(api.pages(api.join(*path))), LOGINS)
+
+
+@app.command("remove-login")
+def remove_login(name: str, login: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Unlink a login at a provider; it signs nobody in any more."""
+    with connect() as api:
+        api.delete(api.join("v1", "people", name, "logins", login))
+    emit({"id": login, "removed": True})
 
 
 def _bind(api: Api, name: str, role: str, within: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def _show(
             "has_password": identity.has_password(reader, person),
             "has_totp": identity.has_totp(reader, person),
             "n_recovery_codes": identity.n_recovery_codes(reader, person),
+            "logins": identity.list_logins(reader, person),
+            "providers": visit.runtime.settings.oidc_providers,
             "sessions": identity.list_sessions(reader, person),
             "here": identity.session_id(visit.session.secret),
             "tokens": [t for t in identity.list_tokens(reader, person) if t["expires_at"] > reader.now()],

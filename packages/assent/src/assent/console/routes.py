@@ -12,6 +12,7 @@ from assent.console import (
     home,
     leaf,
     ledger,
+    oidc,
     policies,
     prompt,
     request,
@@ -26,6 +27,7 @@ from assent.web.static_files import static_route
 
 ROUTERS = (
     sign_in.router,
+    oidc.router,
     account.router,
     home.router,
     system.router,

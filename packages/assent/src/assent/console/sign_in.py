@@ -80,10 +80,19 @@ def keep(request: Request, response: Response, session: identity.Session) -> Res
     return response
 
 
+def _providers(request: Request) -> dict[str, object]:
+    runtime: Runtime = request.app.state.runtime
+    return {"providers": runtime.settings.oidc_providers}
+
+
 @router.get("/sign-in")
 def ask(request: Request, next: str = "/") -> Response:  # noqa: A002 -- the name of the query parameter
     """Say how to sign in."""
-    return PAGES.render(request, "sign_in/page.html", {"errors": [], "next": local_path(next), "name": ""})
+    return PAGES.render(
+        request,
+        "sign_in/page.html",
+        {"errors": [], "next": local_path(next), "name": "", **_providers(request)},
+    )
 
 
 @router.get("/sign-in/{code}")
@@ -103,7 +112,7 @@ def sign_in(request: Request, form: Annotated[Form, Depends(posted_form)]) -> Re
         else:
             session = redeem(request, form.text("code", limit=2000))
     except (Unauthenticated, RateLimited) as error:
-        view = {"errors": [error], "next": onward, "name": form.text("name", limit=63)}
+        view = {"errors": [error], "next": onward, "name": form.text("name", limit=63), **_providers(request)}
         return PAGES.render(request, "sign_in/page.html", view, status=error.status)
     return keep(request, see_other(onward), session)
 

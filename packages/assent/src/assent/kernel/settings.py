@@ -9,6 +9,20 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from assent.kernel.errors import Invalid
 
 
+class OidcProvider(pydantic.BaseModel):
+    """A provider of OpenID Connect that people may sign in at."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str = pydantic.Field(pattern=r"^[a-z0-9-]{1,63}$")
+    title: str = pydantic.Field(min_length=1, max_length=100)
+    issuer: str = pydantic.Field(
+        max_length=500, pattern=r"^(https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?[^\s?#]*)$"
+    )
+    client_id: str = pydantic.Field(min_length=1, max_length=500)
+    client_secret: pydantic.SecretStr | None = None
+
+
 class Settings(BaseSettings):
     """What an installation may set. Each is an environment variable `ASSENT_<NAME>`."""
 
@@ -37,6 +51,11 @@ class Settings(BaseSettings):
     )
     step_up_s: int = pydantic.Field(
         600, ge=30, description="How old a sign-in may be for a vote, in seconds."
+    )
+    oidc_providers: tuple[OidcProvider, ...] = pydantic.Field(
+        (),
+        description="Providers that people may sign in at: a JSON list of {name, title, issuer, client_id, "
+        "client_secret}; see the how-to on signing in.",
     )
     session_hours: int = pydantic.Field(12, ge=1, le=24 * 30, description="Life of a console session.")
     snapshot_ttl_s: int = pydantic.Field(

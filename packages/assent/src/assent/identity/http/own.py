@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from assent.identity import service
 from assent.identity.domain import Permission
 from assent.identity.http.calling import Wire
-from assent.kernel.errors import Forbidden
+from assent.kernel.errors import Forbidden, Invalid
 from assent.web.api import Call, page, requires
 
 router = APIRouter()
@@ -126,3 +126,44 @@ def reset(name: str, call: Annotated[Call, requires(Permission.CREDENTIAL_RESET)
     _require_fresh(call)
     with call.begin() as tx:
         service.reset(tx, name)
+
+
+class NewLogin(Wire):
+    """A login to link; the settings must name its issuer."""
+
+    issuer: str = pydantic.Field(min_length=1, max_length=500)
+    subject: str = pydantic.Field(min_length=1, max_length=255)
+
+
+@router.get("/people/{name}/logins")
+def list_logins(name: str, call: Annotated[Call, requires(Permission.LOGIN_LINK)]) -> dict[str, Any]:
+    """List the logins at providers that sign a person in."""
+    with call.read() as reader:
+        found = service.list_logins(reader, service.get_account(reader, name).id)
+    return page(
+        [
+            {"id": one.id, "issuer": one.issuer, "subject": one.subject, "linked_at": one.linked_at}
+            for one in found
+        ],
+        None,
+    )
+
+
+@router.post("/people/{name}/logins", status_code=201)
+def link_login(
+    name: str, body: NewLogin, call: Annotated[Call, requires(Permission.LOGIN_LINK)]
+) -> dict[str, str]:
+    """Link a login to a person, shortly after a sign-in: whoever signs in there is they."""
+    _require_fresh(call)
+    if body.issuer not in {one.issuer for one in call.runtime.settings.oidc_providers}:
+        raise Invalid(f"The settings name no provider {body.issuer!r}.", remedy="Set ASSENT_OIDC_PROVIDERS.")
+    with call.begin() as tx:
+        return {"id": service.link_login(tx, name, body.issuer, body.subject)}
+
+
+@router.delete("/people/{name}/logins/{login}", status_code=204)
+def unlink_login(name: str, login: str, call: Annotated[Call, requires(Permission.LOGIN_LINK)]) -> None:
+    """Unlink a login: it signs nobody in any more."""
+    _require_fresh(call)
+    with call.begin() as tx:
+        service.unlink_login(tx, name, login)
