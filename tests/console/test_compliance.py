@@ -86,3 +86,12 @@ def test_a_project_without_systems_says_so(console):
     console.do("root", identity.create_project, "empty", "Nothing yet")
 
     assert "No system is registered" in words_of(console.signed_in("rita").get("/projects/empty/inventory"))
+
+
+def test_calls_that_were_observed_are_counted_for_their_version(console):
+    rollout = console.running()
+    console.traffic(rollout, 5, canary_down=0.05)
+
+    words = words_of(console.signed_in("rita").get(f"{PAGE}?version=2.1.0"))
+
+    assert "25 calls observed" in words

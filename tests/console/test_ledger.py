@@ -33,7 +33,7 @@ def test_before_a_signature_it_is_local_and_afterwards_pinned_never_witnessed(co
 
     words = words_of(browser.get(PAGE))
     assert "Pinned The tree continues the signed checkpoint" in words
-    assert "0 of 0" in words
+    assert "Witnesses none" in words
 
 
 def test_an_edited_ledger_is_shown_as_frozen(console):
