@@ -133,12 +133,12 @@ class Desk:
 
 
 @contextmanager
-def opened_desk(database, folder):
+def opened_desk(database, folder, projections=PROJECTIONS):
     signers = load_signers(folder / "keys", "log.example/assent")
     ports = Ports(
         clock=FakeClock(),
         blobs=Blobs(folder / "blobs"),
-        projector=Projector(PROJECTIONS),
+        projector=Projector(projections),
         ledger=ledger.open_ledger(signers.ledger, folder),
         jobs=NoJobs(),
     )

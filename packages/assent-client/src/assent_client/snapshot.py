@@ -76,6 +76,8 @@ class Deprecation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: Moment | None = None
     sunset_at: Moment | None = None
     successor: str | None = None
+    brownouts: list[tuple[Moment, Moment]] = []
+    is_retired: bool = False
 
 
 class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

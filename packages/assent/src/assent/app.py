@@ -30,6 +30,7 @@ from assent.monitoring import http as monitoring
 from assent.prompts import http as prompts
 from assent.providers import http as providers
 from assent.registry import http as registry
+from assent.retirement import http as retirement
 from assent.web.api import BodyLimit, Call, install_errors, requires
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ ROUTERS = (
     approvals.router,
     delivery.router,
     monitoring.router,
+    retirement.router,
     cards.public,
     cards.router,
     compliance.router,

@@ -36,6 +36,8 @@ from assent.monitoring import store as monitoring_store
 from assent.prompts import store as prompts_store
 from assent.providers import store as providers_store
 from assent.registry import store as registry_store
+from assent.retirement import jobs as retirement_jobs
+from assent.retirement import store as retirement_store
 
 PROJECTIONS = (
     identity_store.projections,
@@ -47,12 +49,20 @@ PROJECTIONS = (
     approvals_store.projections,
     delivery_store.projections,
     monitoring_store.projections,
+    retirement_store.projections,
     cards_store.projections,
     compliance_store.projections,
 )
 """The projections of every slice: the ledger is replayed with these."""
 
-JOBS: tuple[ModuleType, ...] = (approvals_jobs, cards_jobs, delivery_jobs, evaluation_jobs, monitoring_jobs)
+JOBS: tuple[ModuleType, ...] = (
+    approvals_jobs,
+    cards_jobs,
+    delivery_jobs,
+    evaluation_jobs,
+    monitoring_jobs,
+    retirement_jobs,
+)
 """Importing them declares every job and tick: who enqueues one must know it as well as who runs it."""
 
 BACKENDS = ("postgresql", "postgres", "sqlite")

@@ -13,6 +13,7 @@ from assent_client.cli.dataset import split_ref
 from assent_client.cli.differences import print_fields, print_interface, print_lines
 from assent_client.cli.labels import label_app
 from assent_client.cli.output import Column, emit, note, print_text
+from assent_client.cli.retirement import add_to
 from assent_client.cli.rollout import confirm
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid
@@ -181,3 +182,6 @@ def delete(
     with connect() as api:
         api.delete(api.path("models", name, version), reason=reason)
     note("Deleted.")
+
+
+add_to(app)

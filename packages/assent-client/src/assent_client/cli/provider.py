@@ -14,6 +14,16 @@ from assent_client.errors import Invalid
 
 __all__ = ["app"]
 
+TOUCHED = [
+    Column("ref", "version"),
+    Column("base_model"),
+    Column("ends_on"),
+    Column("live"),
+    Column("owner"),
+    Column("status"),
+    Column("source"),
+]
+
 app = typer.Typer()
 
 COLUMNS: Columns = ["name", "kind", Column("base_url", "base URL"), Column("api_key", "key")]
@@ -121,3 +131,22 @@ def end(
             return
         day = None if on is None else on.date().isoformat()
         emit(api.put(path, {"ends_on": day, "source": source}), ENDS)
+
+
+@app.command()
+def calendar() -> None:
+    """Show the calendar of provider retirements: announced, shut down, source, as of when."""
+    ends()
+
+
+@app.command()
+def touched(
+    within: Annotated[str, typer.Option(metavar="DAYS", help="How far to look: 90d.")] = "90d",
+) -> None:
+    """List the versions whose base model ends within so many days, where they are live, who owns them."""
+    days = within.removesuffix("d")
+    if not days.isdecimal() or not days.isascii():
+        raise Invalid(f"{within!r} is no number of days.", remedy="Write 90d.")
+    with connect() as api:
+        found = list(api.pages(api.path("base-models", "touched"), within_days=days))
+    emit(found, TOUCHED, empty=f"No version's base model ends within {days} days.")

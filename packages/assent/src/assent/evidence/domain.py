@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 from assent.kernel.errors import Invalid
 from assent.kernel.events import Event
 
+DEPRECATION = "deprecation"
+"""The kind that says how a version ends: state, at, sunset_at, successor, brownouts."""
+
 LIVE = "live"
 """The kind that says which version of a name an environment serves; its value is {environment, name}."""
 

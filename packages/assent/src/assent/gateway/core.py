@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import UTC, datetime
 from itertools import count
 from time import monotonic
 from typing import Final
@@ -18,7 +17,8 @@ from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import Refusal
 from assent.gateway.recorder import Chosen, Ending, Recorder
 from assent.gateway.request import Request
-from assent.gateway.served import Served, models_body
+from assent.gateway.served import Served, ending, models_body
+from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.stream import Outcome
 from assent_client.snapshot import ApplicationKey
@@ -42,11 +42,12 @@ _MAX_UNIT: Final = 512
 class Core:
     """One gateway: the snapshot in use, and what it makes of requests."""
 
-    def __init__(self, shared: Shared, recorder: Recorder, max_staleness_s: float | None = None) -> None:
+    def __init__(self, shared: Shared, recorder: Recorder, settings: GatewaySettings) -> None:
         self.served: Served | None = None
         self._shared = shared
         self._recorder = recorder
-        self._max_staleness_s = max_staleness_s
+        self._max_staleness_s = settings.max_staleness_s
+        self._now = settings.now
         self._fresh_units = count()
         self._process = secrets.token_hex(8)
 
@@ -54,7 +55,7 @@ class Core:
         """Give the seconds since the snapshot expired."""
         if self.served is None:
             return 0.0
-        return max(0.0, (datetime.now(UTC) - self.served.expires_at).total_seconds())
+        return max(0.0, (self._now() - self.served.expires_at).total_seconds())
 
     # requests
 
@@ -109,15 +110,25 @@ class Core:
 
     def _chat(self, client: ClientConnection, request: Request) -> None:
         chosen = self._choose(request)
+        end = chosen.route.ends.get(chosen.decision.variant or "")
+        if end is not None and (ended := ending(end, chosen.version.ref, self._now())) is not None:
+            self._refuse(client, request, chosen, *ended)
+            return
         try:
             chosen.body = chosen.version.usable().edit(chosen.ask)
         except Refusal as refusal:
-            latency_s = monotonic() - request.started_at
-            self._recorder.call(chosen, Outcome(), Ending(refusal.status, refusal.code, latency_s, None))
-            client.refuse(request, refusal, chosen.headers)
+            self._refuse(client, request, chosen, refusal)
             return
         call = client.active = Call(self._shared, self._recorder, client, request, chosen)
         call.start()
+
+    def _refuse(
+        self, client: ClientConnection, request: Request, chosen: Chosen, refusal: Refusal, *lines: bytes
+    ) -> None:
+        """Refuse a call for which a version was chosen; it is observed like any other."""
+        latency_s = monotonic() - request.started_at
+        self._recorder.call(chosen, Outcome(), Ending(refusal.status, refusal.code, latency_s, None))
+        client.refuse(request, refusal, chosen.headers, *lines)
 
     def _choose(self, request: Request) -> Chosen:
         served, key = self._ready(), _key_of(request)

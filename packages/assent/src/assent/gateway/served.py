@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import math
 import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -70,6 +71,23 @@ class ServedRoute:
     decide: Decide
     rollout: str | None
     headers: Mapping[str, bytes]
+    ends: Mapping[str, Deprecation]
+
+
+def ending(end: Deprecation, ref: str, now: datetime) -> tuple[Refusal, bytes] | None:
+    """Refuse a version after its sunset (410), or within a brown-out before it (503)."""
+    then = f" Use {end.successor} instead." if end.successor else ""
+    if end.is_retired or (end.sunset_at is not None and now >= end.sunset_at):
+        return Refusal(410, "model_retired", f"{ref} is retired.{then}", "model"), b""
+    for start, until in end.brownouts:
+        if start <= now < until:
+            message = (
+                f"{ref} is deprecated and is refused until {until:%Y-%m-%d %H:%M:%S} UTC, as announced, "
+                f"to show who still calls it; it ends for good on {end.sunset_at:%Y-%m-%d}.{then}"
+            )
+            retry = b"retry-after: %d\r\n" % max(1, math.ceil((until - now).total_seconds()))
+            return Refusal(503, "model_brown_out", message, "model"), retry
+    return None
 
 
 class Served:
@@ -99,7 +117,9 @@ class Served:
         self, key: str, variants: Mapping[str, str], rollout: str | None, decide: Decide
     ) -> ServedRoute:
         headers = {name: self._headers(name, digest) for name, digest in variants.items()}
-        return ServedRoute(key, decide, rollout, headers)
+        ending = {name: self.payload.versions[digest].deprecation for name, digest in variants.items()}
+        ends = {name: end for name, end in ending.items() if end is not None}
+        return ServedRoute(key, decide, rollout, headers, ends)
 
     def _headers(self, variant: str, digest: str) -> bytes:
         version = self.payload.versions[digest]

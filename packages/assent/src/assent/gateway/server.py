@@ -110,7 +110,7 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     observations = Observations(sink, spool, labels, pace, completions.write)
     recorder = Recorder(observations, completions, unit_key)
     shared = Shared(settings.limits, tls)
-    return shared, Core(shared, recorder, settings.max_staleness_s), observations, sink
+    return shared, Core(shared, recorder, settings), observations, sink
 
 
 def _swap(core: Core, settings: GatewaySettings, snapshot: Snapshot) -> None:

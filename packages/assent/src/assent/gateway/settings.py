@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -55,4 +57,5 @@ class GatewaySettings:
     upstream_ca: Path | None = None
     poll_s: float = 10.0
     observation_interval_s: float = 1.0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     limits: Limits = field(default_factory=Limits)

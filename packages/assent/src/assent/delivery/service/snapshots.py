@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from assent.delivery import store
 from assent.delivery.domain import Route, compile_route, read_route
-from assent.delivery.service.subjects import Subject, find_subject
+from assent.delivery.service.subjects import Subject, end_of, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, digest_bytes
 from assent.kernel.clock import to_text
@@ -115,6 +115,10 @@ class _Content:
     def _add(self, name: str, route: Route) -> None:
         if not route.enabled:
             self.gone[name] = _gone(f"{name} is switched off in {self._scope.environment}.")
+            return
+        end = end_of(self._reader, self._scope.project, route.stable)
+        if end is not None and end["is_retired"]:
+            self.gone[name] = {"status": 410, "reason": "it was retired", "successor": end["successor"]}
             return
         admitted = {digest for digest in route.digests if self._has(digest, name)}
         if route.stable not in admitted:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from assent.evidence import service as evidence
+from assent.evidence.domain import DEPRECATION
 from assent.kernel.canonical import is_digest
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.tx import Reader
@@ -58,7 +60,7 @@ def _model(reader: Reader, project: str, which: str) -> Subject:
         ref=version.ref,
         document=dict(version.document),
         prompts=documents,
-        deprecation=None,
+        deprecation=end_of(reader, project, version.digest),
     )
 
 
@@ -74,8 +76,22 @@ def _prompt(reader: Reader, project: str, which: str) -> Subject:
         ref=version.ref,
         document=dict(version.document),
         prompts={},
-        deprecation=None,
+        deprecation=end_of(reader, project, version.digest),
     )
+
+
+def end_of(reader: Reader, project: str, digest: str) -> dict[str, Any] | None:
+    """Give what is claimed of a version's end, as snapshots carry it."""
+    claim = evidence.latest(reader, project, DEPRECATION, digest)
+    if claim is None or claim.value["state"] == "undone":
+        return None
+    return {
+        "at": claim.value["at"],
+        "sunset_at": claim.value["sunset_at"],
+        "successor": claim.value["successor"],
+        "brownouts": claim.value["brownouts"],
+        "is_retired": claim.value["state"] == "retired",
+    }
 
 
 def _named(which: str) -> tuple[str, str]:

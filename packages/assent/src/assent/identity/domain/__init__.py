@@ -80,6 +80,7 @@ class Permission(StrEnum):
     CARD_READ = "cards.card.read"
     CARD_WRITE = "cards.card.write"
     CARD_REVIEW = "cards.card.review"
+    RETIREMENT_WAIVE = "retirement.version.waive"
     COVERAGE_READ = "compliance.coverage.read"
     ROLE_ASSIGN = "compliance.role.assign"
     SYSTEM_CLASSIFY = "compliance.system.classify"
@@ -134,6 +135,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     },
     "reviewer": _READING
     | {
+        Permission.RETIREMENT_WAIVE,
         Permission.REQUEST_VOTE,
         Permission.REQUEST_COMMENT,
         Permission.POLICY_CONFIRM,
@@ -149,6 +151,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     },
     "operator": _READING
     | {
+        Permission.RETIREMENT_WAIVE,
         Permission.ROLLOUT_START,
         Permission.ROLLOUT_PAUSE,
         Permission.ROLLOUT_PROMOTE,

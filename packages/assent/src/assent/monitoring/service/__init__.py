@@ -2,6 +2,7 @@
 
 from assent.monitoring.service import evidence, incidents, live, metrics
 from assent.monitoring.service.batch import Batch, parse
+from assent.monitoring.service.callers import callers
 from assent.monitoring.service.ingestion import take
 from assent.monitoring.service.looking import Sight, look
 from assent.monitoring.service.pruning import prune
@@ -11,6 +12,7 @@ __all__ = [
     "Batch",
     "Sight",
     "apply",
+    "callers",
     "evidence",
     "incidents",
     "live",

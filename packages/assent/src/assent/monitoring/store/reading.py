@@ -5,7 +5,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from assent.monitoring.store.observations import ROLLUP_SUMS
-from assent.monitoring.store.tables import feedback, incidents, instances, latencies, rollups, series, units
+from assent.monitoring.store.tables import (
+    calls,
+    feedback,
+    incidents,
+    instances,
+    latencies,
+    rollups,
+    series,
+    units,
+)
 
 
 def sums_by_series(
@@ -92,3 +101,15 @@ def list_incidents(
     if before is not None:
         wanted = wanted.where(i.id < before)
     return list(conn.execute(wanted.order_by(i.id.desc()).limit(limit)))
+
+
+def count_callers(
+    conn: sa.Connection, project: str, version: str, since: float
+) -> list[tuple[int, str, int]]:
+    """Count the calls of a version in the ring since a time, by day since 1970 and application."""
+    s, c = series.c, calls.c
+    day = sa.cast(sa.func.floor(c.at / 86_400), sa.BigInteger).label("day")
+    wanted = sa.select(day, c.application, sa.func.count()).select_from(series.join(calls, c.series == s.id))
+    wanted = wanted.where(s.project == project, s.version == version, c.at >= since)
+    rows = conn.execute(wanted.group_by(day, c.application).order_by(day.desc(), c.application))
+    return [(int(number), str(who), int(n)) for number, who, n in rows]

@@ -35,6 +35,7 @@ from assent.registry.service.versions import (
     register,
     register_model,
     search,
+    status_of,
 )
 from assent.registry.store import Edge, Label, ModelVersion, Move, Search, projections
 
@@ -78,5 +79,6 @@ __all__ = [
     "resolve",
     "roll_back_label",
     "search",
+    "status_of",
     "version_of",
 ]

@@ -191,9 +191,11 @@ def advance(tx: Tx, digest: str, stage: str, because: str, status: str | None = 
     stays retired. Raises: Invalid, NotFound.
     """
     to = parse_stage(stage)
-    wanted = parse_status(status, to)
     store.lock_state(tx, digest)
     version = store.find_by_digest(tx, digest)
+    if status is None and version is not None and version.status == "deprecated" and to != Stage.RETIREMENT:
+        status = version.status  # what moves it does not take its announced end back
+    wanted = parse_status(status, to)
     if version is None:
         raise NotFound(f"No model has the digest {digest}.")
     if version.stage == Stage.RETIREMENT or (version.stage, version.status) == (to, wanted):
@@ -210,6 +212,11 @@ def advance(tx: Tx, digest: str, stage: str, because: str, status: str | None = 
         )
     )
     return get_by_digest(tx, version.project, digest)
+
+
+def status_of(stage: str) -> str:
+    """Give the status that follows from a stage. Raises: Invalid."""
+    return parse_status(None, parse_stage(stage)).value
 
 
 def get(reader: Reader, project: str, name: str, number: str | None = None) -> ModelVersion:
