@@ -19,6 +19,7 @@ class Place:
 PLACES = (
     Place("Search", "/search", Permission.MODEL_READ),
     Place("Prompts", "/prompts", Permission.PROMPT_READ),
+    Place("Evaluations", "/evaluations", Permission.EVALUATION_READ),
     Place("Cards", "/cards", Permission.CARD_READ),
     Place("Policies", "/policies", Permission.POLICY_READ),
     Place("Inventory", "/inventory", Permission.COVERAGE_READ),

@@ -3,7 +3,6 @@
 from assent.identity.store.memberships import changes, guarded_groups
 from assent.identity.store.sign_ins import (
     attempts,
-    kept_forms,
     login_subjects,
     logins,
     oidc_flows,
@@ -52,7 +51,6 @@ __all__ = [
     "group_members",
     "groups",
     "guarded_groups",
-    "kept_forms",
     "key_hashes",
     "keys",
     "link_hashes",

@@ -12,7 +12,7 @@ from assent.identity.domain.signing_in import (
     TotpRemoved,
 )
 from assent.identity.store.tables import ID, NAME, projections
-from assent.kernel.db import Json, Utc, table
+from assent.kernel.db import Utc, table
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Writer
 
@@ -84,16 +84,6 @@ oidc_flows = table(
     sa.Column("person", ID),
     sa.Column("onward", sa.Text, nullable=False),
     sa.Column("expires_at", Utc, nullable=False),
-    kind="operational",
-)
-kept_forms = table(
-    "identity_kept_forms",
-    sa.Column("id", ID, primary_key=True),
-    sa.Column("browser", HASH, nullable=False, index=True),
-    sa.Column("person", ID),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("fields", Json, nullable=False),
-    sa.Column("kept_at", Utc, nullable=False),
     kind="operational",
 )
 token_uses = table(

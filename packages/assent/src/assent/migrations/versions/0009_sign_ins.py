@@ -54,18 +54,6 @@ def upgrade() -> None:
         info={"kind": "governed"},
     )
     op.create_table(
-        "identity_kept_forms",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("browser", sa.String(length=64), nullable=False),
-        sa.Column("person", sa.String(length=64), nullable=True),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("fields", sa.Text(), nullable=False),
-        sa.Column("kept_at", sa.String(27), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_kept_forms")),
-        info={"kind": "operational"},
-    )
-    op.create_index(op.f("ix_identity_kept_forms_browser"), "identity_kept_forms", ["browser"], unique=False)
-    op.create_table(
         "identity_login_subjects",
         sa.Column("login", sa.String(length=64), nullable=False),
         sa.Column("issuer", sa.String(length=500), nullable=False),
