@@ -22,6 +22,7 @@ PLACES = (
     Place("Evaluations", "/evaluations", Permission.EVALUATION_READ),
     Place("Cards", "/cards", Permission.CARD_READ),
     Place("Policies", "/policies", Permission.POLICY_READ),
+    Place("People", "/people", Permission.PERSON_READ),
     Place("Inventory", "/inventory", Permission.COVERAGE_READ),
     Place("Ledger", "/ledger", Permission.LEDGER_READ),
 )
