@@ -109,3 +109,13 @@ def test_the_search_is_read_page_by_page(console):
 def test_what_is_not_there_is_an_error_page(console, path):
     answer = console.signed_in("rita").get(f"/projects/shop/{path}")
     assert answer.status_code in {404, 422}
+
+
+def test_where_a_request_was_filed_its_answers_and_not_those_of_a_new_one_are_shown(console):
+    rollout = console.running()
+
+    page = console.signed_in("rita").get("/projects/shop/versions/support/2.1.0")
+
+    words = words_of(page)
+    assert "Its request is executed . Policy ground@1.0.0: every condition is fulfilled." in words
+    assert f"/projects/shop/requests/{rollout.request}" in page.text

@@ -37,13 +37,17 @@ MAX_SAID = 70
 
 @dataclass(frozen=True, slots=True)
 class Shipping:
-    """What a policy asks before a version may go to an environment, and how that stands."""
+    """What a policy asks before a version may go to an environment, and how that stands.
+
+    `request`: the one that is under way or was done, whose answers these are; None where none was filed.
+    """
 
     environment: str
     policy: str
     conditions: Sequence[ConditionRow]
     n_open: int
     is_live: bool
+    request: Link | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +117,30 @@ class VersionView:
 def _shipping(reader: Reader, version: ModelVersion) -> list[Shipping]:
     found = []
     for place in identity.list_environments(reader, version.project):
-        question = approvals.Question(project=version.project, environment=place.name, subject=version.digest)
-        answer = approvals.assess(reader, question)
-        rows = condition_rows(answer.results)
+        request = _request(reader, version, place.name)
+        if request is None:
+            answer = approvals.assess(
+                reader,
+                approvals.Question(project=version.project, environment=place.name, subject=version.digest),
+            )
+            results, policy, link = answer.results, answer.in_force.ref, None
+        else:
+            results, policy = approvals.check_conditions(reader, request.id), request.policy_ref
+            address = f"/projects/{version.project}/requests/{request.id}"
+            link = Link(f"Its request is {request.state.value}", address)
+        rows = condition_rows(results)
         live = live_digest(reader, version.project, place.name, version.name) == version.digest
         n_open = sum(row.state != "pass" for row in rows)
-        found.append(Shipping(place.name, answer.in_force.ref, rows, n_open, live))
+        found.append(Shipping(place.name, policy, rows, n_open, live, link))
     return found
+
+
+def _request(reader: Reader, version: ModelVersion, environment: str) -> approvals.Request | None:
+    """Find the newest request for this version that is under way or was done."""
+    states = [approvals.State.OPEN, approvals.State.APPROVED, approvals.State.EXECUTED]
+    where = {"subject": version.digest, "environment": environment, "state": [s.value for s in states]}
+    found, _ = approvals.list_(reader, version.project, where, limit=1)
+    return found[0] if found else None
 
 
 def _differences(reader: Reader, version: ModelVersion) -> list[Difference]:
