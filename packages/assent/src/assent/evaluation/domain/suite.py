@@ -10,7 +10,9 @@ from assent.kernel.canonical import digest, is_digest
 
 Kind = Literal["benchmark", "safety", "regression"]
 KINDS = ("benchmark", "safety", "regression")
-SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label", "answered")
+GRADED = ("f1", "rouge_l", "hallucination")
+"""Kinds of scorers whose scores lie between 0 and 1."""
+SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label", "answered", *GRADED)
 REFUSED = "refused"
 """The metric that every suite has: the share of answers that are refusals."""
 
@@ -28,7 +30,7 @@ class ScorerSpec:
         """Whether each score is 0 or 1 by construction."""
         if self.kind == "label":
             return all(value in {0, 1} for value in self.config.get("scores", {}).values())
-        return True
+        return self.kind not in GRADED
 
 
 @dataclass(frozen=True, slots=True)

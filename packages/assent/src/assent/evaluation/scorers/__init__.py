@@ -22,6 +22,8 @@ from assent.evaluation.domain.cases import Answer, Outcome, Score, score_key, sc
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.fields import Fields, Mistakes
 from assent.evaluation.domain.suite import RefusalRule, ScorerSpec, Suite
+from assent.evaluation.scorers.base import Judge, Unscorable
+from assent.evaluation.scorers.words import f1, hallucination, rouge_l
 from assent.kernel.canonical import canonical, digest_bytes
 from assent.kernel.errors import Invalid
 
@@ -30,14 +32,6 @@ MAX_PATTERN_LENGTH = 1000
 MAX_REPEAT = 1000
 NUMBER = r"-?\$?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
 _MAX_NUMBER_LENGTH = 100
-
-
-class Unscorable(Exception):
-    """This answer cannot be judged by this scorer; the message says why."""
-
-
-Judge = Callable[[str, Any], float]
-"""(answer, target) -> score in [0, 1]. Raises: Unscorable."""
 
 
 class Pattern:
@@ -305,6 +299,9 @@ _KINDS: Mapping[str, Callable[[Fields], Judge]] = {
     "json_schema": _json_schema,
     "label": _label,
     "answered": _answered,
+    "f1": f1,
+    "rouge_l": rouge_l,
+    "hallucination": hallucination,
 }
 
 
