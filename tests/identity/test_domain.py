@@ -5,6 +5,7 @@ import pytest
 from assent.identity.domain import ROLES, Binding, Permission, checked_role, checked_scopes, permissions_of
 from assent.kernel.errors import Invalid
 
+BREAKING_GLASS = {Permission.BREAK_GLASS_OPEN, Permission.BREAK_GLASS_SECOND, Permission.BREAK_GLASS_REVIEW}
 VOTING = {Permission.REQUEST_VOTE, Permission.CARD_REVIEW}
 EVERY_ROLE = sorted(ROLES)
 
@@ -37,15 +38,16 @@ def test_roles_add_up():
 
 
 def test_an_administrator_may_do_all_but_approve():
-    assert set(Permission) - ROLES["admin"] == VOTING
+    assert set(Permission) - ROLES["admin"] == VOTING | BREAKING_GLASS
 
 
 def test_only_a_reviewer_approves():
     assert [role for role in EVERY_ROLE if ROLES[role] & VOTING] == ["reviewer"]
 
 
-def test_an_auditor_changes_nothing_but_their_own_tokens():
+def test_an_auditor_takes_packs_and_changes_nothing_but_their_own_sign_in():
     assert {p for p in ROLES["auditor"] if not p.endswith(".read")} == {
+        Permission.PACK_CREATE,
         Permission.SELF_CHANGE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
