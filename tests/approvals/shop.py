@@ -151,15 +151,15 @@ class Shop:
         return version
 
     def join(self, group, name):
-        self._change(group, name, "add")
+        self._change_group(group, name, "add")
 
     def leave(self, group, name):
-        self._change(group, name, "remove")
+        self._change_group(group, name, "remove")
 
-    def _change(self, group, name, verb):
+    def _change_group(self, group, name, verb):
         change = self.do("root", identity.ask_change, PROJECT, group, name, verb)
-        if change is not None:
-            self.do("rita", identity.confirm_change, PROJECT, change.id)
+        if change is not None:  # a policy names the group
+            self.do("otto", identity.confirm_change, PROJECT, change.id)
 
 
 def confirmation(policy, environment="production"):

@@ -347,7 +347,8 @@ def test_an_approval_that_no_longer_holds_publishes_nothing(measured):
     measured.complete()
     submitted = measured.submit()
     vote_elsewhere(measured, submitted)
-    measured.do(identity.remove_member, PROJECT, "reviewers", measured.people["rita"].id, who="root")
+    leaving = measured.do(identity.ask_change, PROJECT, "reviewers", "rita", "remove", who="root")
+    measured.do(identity.confirm_change, PROJECT, leaving.id, who="rita")
     jobs.settle(measured.installation.runtime)
     assert (state_of(measured, submitted), measured.claim()) == ("submitted", None)
 
