@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assent.evaluation import jobs, service, verification
-from assent.evaluation.domain.gate import Direction, Gate, Rule, Sample, judge
+from assent.evaluation.domain.gate import Direction, Gate, Rule, Sample
+from assent.evaluation.domain.proportions import Discordant, tango
 from assent.evaluation.domain.sequential import FIRST_LOOK, half_width, judge_early
 from assent.evaluation.domain.suite import from_document
 from assent.evaluation.service import NewRun, NewVersion
@@ -49,15 +50,16 @@ def test_at_the_margin_a_pass_at_any_look_is_as_rare_as_promised(gained, lost):
 
 
 def test_looking_often_at_an_ordinary_interval_would_break_that_promise():
-    def often(a_gate, sample, n_planned):
-        for look in range(FIRST_LOOK, len(sample.candidate) + 1, 10):
-            said = judge(a_gate, Sample(sample.candidate[:look], sample.baseline[:look], None, binary=True))
-            if said.verdict == "pass":
-                return said
-        return said
+    dice, n_runs = np.random.default_rng(7), 80
 
-    passed, _ = share("pass", 0.08, 0.10, runs=80, by=often)
-    assert passed > 2 * ALPHA
+    def passes_once():
+        sample = pairs(dice, N, 0.08, 0.10)
+        d = sample.candidate - sample.baseline
+        looks = range(FIRST_LOOK, N + 1, 20)
+        found = (Discordant(int((d[:n] > 0).sum()), int((d[:n] < 0).sum()), n) for n in looks)
+        return any(tango(one, ALPHA).low > -MARGIN for one in found)
+
+    assert sum(passes_once() for _ in range(n_runs)) / n_runs > 2 * ALPHA
 
 
 def test_a_clear_loss_and_a_clear_win_stop_long_before_the_end():
