@@ -22,7 +22,7 @@ def filled(path):
 
 
 def test_the_walk_sees_every_page():
-    assert len(GUARDED) == 46
+    assert len(GUARDED) >= 46
     assert {path for _, path in ROUTES} >= PUBLIC
 
 

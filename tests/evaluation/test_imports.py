@@ -6,6 +6,7 @@ import math
 import struct
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,14 @@ from hypothesis import strategies as st
 
 from assent.evaluation import service
 from assent.evaluation.domain.cases import Outcome
-from assent.evaluation.domain.imported import Imported, ImportedRow, figures
+from assent.evaluation.domain.imported import (
+    MAX_FIGURES,
+    MAX_ROWS,
+    Imported,
+    ImportedRow,
+    check_rows,
+    figures,
+)
 from assent.evaluation.imports import FORMATS, bounded, read
 from assent.evaluation.service import NewImport
 from assent.evidence import service as evidence
@@ -590,3 +598,11 @@ def test_many_figures_leave_room_in_the_leaf(desk):
     assert 0 < len(claim.value["figures"]) < 199
     with pytest.raises(TooLarge, match="200 metrics"):
         service.measure("jsonl", "r", lines([*rows, *(r | {"task": "u"} for r in rows)]))
+
+
+def test_a_file_of_too_many_results_or_metrics_is_refused():
+    row = ImportedRow("t", "s", 0, "m", Outcome.SCORED, 1.0)
+    with pytest.raises(TooLarge, match="500,000 results"):
+        check_rows([row] * (MAX_ROWS + 1))
+    with pytest.raises(TooLarge, match="200 metrics"):
+        check_rows([replace(row, metric=f"m{i}") for i in range(MAX_FIGURES + 1)])

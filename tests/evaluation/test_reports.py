@@ -9,9 +9,11 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from assent.evaluation import jobs, service
-from assent.evaluation.domain.several import contrast, holm
+from assent.evaluation.domain.dataset import Row
+from assent.evaluation.domain.several import contrast, holm, slices
 from assent.evaluation.service import NewRun, NewVersion, reports
 from assent.kernel.errors import Conflict, Invalid
 from assent_client.errors import NotFound
@@ -36,6 +38,19 @@ def test_a_contrast_of_graded_scores_equals_scipys_paired_t_test():
     assert contrast("m", a, {}) is None
     assert contrast("m", {}, None) is None
     assert contrast("m", {"a": 0.5, "b": 0.7}, None).value == pytest.approx(0.6)
+
+
+def test_a_contrast_without_spread_has_no_p_value_and_a_share_has_its_interval():
+    same = contrast("m", {"a": 0.5, "b": 0.5}, {"a": 0.25, "b": 0.25})
+    assert (same.value, same.p_value) == (0.25, None)
+    share = contrast("m", {"a": 1.0, "b": 0.0, "c": 1.0, "d": 1.0}, None)
+    low, high = proportion_confint(3, 4, method="wilson")
+    assert (share.interval.low, share.interval.high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_a_tag_of_which_nothing_was_scored_has_no_slice():
+    row = Row("q1", "question", tags=("hard",), key="k1")
+    assert slices([row], [], "m", paired=False) == []
 
 
 @pytest.fixture
