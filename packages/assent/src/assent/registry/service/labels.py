@@ -84,13 +84,15 @@ def roll_back_label(tx: Tx, change: Change) -> Label:
 def mark_live(tx: Tx, pointer: Pointer, digest: str, because: str) -> None:
     """Let the label of an environment follow what a delivery, `because`, has made live there.
 
-    An environment whose name is no label's (it begins with a digit) has none.
+    An environment whose name is no label's (it begins with a digit) has none. Nothing else is asked: what is
+    live is known by delivery, and a label never keeps it from going back.
     """
     try:
         parse_label(pointer.label)
     except Invalid:
         return
-    _record(tx, _locked(tx, Change(pointer=pointer)), digest, Change(pointer=pointer), because=because)
+    change = Change(pointer=pointer)
+    _record(tx, _held(tx, change), digest, change, because=because)
 
 
 def list_labels(reader: Reader, kind: str, project: str, name: str) -> list[Label]:
@@ -164,10 +166,16 @@ def _named(reader: Reader, kind: str, project: str, name: str) -> None:
 
 
 def _locked(tx: Tx, change: Change) -> Label:
-    """Lock all labels of a name and read one. Raises: Invalid, NotFound, Stale."""
+    """Lock and read a label that somebody names. Raises: Invalid, NotFound, Stale."""
     p = change.pointer
     parse_label(p.label)
     _named(tx, p.kind, p.project, p.name)
+    return _held(tx, change)
+
+
+def _held(tx: Tx, change: Change) -> Label:
+    """Lock all labels of a name and read one. Raises: Stale."""
+    p = change.pointer
     prompts.lock_name(tx, f"labels of {p.kind}", p.project, p.name)
     found = store.find_label(tx, p.kind, p.project, p.name, p.label)
     label = found or Label(p.project, p.kind, p.name, p.label, None, 0, tx.now(), tx.actor.id)
