@@ -36,6 +36,7 @@ from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import service as ledger
 from assent.monitoring import http, service
 from assent.monitoring import store as monitoring_store
+from assent.registry import store as registry_store
 from assent.web.api import install_errors
 from assent_client.api import Api
 from assent_client.observe import Call, Exposure, Feedback
@@ -245,7 +246,13 @@ def desk(database, tmp_path: Path):
         projector=Projector(
             [
                 store.projections
-                for store in (identity_store, evidence_store, delivery_store, monitoring_store)
+                for store in (
+                    identity_store,
+                    evidence_store,
+                    registry_store,
+                    delivery_store,
+                    monitoring_store,
+                )
             ]
         ),
         ledger=ledger.open_ledger(signers.ledger, tmp_path),
