@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from assent.approvals.domain.conditions import (
 )
 from assent.approvals.domain.factors import Approvals, ContributorsExcluded, Factor
 from assent.approvals.domain.facts import TIERS, Ballot, Facts, Ok, Verdict
+from assent.approvals.domain.imported import Bar
 from assent.approvals.domain.matching import match
 from assent.approvals.domain.policy import CONDITIONS, DEFAULT, SHIPPED, Policy, effect_of, passes, reasons_of
 from assent.approvals.domain.requests import sign_in_reasons, voter_reasons
@@ -124,6 +126,67 @@ def test_without_anything_live_a_regression_cannot_pass_unless_the_policy_says_s
     relaxed = RegressionSuite(id="regression", against_live=False)
     assert relaxed.judge(alone).ok is Ok.PASS
     assert "non-inferior" not in relaxed.judge(alone).need
+
+
+def imported(*, value="0.95", low="0.91", high="0.98", coverage="1", **changes):
+    one = {"task": "t", "metric": "pass", "value": value, "low": low, "high": high, "coverage": coverage}
+    claimed = {"suite": "probes", "import": "imp_1", "tool": "junit", "complete": None, "figures": [one]}
+    return claim("eval.imported", **{**claimed, **changes})
+
+
+AT_LEAST = Bar(metric="pass", at_least=Decimal("0.9"))
+AT_MOST = Bar(metric="pass", task="t", at_most=Decimal("0.05"))
+FIGURE = {"task": "t", "metric": "pass", "value": "0.5", "low": "0.4", "high": "0.6", "coverage": "1"}
+
+
+def test_an_imported_figure_is_refused_by_default_with_reason_and_remedy():
+    result = SafetySuite(id="s", suite="probes").judge(facts(imported()))
+    assert result.ok is Ok.UNKNOWN
+    assert "probes: imp_1, imported, which this policy does not count" in result.have
+    assert "`imported: allowed`" in result.remedy
+    assert len(result.evidence) == 1
+    assert "imported" not in SafetySuite(id="s", suite="other").judge(facts(imported())).have
+    assert "does not count" in SafetySuite(id="s").judge(facts(imported())).have
+
+
+@pytest.mark.parametrize(
+    ("found", "bar", "ok", "word"),
+    [
+        (imported(), AT_LEAST, Ok.PASS, "t pass: 0.95 [0.91, 0.98], at least 0.9"),
+        (imported(low="0.89"), AT_LEAST, Ok.UNKNOWN, "0.89"),
+        (imported(low="0.5", high="0.8"), AT_LEAST, Ok.FAIL, "0.8"),
+        (imported(value="0.01", low="0", high="0.02"), AT_MOST, Ok.PASS, "at most 0.05"),
+        (imported(value="0.04", low="0.01", high="0.06"), AT_MOST, Ok.UNKNOWN, "0.06"),
+        (imported(value="0.2", low="0.1", high="0.3"), AT_MOST, Ok.FAIL, "0.1"),
+        (imported(), Bar(metric="other", at_least=Decimal(0)), Ok.UNKNOWN, "no figure other"),
+        (imported(), Bar(metric="pass", task="u", at_least=Decimal(0)), Ok.UNKNOWN, "no figure pass"),
+        (imported(coverage="0.9"), AT_LEAST, Ok.UNKNOWN, "coverage 0.9"),
+        (imported(coverage=None), AT_LEAST, Ok.UNKNOWN, "coverage None"),
+        (imported(low=None), AT_LEAST, Ok.UNKNOWN, "no interval"),
+        (imported(low="NaN"), AT_LEAST, Ok.UNKNOWN, "no interval"),
+        (imported(complete=False), AT_LEAST, Ok.UNKNOWN, "did not end well"),
+        (imported(figures=None), AT_LEAST, Ok.UNKNOWN, "no figure pass"),
+        (imported(figures=[FIGURE, {**FIGURE, "task": "u", "low": "0.95"}]), AT_LEAST, Ok.FAIL, "t pass"),
+        (imported(days=31), AT_LEAST, Ok.UNKNOWN, "31 days old"),
+        (imported(oldest_answer_at="2026-01-01T00:00:00Z"), AT_LEAST, Ok.UNKNOWN, "62 days old"),
+    ],
+)
+def test_an_imported_figure_must_clear_its_bar_with_its_whole_interval(found, bar, ok, word):
+    asked = RegressionSuite(id="r", suite="probes", against_live=False, imported="allowed", bars=(bar,))
+    result = asked.judge(facts(found))
+    assert result.ok is ok
+    assert word in result.have
+    assert f"or imported: {bar}" in result.need
+    assert (result.remedy is None) is (ok is Ok.PASS)
+
+
+def test_a_verdict_of_our_own_counts_before_anything_imported():
+    allowed = SafetySuite(id="s", suite="probes", imported="allowed", bars=(AT_LEAST, AT_MOST))
+    own = verdict(kind="safety", suite="probes@1.0.0", verdict="fail")
+    assert allowed.judge(facts(own, imported())).ok is Ok.FAIL
+    both = allowed.judge(facts(imported()))
+    assert both.ok is Ok.FAIL
+    assert "at least 0.9, pass of t at most 0.05" in both.need
 
 
 def test_a_version_that_went_live_keeps_the_comparison_that_it_passed():

@@ -20,7 +20,13 @@ FULL = {
     "conditions": [
         {"kind": "regression_suite", "id": "quality", "suite": "quality@1.0.0", "max_age_days": 7},
         {"kind": "regression_suite", "id": "speed", "suite": "speed", "against_live": False},
-        {"kind": "safety_suite", "tiers": ["high"]},
+        {
+            "kind": "safety_suite",
+            "tiers": ["high"],
+            "suite": "probes",
+            "imported": "allowed",
+            "bars": [{"metric": "pass", "at_least": 0.9}, {"metric": "harm", "task": "t", "at_most": 0.01}],
+        },
         {"kind": "card_published"},
         {
             "kind": "approvals",
@@ -71,6 +77,8 @@ def test_defaults_are_written_out():
         "id": "regression_suite",
         "tiers": ["minimal", "limited", "high", "prohibited"],
         "max_age_days": 30,
+        "imported": "refused",
+        "bars": [],
         "against_live": True,
     }
 
@@ -165,3 +173,28 @@ def test_the_manual_names_every_word_and_its_example_is_a_policy():
     assert [name for name in SHIPPED if f"| `{name}` |" not in text] == []
     example = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     read({key: example[key] for key in ("title", "conditions")})
+
+
+BAR = {"metric": "pass", "at_least": 0.9}
+ALLOWED = {"kind": "safety_suite", "suite": "probes", "imported": "allowed", "bars": [BAR]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"bars": []}, "goes with `bars`"),
+        ({"imported": "refused"}, "goes with `bars`"),
+        ({"suite": None}, "needs `suite`"),
+        ({"suite": "probes@1.0.0"}, "needs `suite`"),
+        ({"kind": "regression_suite"}, "against_live: false"),
+        ({"bars": [{"metric": "pass"}]}, "one of `at_least` and `at_most`"),
+        ({"bars": [{**BAR, "at_most": 1.0}]}, "one of `at_least` and `at_most`"),
+        ({"imported": "perhaps"}, "allowed"),
+    ],
+)
+def test_imported_figures_count_only_where_the_bars_are_fixed_beforehand(changes, word):
+    written = {key: value for key, value in {**ALLOWED, **changes}.items() if value is not None}
+    with pytest.raises(Invalid) as error:
+        read({"conditions": [written]})
+    assert word in error.value.reasons[0].message
+    assert read({"conditions": [ALLOWED]})

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from assent.approvals import jobs, service
+from assent.approvals.domain.facts import Ok
+from assent.evaluation import service as evaluation
 from assent.identity import service as identity
 from assent.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Stale
 from assent.kernel.tx import SYSTEM, Actor
@@ -533,3 +535,31 @@ def test_the_grounds_policy_lets_a_release_out_by_suite_and_one_vote(shop):
     shop.pass_suite()
     shop.vote("rita", request)
     shop.start(rollout)
+
+
+PROBES = {"kind": "safety_suite", "tiers": ["minimal"], "suite": "probes"}
+ALLOWED = {"imported": "allowed", "bars": [{"metric": "pass", "at_least": 0.8}]}
+
+
+def test_imported_results_count_only_where_the_policy_says_so(shop):
+    rows = [{"sample": f"q{n}", "metric": "pass", "value": 1} for n in range(40)]
+    measured = evaluation.measure("jsonl", "rows.jsonl", "\n".join(map(json.dumps, rows)).encode())
+    shop.do("ada", evaluation.take_over, evaluation.NewImport(PROJECT, "support@2.1.0", "probes", measured))
+    for name, extra in (("strict", {}), ("open", ALLOWED)):
+        new = service.NewPolicy(project=PROJECT, name=name, content={"conditions": [{**PROBES, **extra}]})
+        shop.do("root", service.register_policy, new)
+
+    def asked(policy):
+        question = service.Question(
+            project=PROJECT, environment="production", subject="support@2.1.0", policy=policy
+        )
+        (answer,) = shop.read(service.assess, question).results
+        return answer
+
+    refused = asked("strict")
+    assert refused.ok is Ok.UNKNOWN
+    assert "imported, which this policy does not count" in refused.have
+    assert "`imported: allowed` with `bars`" in refused.remedy
+    counted = asked("open")
+    assert counted.ok is Ok.PASS
+    assert "imported from jsonl; task pass: 1 [0.91" in counted.have

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
 
 from assent.approvals.domain.factors import Factor
+from assent.approvals.domain.imported import Bar
 from assent.approvals.domain.policy import CONDITIONS, Policy
 from assent.approvals.domain.windows import FixedWindow, WeeklyWindow, Window
 from assent.kernel.errors import Invalid, Reason
@@ -45,24 +47,57 @@ class ConditionForm(Strict):
     tiers: Tiers = pydantic.Field(default=ALL, description="Risk tiers of which it is asked.")
 
 
-class RegressionSuiteForm(ConditionForm):
+class BarForm(Strict):
+    """What one imported figure must clear with its whole 95 % interval."""
+
+    metric: str = pydantic.Field(min_length=1, max_length=200)
+    task: str | None = pydantic.Field(None, min_length=1, max_length=200)
+    at_least: float | None = pydantic.Field(None, allow_inf_nan=False)
+    at_most: float | None = pydantic.Field(None, allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="after")
+    def _one_limit(self) -> BarForm:
+        if (self.at_least is None) is (self.at_most is None):
+            raise ValueError("give one of `at_least` and `at_most`")
+        return self
+
+
+class SuiteForm(ConditionForm):
+    """What conditions on suites share."""
+
+    suite: SuiteRef | None = pydantic.Field(None, description="name or name@version; else any of its kind.")
+    max_age_days: Days = 30
+    imported: Literal["allowed", "refused"] = pydantic.Field(
+        default="refused", description="Whether figures of other tools count where no run of ours speaks."
+    )
+    bars: list[BarForm] = pydantic.Field(
+        default=[], max_length=20, description="What imported figures must clear."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _fixed_beforehand(self) -> SuiteForm:
+        allowed = self.imported == "allowed"
+        if allowed is not bool(self.bars):
+            raise ValueError("`imported: allowed` goes with `bars`, what the figures must clear, and only it")
+        if allowed and (self.suite is None or "@" in self.suite):
+            raise ValueError("`imported: allowed` needs `suite`, a name without a version")
+        if allowed and getattr(self, "against_live", False):
+            raise ValueError("imported figures compare with nothing: say `against_live: false`")
+        return self
+
+
+class RegressionSuiteForm(SuiteForm):
     """A regression suite passed on this digest, non-inferior to what is live."""
 
     kind: Literal["regression_suite"]
-    suite: SuiteRef | None = pydantic.Field(
-        None, description="name or name@version; else any regression suite."
-    )
-    max_age_days: Days = 30
     against_live: bool = pydantic.Field(default=True, description="Compared with the version that is live.")
 
 
-class SafetySuiteForm(ConditionForm):
+class SafetySuiteForm(SuiteForm):
     """A safety suite passed on this digest."""
 
     kind: Literal["safety_suite"]
     tiers: Tiers = ASKED_OF_SAFETY
-    suite: SuiteRef | None = None
-    max_age_days: Days = 30
 
 
 class CardPublishedForm(ConditionForm):
@@ -257,9 +292,17 @@ def _condition(form: Any) -> Any:
             Factor(group=one.group, n=one.n, exclude=tuple(one.exclude), tiers=tuple(one.tiers))
             for one in form.factors
         )
+    if isinstance(form, SuiteForm):
+        fields["bars"] = tuple(_bar(one) for one in form.bars)
     if isinstance(form, FreezeForm):
         fields["windows"] = tuple(_window(one) for one in form.windows)
     return CONDITIONS[form.kind](**fields)
+
+
+def _bar(form: BarForm) -> Bar:
+    limits = {"at_least": form.at_least, "at_most": form.at_most}
+    exact = {name: None if limit is None else Decimal(str(limit)) for name, limit in limits.items()}
+    return Bar(metric=form.metric, task=form.task, **exact)
 
 
 def _window(form: FixedWindowForm | WeeklyWindowForm) -> Window:

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from assent.approvals.domain.facts import TIERS, Facts, Ok, Result
+from assent.approvals.domain.imported import IMPORTED, Bar, weigh_import
 from assent.approvals.domain.windows import Window
 from assent.evidence.domain import LIVE, Evidence
 
@@ -59,19 +60,25 @@ class Condition(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Suite(Condition):
-    """What the two kinds of suites share. `suite`: a name, or name@version; None is any of its kind."""
+    """What the two kinds of suites share. `suite`: a name, or name@version; None is any of its kind.
+
+    `imported`: whether figures that another tool measured under the suite's name count, against `bars`, where
+    there is no verdict of ours.
+    """
 
     PURPOSE: ClassVar[str]
 
     suite: str | None = None
     max_age_days: int = 30
+    imported: str = "refused"
+    bars: tuple[Bar, ...] = ()
 
     def _judge(self, facts: Facts) -> Result:
         need = self._need(facts)
         remedy = "Run it: " + _ASSESS.format(suite=self.suite or self.PURPOSE.upper(), ref=facts.ref)
         found = self._latest(facts)
         if not found:
-            return self._answer(Ok.UNKNOWN, need=need, have="no verdict on this digest", remedy=remedy)
+            return self._elsewhere(facts, need, remedy)
         answers = {ref: self._weigh(facts, claim) for ref, claim in found.items()}
         oks = {ok for ok, _ in answers.values()}
         ok = next(one for one in (Ok.FAIL, Ok.UNKNOWN, Ok.PASS) if one in oks)
@@ -79,6 +86,32 @@ class _Suite(Condition):
         if ok is Ok.FAIL:
             remedy = "Correct the version and evaluate the new one."
         return self._answer(ok, need=need, have=have, evidence=[c.id for c in found.values()], remedy=remedy)
+
+    def _elsewhere(self, facts: Facts, need: str, remedy: str) -> Result:
+        """Answer where no run of ours says anything: by what was imported, if the policy lets it count."""
+        name = (self.suite or "").partition("@")[0]
+        claims = facts.claims_of(IMPORTED)
+        claim = next((c for c in claims if self.suite is None or c.value.get("suite") == name), None)
+        if claim is None:
+            return self._answer(Ok.UNKNOWN, need=need, have="no verdict on this digest", remedy=remedy)
+        said = f"{claim.value.get('suite')}: {claim.value.get('import')}"
+        if self.imported != "allowed":
+            have = f"no verdict on this digest, only {said}, imported, which this policy does not count"
+            remedy += ", or have the policy say `imported: allowed` with `bars`."
+            return self._answer(Ok.UNKNOWN, need=need, have=have, evidence=[claim.id], remedy=remedy)
+        ok, text = weigh_import(claim.value, self.bars)
+        age = _age(facts.now, claim)
+        if ok is Ok.PASS and age > timedelta(days=self.max_age_days):
+            ok = Ok.UNKNOWN
+        if ok is Ok.FAIL:
+            remedy = "Correct the version and evaluate the new one."
+        have = f"{said}, {_days(age)} old, {text}"
+        return self._answer(
+            ok, need=f"{need}; or imported: {self._bars()}", have=have, evidence=[claim.id], remedy=remedy
+        )
+
+    def _bars(self) -> str:
+        return ", ".join(map(str, self.bars))
 
     def _need(self, facts: Facts) -> str:
         del facts
