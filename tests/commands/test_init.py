@@ -1,6 +1,9 @@
 """`assent init`, and what every command says about an environment that is wrong."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -103,3 +106,16 @@ def test_a_gateway_needs_a_project_and_an_environment(assent):
         code, _, err = assent("gateway", place, "--token", "t")
         assert code == Invalid.exit_code
         assert "PROJECT/ENVIRONMENT" in err
+
+
+def test_processes_that_start_at_once_bring_one_schema_up_to_date(any_database, tmp_path):
+    prepare = (
+        "from assent.installation import prepare; from assent.kernel.settings import load; prepare(load())"
+    )
+    env = {**os.environ, "ASSENT_DATA_DIR": str(tmp_path / "data"), "ASSENT_DATABASE_URL": any_database}
+    starters = [
+        subprocess.Popen([sys.executable, "-c", prepare], env=env, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = [each.communicate(timeout=60)[1] for each in starters]
+    assert [each.returncode for each in starters] == [0, 0, 0], said

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -33,8 +35,6 @@ from assent.kernel.tx import EnqueuePort, Ports, Projector, Session
 from assent.ledger import service as ledger
 from assent.monitoring import jobs as monitoring_jobs
 from assent.monitoring import store as monitoring_store
-from assent.notifications import jobs as notifications_jobs
-from assent.notifications import store as notifications_store
 from assent.prompts import store as prompts_store
 from assent.providers import store as providers_store
 from assent.registry import store as registry_store
@@ -43,7 +43,6 @@ from assent.retirement import store as retirement_store
 
 PROJECTIONS = (
     identity_store.projections,
-    notifications_store.projections,
     evidence_store.projections,
     providers_store.projections,
     prompts_store.projections,
@@ -64,10 +63,12 @@ JOBS: tuple[ModuleType, ...] = (
     delivery_jobs,
     evaluation_jobs,
     monitoring_jobs,
-    notifications_jobs,
     retirement_jobs,
 )
 """Importing them declares every job and tick: who enqueues one must know it as well as who runs it."""
+
+PREPARING = 0x617373656E74
+"""The key of PostgreSQL's advisory lock for bringing the schema up to date; `assent` in ASCII."""
 
 BACKENDS = ("postgresql", "postgres", "sqlite")
 
@@ -87,9 +88,29 @@ def prepare(settings: Settings) -> None:
             f"The data directory {settings.data_dir} cannot be used: {error.strerror}.",
             remedy="Give this user write access to it, or set ASSENT_DATA_DIR to a folder of yours.",
         ) from error
-    with _explained(settings):
+    with _explained(settings), _one_at_a_time(settings):
         migrations.upgrade(settings.database)
         jobs.migrate(settings.database)
+
+
+@contextmanager
+def _one_at_a_time(settings: Settings) -> Iterator[None]:
+    """Let one process after another bring the schema up to date when several start at once."""
+    if sa.make_url(settings.database).get_backend_name() == "sqlite":
+        with (settings.data_dir / ".preparing").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+        return
+    engine = db.connect(settings.database, pool_size=1)
+    try:
+        # Asked again and again, each time by itself: an open transaction, or a statement that waits for the
+        # lock, would keep DBOS's CREATE INDEX CONCURRENTLY waiting for ever.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            while not conn.execute(sa.select(sa.func.pg_try_advisory_lock(PREPARING))).scalar():
+                time.sleep(0.1)
+            yield
+    finally:
+        engine.dispose()  # ends the connection, and with it the lock
 
 
 @contextmanager
@@ -154,5 +175,5 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    for noisy in ("httpx", "httpcore", "dbos", "alembic", "uvicorn.access"):
+    for noisy in ("httpx", "dbos", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
