@@ -5,6 +5,7 @@ The edge does it in three steps, because hashing takes long and must not hold th
 `is_right` hashes; `close_attempt` checks the authenticator's code and takes the failure back.
 """
 
+import functools
 import threading
 import unicodedata
 from dataclasses import dataclass
@@ -31,7 +32,6 @@ from assent.kernel.tx import Actor, Reader, Tx
 
 HASHER = argon2.PasswordHasher()  # Argon2id with the parameters of RFC 9106, low memory: 64 MiB, 3 passes
 _AT_ONCE = threading.BoundedSemaphore(4)
-_NOBODYS = HASHER.hash("what an account without a password is compared with")
 LONGEST_TYPED = 1000
 
 
@@ -62,7 +62,13 @@ def open_attempt(tx: Tx, name: str, address: str, secret: bytes) -> Attempt:
     account = store.find_account(tx.conn, name)
     person = account.id if account and account.kind == "person" else None
     held = None if person is None else _hash_of(tx, person)
-    return Attempt(person if held else None, held or _NOBODYS, keys)
+    return Attempt(person if held else None, held or _nobodys(), keys)
+
+
+@functools.cache
+def _nobodys() -> str:
+    """Give what an account without a password is compared with."""
+    return HASHER.hash("nobody's")
 
 
 def _count(tx: Tx, key: str, kind: Literal["account", "address"]) -> datetime | None:
