@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assent_client.api import Api
 from examples.story.cli import Cli, Narrator
-from examples.story.processes import Children
+from examples.story.processes import Children, Start
 
 URL = r"http://127\.0\.0\.1:(\d+)"
 
@@ -69,23 +69,31 @@ def environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def start_provider(children: Children, recordings: Sequence[Path], latency_ms: int = 5) -> int:
-    """Start the upstream that answers from recordings; gives its port."""
+def provider_of(recordings: Sequence[Path], latency_ms: int = 5) -> Start:
+    """Give how to start the upstream that answers from recordings; its match holds the port."""
     files = [str(one) for one in recordings]
-    ready = rf"replaying .* on {URL}"
-    found = children.start(
-        "provider", ["provider", "replay", *files, "--port", "0", "--latency-ms", str(latency_ms)], ready
+    return Start(
+        "provider",
+        ["provider", "replay", *files, "--port", "0", "--latency-ms", str(latency_ms)],
+        rf"replaying .* on {URL}",
     )
-    return int(found.ready[1])
 
 
-def open_desk(narrator: Narrator, children: Children, folder: Path, project: str) -> Desk:
-    """Start server and worker; the administrator's token is the bootstrap token."""
-    children.start("server", ["server"], rf"server ready on {URL}")
-    children.start("worker", ["worker"], r"worker ready")
+def open_desk(
+    narrator: Narrator, children: Children, folder: Path, project: str, provider: Start
+) -> tuple[Desk, int]:
+    """Start upstream, server and worker; gives the desk and the port of the upstream.
+
+    The administrator's token is the bootstrap token.
+    """
+    upstream, *_ = children.start_all(
+        provider,
+        Start("server", ["server"], rf"server ready on {URL}"),
+        Start("worker", ["worker"], r"worker ready"),
+    )
     url = f"http://127.0.0.1:{children.env['ASSENT_PORT']}"
     admin = Cli(narrator, url, children.env["ASSENT_BOOTSTRAP_TOKEN"], project, "admin")
-    return Desk(narrator, children, folder, url, admin, project)
+    return Desk(narrator, children, folder, url, admin, project), int(upstream.ready[1])
 
 
 def start_gateway(desk: Desk, environment_name: str = "production") -> str:

@@ -32,6 +32,16 @@ class Child:
     ready: re.Match[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What to start: `assent <command>`, and the pattern of the line that says it is ready."""
+
+    name: str
+    command: Sequence[str]
+    ready: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Children:
     """All processes of a story."""
@@ -44,19 +54,35 @@ class Children:
         self, name: str, command: Sequence[str], ready: str, env: Mapping[str, str] | None = None
     ) -> Child:
         """Start `assent <command>` and wait for the line that matches `ready`."""
-        log = self.folder / f"{name}.log"
+        return self.start_all(Start(name, command, ready, env or {}))[0]
+
+    def start_all(self, *starts: Start) -> list[Child]:
+        """Start several at once and wait until each is ready."""
+        launched = [(start, *self._launch(start)) for start in starts]
+        try:
+            for start, process, log in launched:
+                ready = _await(start.name, process, log, start.ready)
+                self.running[start.name] = Child(start.name, process, log.path, ready)
+        except BaseException:
+            for start, process, _ in launched:
+                if start.name not in self.running:
+                    process.kill()
+                    process.wait()
+            raise
+        return [self.running[start.name] for start in starts]
+
+    def _launch(self, start: Start) -> tuple[subprocess.Popen[bytes], _Log]:
+        log = self.folder / f"{start.name}.log"
         with log.open("ab") as out:
             before = out.tell()
             process = subprocess.Popen(
-                [sys.executable, str(CHILD), *command],
+                [sys.executable, str(CHILD), *start.command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**self.env, **(env or {}), "STORY_PARENT": str(os.getpid())},
+                env={**self.env, **start.env, "STORY_PARENT": str(os.getpid())},
             )
-        child = Child(name, process, log, _await(name, process, _Log(log, before), ready))
-        self.running[name] = child
-        return child
+        return process, _Log(log, before)
 
     def check(self) -> None:
         """See that everything still runs. Raises: StoryFailed, naming what ended."""
@@ -118,8 +144,6 @@ def _await(name: str, process: subprocess.Popen[bytes], log: _Log, ready: str) -
             tail = "\n".join(log.text().splitlines()[-12:])
             raise StoryFailed(f"the process {name!r} ended {_how(code)} before it was ready:\n{tail}")
         time.sleep(0.05)
-    process.kill()
-    process.wait()
     raise StoryFailed(f"the process {name!r} was not ready after {READY_S:.0f} s; its log is {log.path}")
 
 

@@ -48,8 +48,8 @@ def begin(narrator: Narrator, running: Children) -> Story:
         "An installation: an upstream that replays recorded answers, a server, a worker, a gateway"
     )
     data = HERE / "data"
-    provider = desks.start_provider(running, sorted(data.glob("answers-*.jsonl")))
-    desk = desks.open_desk(narrator, running, FOLDER, PROJECT)
+    upstream = desks.provider_of(sorted(data.glob("answers-*.jsonl")))
+    desk, provider = desks.open_desk(narrator, running, FOLDER, PROJECT, upstream)
     described = _described(provider)
     desk.admin("apply", "-f", str(described / "assent.yaml"))
     people = People(desk.sign_in("ada"), desk.sign_in("rita"), desk.sign_in("otto"))

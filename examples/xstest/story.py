@@ -75,8 +75,8 @@ def _begin(narrator: Narrator, running: Children, cases: Mapping[str, Sequence[C
     recordings.write_lines(project / "recordings.jsonl", recordings.recordings(cases))
     for name, unsafe in ((UNSAFE, True), (SAFE, False)):
         recordings.write_lines(project / f"{name}.jsonl", recordings.dataset_rows(cases, unsafe=unsafe))
-    provider = desks.start_provider(running, [project / "recordings.jsonl"], latency_ms=0)
-    desk = desks.open_desk(narrator, running, FOLDER, PROJECT)
+    upstream = desks.provider_of([project / "recordings.jsonl"], latency_ms=0)
+    desk, provider = desks.open_desk(narrator, running, FOLDER, PROJECT, upstream)
     (project / "assent.yaml").write_text(json.dumps(described(provider), indent=1))  # JSON is YAML
     desk.admin("apply", "-f", str(project / "assent.yaml"))
     people = People(*map(desk.sign_in, ("ada", "rita", "otto")))

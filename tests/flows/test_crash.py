@@ -141,7 +141,8 @@ def test_a_server_killed_in_mid_canary_costs_no_answer_and_the_rollout_goes_on(
     settings = load()
     prepare(settings)
     with children(tmp_path / "logs", environment) as running, opened(settings) as runtime:
-        token, key = populate(runtime, desks.start_provider(running, [recordings]))
+        provider = running.start_all(desks.provider_of([recordings]))[0]
+        token, key = populate(runtime, int(provider.ready[1]))
         running.start("server", ["server"], READY_SERVER)
         running.start("worker", ["worker"], "worker ready")
         at = {"ASSENT_URL": environment["ASSENT_PUBLIC_URL"], "ASSENT_TOKEN": token}
