@@ -1,21 +1,16 @@
 """Fixtures that several slices' tests share: a whole installation on a real database."""
 
-import os
-import uuid
 from contextlib import contextmanager
 
 import pytest
-import sqlalchemy as sa
 
 from assent.app import create_app
 from assent.identity import service as identity
-from assent.installation import opened, prepare
+from assent.installation import opened
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect
 from assent.kernel.settings import load
 from assent.kernel.tx import SYSTEM, Actor
-
-POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
+from tests.databases import BOTH, drop_all, empty_postgres, prepared
 
 
 class KeptJobs:
@@ -28,34 +23,26 @@ class KeptJobs:
         self.kept.append((job, dict(arguments)))
 
 
-@contextmanager
-def postgres_database(prefix):
-    """A database of its own on the test server, dropped at the end."""
-    name = f"{prefix}_{uuid.uuid4().hex[:12]}"
-    admin = connect(POSTGRES)
-    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.execute(sa.text(f"CREATE DATABASE {name}"))
-        try:
-            yield sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-        finally:
-            conn.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+@pytest.fixture(scope="session", autouse=True)
+def _databases_end():
+    yield
+    drop_all()
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
-        ),
-    ]
-)
+@pytest.fixture(params=BOTH)
+def database(request, tmp_path):
+    """The URL of a database of each kind with this release's schema and no row; SQLite's is in `tmp_path`."""
+    with prepared(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=BOTH)
 def any_database(request):
-    """The URL of an empty database: SQLite in the data directory (empty), then PostgreSQL."""
+    """The URL of a database without any table: SQLite in the data directory (empty), then PostgreSQL."""
     if request.param == "sqlite":
         yield ""
         return
-    with postgres_database("assent_test") as url:
+    with empty_postgres() as url:
         yield url
 
 
@@ -91,18 +78,22 @@ class Installation:
 
 
 @contextmanager
-def installed(folder, database_url=""):
-    settings = load(data_dir=folder / "data", database_url=database_url, origin="log.example/assent")
-    prepare(settings)
-    jobs = KeptJobs()
-    with opened(settings, clock=FakeClock(), enqueue=jobs) as runtime:
-        yield Installation(runtime, jobs)
+def installed(folder, kind="sqlite"):
+    data = folder / "data"
+    data.mkdir()
+    with prepared(kind, data) as url:
+        settings = load(
+            data_dir=data, database_url="" if kind == "sqlite" else url, origin="log.example/assent"
+        )
+        jobs = KeptJobs()
+        with opened(settings, clock=FakeClock(), enqueue=jobs) as runtime:
+            yield Installation(runtime, jobs)
 
 
-@pytest.fixture
-def installation(any_database, tmp_path):
+@pytest.fixture(params=BOTH)
+def installation(request, tmp_path):
     """An installation on each database."""
-    with installed(tmp_path, any_database) as found:
+    with installed(tmp_path, request.param) as found:
         yield found
 
 

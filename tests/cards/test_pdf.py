@@ -60,6 +60,7 @@ def test_a_page_is_printed(way, monkeypatch):
     assert len(printed) > 1000
 
 
+@pytest.mark.filterwarnings("ignore:HarfBuzz-Subset:DeprecationWarning")  # about a library of the system's
 def test_weasyprint_prints_what_lies_in_its_folder_and_fetches_nothing(tmp_path, monkeypatch):
     if "weasyprint" not in ways():
         pytest.skip("weasyprint is not on this machine")

@@ -8,12 +8,12 @@ from fastapi import FastAPI
 
 from assent.identity import http as identity_http
 from assent.identity import service as identity
-from assent.kernel.db import metadata
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.tx import SYSTEM
 from assent.web.api import install_errors
 from assent_client.cli.main import main
+from tests.databases import prepared
 from tests.ledger.conftest import listening, open_installation
 
 TEXT = """\
@@ -46,9 +46,8 @@ keys:
 
 @pytest.fixture
 def session(tmp_path, monkeypatch):
-    installed = open_installation(f"sqlite:///{tmp_path / 'assent.db'}", tmp_path)
-    with installed.session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
+    with prepared("sqlite", tmp_path) as database:
+        installed = open_installation(database, tmp_path)
     with installed.session.begin(SYSTEM) as tx:
         token = identity.bootstrap(tx, "root")
     app = FastAPI()

@@ -11,7 +11,7 @@ from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect, metadata
+from assent.kernel.db import connect
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
@@ -19,6 +19,7 @@ from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import service as ledger
 from assent.web.api import install_errors
 from assent_client.cli.main import main
+from tests.databases import prepared
 from tests.ledger.conftest import NoJobs, listening
 
 evaluation_http = pytest.importorskip("assent.evaluation.http", exc_type=ImportError)
@@ -55,9 +56,8 @@ def session(tmp_path, monkeypatch):
         ledger=ledger.open_ledger(signers.ledger, tmp_path),
         jobs=NoJobs(),
     )
-    opened = Session(connect(f"sqlite:///{tmp_path / 'assent.db'}"), ports)
-    with opened.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
+    with prepared("sqlite", tmp_path) as database:
+        opened = Session(connect(database), ports)
     with opened.begin(SYSTEM) as tx:
         token = identity.bootstrap(tx, "root")
     app = FastAPI()

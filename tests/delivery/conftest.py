@@ -3,13 +3,11 @@
 import os
 import socket
 import threading
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
@@ -19,7 +17,7 @@ from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect, metadata
+from assent.kernel.db import connect
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
@@ -29,6 +27,7 @@ from assent.web.api import install_errors
 from assent_client.api import Api
 from assent_client.snapshot import Root, verify
 from assent_client.snapshot import Scope as Wanted
+from tests.databases import prepared
 from tests.delivery.releases import PROJECT, PROJECTIONS, plan_form, register, set_up, until
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
@@ -40,28 +39,6 @@ class NoJobs:
 
     def enqueue(self, conn, job, arguments):
         raise AssertionError(job)
-
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
-        ),
-    ]
-)
-def database(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'assent.db'}"
-        return
-    # A database of its own, not a schema: notifications reach everybody in a database.
-    name = f"delivery_{uuid.uuid4().hex[:12]}"
-    admin = connect(POSTGRES)
-    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.execute(sa.text(f"CREATE DATABASE {name}"))
-        yield sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-        conn.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
 
 
 @dataclass
@@ -143,8 +120,6 @@ def opened_desk(database, folder, projections=PROJECTIONS):
         jobs=NoJobs(),
     )
     session = Session(connect(database), ports)
-    with session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
     settings = load(data_dir=folder, database_url=database)
     opened = Desk(Runtime(settings, session, signers), folder)
     with opened.begin(SYSTEM) as tx:
@@ -168,7 +143,7 @@ def open_desk(tmp_path_factory):
     @contextmanager
     def opened():
         folder = tmp_path_factory.mktemp("desk")
-        with opened_desk(f"sqlite:///{folder / 'assent.db'}", folder) as desk:
+        with prepared("sqlite", folder) as database, opened_desk(database, folder) as desk:
             yield desk
 
     return opened

@@ -9,9 +9,10 @@ from assent.kernel.db import connect, is_sqlite
 
 
 @pytest.fixture
-def engines(database):
+def engines(any_database, tmp_path):
     """Two processes' engines on one database."""
-    one, other = connect(database), connect(database)
+    url = any_database or f"sqlite:///{tmp_path / 'watched.db'}"
+    one, other = connect(url), connect(url)
     with one.connect() as conn, conn.execution_options(assent_writes=True).begin():
         conn.execute(sa.text("CREATE TABLE t (n INTEGER)"))
     yield one, other

@@ -1,5 +1,6 @@
 """Reports and comparisons: figures with their intervals, flips, slices by tag; hostile answers stay text."""
 
+import gc
 import json
 from html.parser import HTMLParser
 
@@ -22,6 +23,15 @@ from tests.evaluation.test_service import PROJECT, suite_document
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
 
+@pytest.fixture(scope="module")
+def _no_collections():
+    """statsmodels runs the garbage collector in each call, which takes seconds in a grown process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "collect", lambda: None)
+        yield
+
+
+@pytest.mark.usefixtures("_no_collections")
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holms_adjustment_equals_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]), abs=1e-12)
@@ -83,8 +93,7 @@ def runs(desk):
     found = []
     for subject in ("assistant@1.0.0", "assistant@1.1.0"):
         run = desk.write(service.submit, NewRun(PROJECT, "quality", subject))
-        jobs.run(desk.runtime, run_id=run.id)
-        found.append(desk.read(service.get_run, run.id))
+        found.append(desk.carry_out(run))
     return found
 
 

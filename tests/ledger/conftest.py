@@ -3,7 +3,6 @@
 import os
 import socket
 import threading
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from assent.identity import service as identity_service
 from assent.identity.domain import EnvironmentCreated, ProjectCreated
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect, metadata
+from assent.kernel.db import connect
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.signing import Signers, load_signers
@@ -109,34 +108,9 @@ def open_installation(url, folder):
     return Installation(url, folder, signers, Session(connect(url), ports))
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
-        ),
-    ]
-)
-def database(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'assent.db'}"
-        return
-    schema = f"ledger_{uuid.uuid4().hex[:12]}"
-    admin = connect(POSTGRES)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
-    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
-    admin.dispose()
-
-
 @pytest.fixture
 def installed(database, tmp_path):
     opened = open_installation(database, tmp_path)
-    with opened.session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
     yield opened
     opened.session.engine.dispose()
 

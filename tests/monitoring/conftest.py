@@ -3,7 +3,6 @@
 import os
 import socket
 import threading
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +27,7 @@ from assent.identity.domain import ProjectCreated
 from assent.kernel.blobs import Blobs
 from assent.kernel.canonical import digest
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect, metadata
+from assent.kernel.db import connect
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
@@ -212,29 +211,6 @@ class Desk:
         )  # fmt: skip
 
 
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
-        ),
-    ]
-)
-def database(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'assent.db'}"
-        return
-    schema = f"monitoring_{uuid.uuid4().hex[:12]}"
-    admin = connect(POSTGRES)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
-    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
-    admin.dispose()
-
-
 @pytest.fixture
 def desk(database, tmp_path: Path):
     engine = connect(database)
@@ -258,8 +234,6 @@ def desk(database, tmp_path: Path):
         ledger=ledger.open_ledger(signers.ledger, tmp_path),
         jobs=NoJobs(),
     )
-    with engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
     session = Session(engine, ports)
     yield Desk(session, clock, Runtime(load(data_dir=tmp_path), session, signers))
     engine.dispose()

@@ -2,13 +2,10 @@
 
 import json
 import os
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -18,7 +15,7 @@ from assent.identity import service as identity
 from assent.identity import store as identity_store
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect, metadata
+from assent.kernel.db import connect
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
@@ -33,12 +30,6 @@ from assent.web.api import install_errors
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 PROJECT = "shop"
-BOTH = [
-    "sqlite",
-    pytest.param(
-        "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
-    ),
-]
 
 
 class NoJobs:
@@ -115,22 +106,6 @@ class Shelf:
 
 
 @contextmanager
-def database_for(kind, folder):
-    if kind == "sqlite":
-        yield f"sqlite:///{folder / 'assent.db'}"
-        return
-    schema = f"registry_{uuid.uuid4().hex[:12]}"
-    admin = connect(POSTGRES)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"CREATE SCHEMA {schema}"))
-    url = sa.make_url(POSTGRES).update_query_dict({"options": f"-csearch_path={schema}"})
-    yield url.render_as_string(hide_password=False)
-    with admin.begin() as conn:
-        conn.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
-    admin.dispose()
-
-
-@contextmanager
 def opened_shelf(database, folder: Path):
     signers = load_signers(folder / "keys", "log.example/assent")
     ports = Ports(
@@ -148,8 +123,6 @@ def opened_shelf(database, folder: Path):
         jobs=NoJobs(),
     )
     session = Session(connect(database), ports)
-    with session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
     shelf = Shelf(Runtime(load(data_dir=folder), session, signers), SYSTEM)
     with session.begin(SYSTEM) as tx:
         identity.create_project(tx, PROJECT, "A shop")

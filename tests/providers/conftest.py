@@ -8,13 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
@@ -23,7 +21,7 @@ from assent.identity import service as identity
 from assent.identity import store as identity_store
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import FakeClock
-from assent.kernel.db import connect, metadata
+from assent.kernel.db import connect
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
@@ -42,27 +40,6 @@ class NoJobs:
 
     def enqueue(self, conn, job, arguments):
         raise AssertionError(job)
-
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param(
-            "postgres", marks=pytest.mark.skipif(not POSTGRES, reason="ASSENT_TEST_POSTGRES names no server")
-        ),
-    ]
-)
-def database(request, tmp_path):
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'assent.db'}"
-        return
-    name = f"providers_{uuid.uuid4().hex[:12]}"
-    admin = connect(POSTGRES)
-    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.execute(sa.text(f"CREATE DATABASE {name}"))
-        yield sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-        conn.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
 
 
 @dataclass
@@ -95,8 +72,6 @@ def desk(database, tmp_path):
         jobs=NoJobs(),
     )
     session = Session(connect(database), ports)
-    with session.engine.connect() as conn, conn.execution_options(assent_writes=True).begin():
-        metadata.create_all(conn)
     desk = Desk(Runtime(load(data_dir=tmp_path, database_url=database), session, signers))
     desk.do(identity.create_project, PROJECT)
     yield desk

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.prompts.shelf import BOTH, database_for, opened_shelf
+from tests.prompts.shelf import opened_shelf
 
 
-@pytest.fixture(params=BOTH)
-def shelf(request, tmp_path):
-    with database_for(request.param, tmp_path) as database, opened_shelf(database, tmp_path) as opened:
+@pytest.fixture
+def shelf(database, tmp_path):
+    with opened_shelf(database, tmp_path) as opened:
         yield opened
 
 

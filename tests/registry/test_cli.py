@@ -8,6 +8,7 @@ from assent.identity import service as identity
 from assent.kernel.tx import SYSTEM
 from assent_client.cli.connection import OPTIONS
 from assent_client.cli.main import main
+from tests.databases import prepared
 from tests.ledger.conftest import listening
 from tests.prompts.shelf import PROJECT, opened_shelf
 
@@ -32,7 +33,7 @@ tier: limited
 
 @pytest.fixture
 def shelf(tmp_path):
-    with opened_shelf(f"sqlite:///{tmp_path / 'assent.db'}", tmp_path) as opened:
+    with prepared("sqlite", tmp_path) as database, opened_shelf(database, tmp_path) as opened:
         yield opened
 
 

@@ -4,12 +4,12 @@ import pytest
 
 from assent.monitoring import store as monitoring_store
 from assent.retirement import store as retirement_store
-from tests.delivery.conftest import database, opened_desk  # noqa: F401 -- a fixture
+from tests.delivery.conftest import opened_desk
 from tests.delivery.releases import PROJECTIONS
 
 
 @pytest.fixture
-def desk(database, tmp_path):  # noqa: F811 -- pytest's way
+def desk(database, tmp_path):
     known = (*PROJECTIONS, monitoring_store.projections, retirement_store.projections)
     with opened_desk(database, tmp_path, known) as opened:
         yield opened
