@@ -2,7 +2,7 @@
 
 import pytest
 
-from assent.evaluation import jobs, service
+from assent.evaluation import jobs, service, verification
 from assent.evaluation.service import NewBinding, NewRun, NewVersion
 from assent.evidence import service as evidence
 from assent.kernel.errors import Conflict, Invalid, NotFound
@@ -63,6 +63,7 @@ def test_each_version_is_tested_once_through_the_model(desk):
     assert desk.upstream.requests[0][0]["model"] == "good"
     claim = desk.read(evidence.latest, PROJECT, "suite.verdict", newest.digest)
     assert claim.value["verdict"] == "pass"
+    assert all(check.ok for check in desk.read(verification.verify, claim.value["run"]))
     assert desk.read(replay.check).equal
 
 

@@ -61,7 +61,8 @@ def _wrong_records(run: Run, suite: Suite, rows: tuple[Row, ...], records: list[
     bench = compile_suite(suite)
     by_key = {row.key: row for row in rows}
     solver = digest(dict(suite.solver))
-    subjects = {"candidate": run.subject, "baseline": run.baseline or ""}
+    through = f" through {run.through}" if run.through else ""
+    subjects = {"candidate": run.subject + through, "baseline": (run.baseline or "") + through}
     seen: set[tuple[str, str]] = set()
     for number, record in enumerate(records, start=1):
         row = by_key.get(record.sample)

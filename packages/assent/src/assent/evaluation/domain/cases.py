@@ -32,6 +32,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model asked for; `arguments` is the text that it wrote, JSON or not."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the model said, and what it cost. `refused`: the protocol said so itself."""
 
@@ -40,6 +48,15 @@ class Answer:
     finish: str = ""
     n_prompt_tokens: int | None = None
     n_completion_tokens: int | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    def digest(self) -> str:
+        """Give the digest of what was said: of the text alone where no tool was called."""
+        if not self.tool_calls:
+            return digest_bytes(self.text.encode("utf-8", "surrogatepass"))
+        calls = "".join(f"\n{len(c.name)} {len(c.arguments)} {c.name}{c.arguments}" for c in self.tool_calls)
+        said = f"assent-answer-with-calls-v1\n{len(self.text)} {self.text}{calls}"
+        return digest_bytes(said.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +92,7 @@ class CaseRecord:
             "repeat": self.repeat,
             "key": self.answer_key,
             "outcome": self.outcome.value,
-            "answer": None
-            if self.answer is None
-            else digest_bytes(self.answer.text.encode("utf-8", "surrogatepass")),
+            "answer": None if self.answer is None else self.answer.digest(),
             "scores": [[s.name, s.key, s.value] for s in self.scores],
         }
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from assent.evaluation.domain.fields import Fields
-from assent.evaluation.scorers.base import Judge, Unscorable
+from assent.evaluation.scorers.base import Case, Scorer, Unscorable, texts
 
 MAX_LENGTH = 50_000
 _PUNCTUATION = str.maketrans("", "", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -23,21 +23,22 @@ _SHORT = 4
 """Words below this length (articles, pronouns, prepositions) claim nothing."""
 
 
-def f1(_config: Fields) -> Judge:
+def f1(_config: Fields) -> Scorer:
     """Token F1 as SQuAD defines it: no case, punctuation or articles; the best of several targets."""
-    return lambda answer, target: _best(answer, target, _squad_words, _f1)
+    return lambda case: _best(case, _squad_words, _f1)
 
 
-def rouge_l(_config: Fields) -> Judge:
+def rouge_l(_config: Fields) -> Scorer:
     """F-measure of the longest common subsequence of words; the best of several targets."""
-    return lambda answer, target: _best(answer, target, _words, _rouge_l)
+    return lambda case: _best(case, _words, _rouge_l)
 
 
-def hallucination(config: Fields) -> Judge:
+def hallucination(config: Fields) -> Scorer:
     """Share of the answer's sentences that the context in target {"context": …} does not support."""
     support = config.number("support", 0.5, 0.0, 1.0)
 
-    def judge(answer: str, target: Any) -> float:
+    def score(case: Case) -> float:
+        answer, target = case.answer, case.target
         context = target.get("context") if isinstance(target, dict) else None
         if not isinstance(context, str) or not context.strip():
             raise Unscorable('the case\'s target is not {"context": text}')
@@ -55,20 +56,18 @@ def hallucination(config: Fields) -> Judge:
 
         return sum(not supported(claim) for claim in claims) / len(claims) if claims else 0.0
 
-    return judge
+    return score
 
 
 def _numbers(text: str) -> frozenset[str]:
     return frozenset(one.replace(",", "") for one in _NUMBER.findall(text))
 
 
-def _best(answer: str, target: Any, split: Any, compare: Any) -> float:
-    texts = target if isinstance(target, list | tuple) else [target]
-    if not texts or not all(isinstance(one, str) for one in texts):
-        raise Unscorable("the case's target is not text or a list of texts")
-    _bound(answer, *texts)
-    given = split(answer)
-    return max(float(compare(given, split(one))) for one in texts)
+def _best(case: Case, split: Any, compare: Any) -> float:
+    wanted = texts(case.target)
+    _bound(case.answer, *wanted)
+    given = split(case.answer)
+    return max(float(compare(given, split(one))) for one in wanted)
 
 
 def _bound(*texts: str) -> None:

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import msgspec
 
-from assent.evaluation.domain.cases import Answer
+from assent.evaluation.domain.cases import Answer, ToolCall
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.target import Target
 from assent.evaluation.upstream.connection import Broken, Endpoint, TooLong
@@ -47,9 +48,19 @@ class Failure(Exception):
         self.retry_after_s = retry_after_s
 
 
+class _Function(msgspec.Struct):
+    name: str
+    arguments: Any = ""
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+
+
 class _Message(msgspec.Struct):
     content: str | None = None
     refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -128,9 +139,13 @@ class Upstream:
             raise Failure("the answer has no choices", again=True)
         choice, usage = completion.choices[0], completion.usage or _Usage()
         text = choice.message.content if choice.message.content is not None else choice.message.refusal
-        if text is None:
+        functions = [call.function for call in choice.message.tool_calls or () if call.function is not None]
+        if text is None and not functions:
             raise Failure("the answer has no text", again=False)
-        n_bytes = len(text.encode("utf-8", "surrogatepass"))
+        text = text or ""
+        calls = tuple(ToolCall(one.name, _text(one.arguments)) for one in functions)
+        said = text + "".join(call.name + call.arguments for call in calls)
+        n_bytes = len(said.encode("utf-8", "surrogatepass"))
         if n_bytes > self._answer_bytes:
             raise Failure(
                 f"the answer has {n_bytes:,} bytes, the suite takes {self._answer_bytes:,}", again=False
@@ -141,7 +156,13 @@ class Upstream:
             finish=(choice.finish_reason or "")[:40],
             n_prompt_tokens=usage.prompt_tokens,
             n_completion_tokens=usage.completion_tokens,
+            tool_calls=calls,
         )
+
+
+def _text(arguments: Any) -> str:
+    """Give what the model wrote; some servers parse it, against the protocol."""
+    return arguments if isinstance(arguments, str) else _encoder.encode(arguments).decode()
 
 
 def _refusal(status: int, headers: Mapping[str, str], content: bytes) -> Failure:

@@ -1,0 +1,33 @@
+"""Scorers that compare whole texts."""
+
+from collections.abc import Callable
+
+from assent.evaluation.domain.fields import Fields
+from assent.evaluation.scorers.base import Case, Scorer, texts
+
+
+def exact(config: Fields) -> Scorer:
+    """Score 1 where the answer is the target, or one of a list of targets."""
+    fold = _folder(config)
+    return lambda case: float(fold(case.answer) in {fold(one) for one in texts(case.target)})
+
+
+def includes(config: Fields) -> Scorer:
+    """Score 1 where the answer holds one of the targets; with `all`, each of them."""
+    fold = _folder(config)
+    combine = all if config.flag("all", default=False) else any
+
+    def score(case: Case) -> float:
+        answer = fold(case.answer)
+        return float(combine(fold(one) in answer for one in texts(case.target)))
+
+    return score
+
+
+def _folder(config: Fields) -> Callable[[str], str]:
+    ignore_case = config.flag("ignore_case", default=False)
+
+    def fold(text: str) -> str:
+        return text.strip().casefold() if ignore_case else text.strip()
+
+    return fold
