@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from assent.delivery import service, store
 from assent.identity import service as identity
-from assent.kernel.errors import NotFound
+from assent.kernel.errors import NotFound, Refused
 from assent.kernel.tx import SYSTEM
 from assent.prompts import service as prompts
 from assent_client.snapshot import SnapshotRefused
@@ -228,3 +228,42 @@ def test_the_feed_reports_what_it_leaves_out(desk, running, caplog):
     behind_the_back(desk, sa.delete(store.admissions).where(store.admissions.c.subject == running.subject))
     service.Feed(desk.runtime).current(service.Scope(PROJECT, "production", "gateway"))
     assert "left out of the snapshot" in caplog.text
+
+
+def test_a_deprecated_prompt_is_told_by_itself_and_by_what_pins_it(desk):
+    new = prompts.NewPrompt(project=PROJECT, name="greeting", content={"text": "Hello"})
+    old, _ = desk.do(prompts.register, new)
+    new = prompts.NewPrompt(project=PROJECT, name="greeting", content={"text": "Hello!"})
+    desk.do(prompts.register, new)
+    desk.adopt("greeting@1.0.0")
+    version = desk.register("3.0.0", prompt=old.digest)
+    desk.adopt("support@3.0.0")
+    before = desk.snapshot()[1].payload.versions
+    assert (before[old.digest].deprecation, before[version.digest].deprecated_prompts) == (None, [])
+    at = desk.clock.now()
+    desk.do(prompts.deprecate, old, "too short", "greeting@1.0.1")
+
+    for audience in ("gateway", "sdk"):
+        payload = desk.snapshot(audience=audience)[1].payload
+        end = payload.versions[old.digest].deprecation
+        assert (end.at, end.sunset_at, end.successor, end.is_retired) == (at, None, "greeting@1.0.1", False)
+        (told,) = payload.versions[version.digest].deprecated_prompts
+        assert (told.ref, told.at, told.successor) == ("greeting@1.0.0", at, "greeting@1.0.1")
+        assert payload.versions[version.digest].deprecation is None
+
+
+@pytest.mark.parametrize(
+    ("successor", "remedy"),
+    [("greeting@1.0.1", "Release greeting@1.0.1."), (None, "Release a version that stays.")],
+)
+def test_a_deprecated_prompt_is_not_released_again(desk, successor, remedy):
+    for text in ("Hello", "Hello!"):
+        new = prompts.NewPrompt(project=PROJECT, name="greeting", content={"text": text})
+        desk.do(prompts.register, new)
+    old = desk.read(prompts.get, PROJECT, "greeting", "1.0.0")
+    desk.do(prompts.deprecate, old, "too short", successor)
+    with pytest.raises(Refused) as refused:
+        desk.file("greeting@1.0.0")
+    (reason,) = refused.value.reasons
+    assert (reason.id, reason.remedy) == ("version.deprecated", remedy)
+    assert desk.events("delivery.rollout") == []

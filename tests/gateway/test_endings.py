@@ -85,3 +85,20 @@ def test_refused_calls_are_observed_so_that_ignored_deprecations_show(world, han
 
 def test_a_version_that_does_not_end_has_no_such_headers(live):
     assert headers_of_an_ending(live.ask()) == (None, None, None)
+
+
+def test_answers_that_used_a_deprecated_prompt_say_so_and_the_version_itself_does_not_end(world):
+    payload = world.payload()
+    (version,) = payload["versions"].values()
+    for successor, then in (("greeting@1.1.0", '; successor="greeting@1.1.0"'), (None, "")):
+        version["deprecated_prompts"] = [
+            {"ref": "greeting@1.0.0", "at": NOW.isoformat(), "successor": successor}
+        ]
+        payload["serial"] += 1
+        world.publish_payload(payload)
+        if world.gateway is None:
+            world.start()
+        answer = world.ask()
+        expected = f"greeting@1.0.0; at=@{int(NOW.timestamp())}{then}"
+        assert (answer.status_code, answer.headers["x-assent-deprecated-prompt"]) == (200, expected)
+        assert headers_of_an_ending(answer) == (None, None, None)

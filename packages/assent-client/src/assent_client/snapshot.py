@@ -80,6 +80,14 @@ class Deprecation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_retired: bool = False
 
 
+class DeprecatedPrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt version that a model version pins and nobody should take up any more."""
+
+    ref: str
+    at: Moment
+    successor: str | None = None
+
+
 class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ledger's leaf that lets a version into this environment, with its inclusion proof."""
 
@@ -97,6 +105,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prompts: dict[Digest, dict[str, Any]]
     admission: Admission
     deprecation: Deprecation | None = None
+    deprecated_prompts: list[DeprecatedPrompt] = []
 
 
 class Departed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -142,11 +142,22 @@ def calendar() -> None:
 @app.command()
 def touched(
     within: Annotated[str, typer.Option(metavar="DAYS", help="How far to look: 90d.")] = "90d",
+    filter: Annotated[  # noqa: A002 -- the name of the option
+        str | None, typer.Option(help="Which versions, as in `assent model search`.")
+    ] = None,
+    *,
+    live: Annotated[
+        bool | None, typer.Option("--live/--not-live", help="Those that serve, or those that do not.")
+    ] = None,
 ) -> None:
-    """List the versions whose base model ends within so many days, where they are live, who owns them."""
+    """List the versions whose base model ends within so many days, where they are live, who owns them.
+
+    Example: assent provider touched --within 90d --filter "owner = ada" --live
+    """
     days = within.removesuffix("d")
     if not days.isdecimal() or not days.isascii():
         raise Invalid(f"{within!r} is no number of days.", remedy="Write 90d.")
+    asked = {"within_days": days, "filter": filter, "live": live}
     with connect() as api:
-        found = list(api.pages(api.path("base-models", "touched"), within_days=days))
+        found = list(api.pages(api.path("base-models", "touched"), **asked))
     emit(found, TOUCHED, empty=f"No version's base model ends within {days} days.")

@@ -23,6 +23,7 @@ PLACES = (
     Place("Cards", "/cards", Permission.CARD_READ),
     Place("Policies", "/policies", Permission.POLICY_READ),
     Place("People", "/people", Permission.PERSON_READ),
+    Place("Retirement", "/retirement", Permission.MODEL_READ),
     Place("Inventory", "/inventory", Permission.COVERAGE_READ),
     Place("Ledger", "/ledger", Permission.LEDGER_READ),
 )

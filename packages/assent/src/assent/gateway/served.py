@@ -130,6 +130,9 @@ class Served:
             "x-assent-admission": version.admission.kind,
             "x-assent-serial": str(self.serial),
         }
+        for prompt in version.deprecated_prompts:
+            then = f'; successor="{prompt.successor}"' if prompt.successor else ""
+            ours["x-assent-deprecated-prompt"] = f"{prompt.ref}; at=@{int(prompt.at.timestamp())}{then}"
         return _lines({**ours, **_deprecated(version.deprecation)})
 
     def authenticate(self, authorization: bytes | None) -> ApplicationKey:

@@ -244,15 +244,15 @@ def expect_retirable(deprecation: Deprecation, dependents: Dependents, now: date
     if now < deprecation.sunset_at:
         text = f"The sunset of {deprecation.ref} is {deprecation.sunset_at:%Y-%m-%d %H:%M} UTC."
         reasons.append(Reason("sunset", text, "Wait for it: dependents were promised this day."))
+    move = f"Move it to {deprecation.successor_ref or 'a version that stays'}."
     left = [
-        *(
-            Reason("dependent", f"{one} is built from it.", "Move it to the successor.")
-            for one in dependents.declared
-        ),
-        *(Reason("live", f"{one} serves it.", "Release the successor there.") for one in dependents.serving),
+        *(Reason("dependent", f"{one} is built from it.", move) for one in dependents.declared),
+        *(Reason("live", f"{one} serves it.", "Release its successor there.") for one in dependents.serving),
         *(
             Reason(
-                "calling", f"The application {key} called it {n} times lately.", "Move it to the successor."
+                "calling",
+                f"The application {key} called it {'once' if n == 1 else f'{n} times'} lately.",
+                move,
             )
             for key, n in sorted(dependents.calling.items())
         ),

@@ -9,6 +9,7 @@ import pydantic
 from fastapi import APIRouter, Query
 
 from assent.identity.domain import Permission
+from assent.kernel.filters import MAX_LENGTH
 from assent.kernel.reasons import reason_text
 from assent.kernel.tx import Reader
 from assent.registry import service as registry
@@ -97,14 +98,27 @@ def list_deprecations(project: ProjectPath, call: Reading) -> dict[str, Any]:
         return page([_wire(reader, one) for one in service.list_(reader, project)], None)
 
 
+class TouchedQuery(pydantic.BaseModel):
+    """How far to look, which versions (by the registry's filter; live ones or others), and which page."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    within_days: int = pydantic.Field(90, ge=0, le=3660)
+    filter: str | None = pydantic.Field(None, max_length=MAX_LENGTH)
+    live: bool | None = None
+    cursor: str | None = pydantic.Field(None, max_length=200)
+    limit: int = pydantic.Field(100, ge=1, le=500)
+
+
 @router.get("/base-models/touched")
 def list_touched(
-    project: ProjectPath, call: Reading, within_days: Annotated[int, Query(ge=0, le=3660)] = 90
+    project: ProjectPath, call: Reading, asked: Annotated[TouchedQuery, Query()]
 ) -> dict[str, Any]:
     """List the versions whose base model ends within so many days, where they are live, who owns them."""
+    wanted = service.Wanted(filter=asked.filter, live=asked.live, after=asked.cursor, limit=asked.limit)
     with call.read() as reader:
-        found = service.touched(reader, project, timedelta(days=within_days))
-    return page([_touched(one) for one in found], None)
+        found = service.touched(reader, project, timedelta(days=asked.within_days), wanted)
+    return page([_touched(one) for one in found], found[-1].key if len(found) == asked.limit else None)
 
 
 def _dependents(reader: Reader, version: ModelVersion) -> dict[str, Any]:
@@ -121,7 +135,7 @@ def _touched(one: service.Touched) -> dict[str, Any]:
     version = one.version
     return {
         "ref": version.ref,
-        "base_model": version.base_model or version.upstream_model,
+        "base_model": one.base_model,
         "ends_on": one.ends_on,
         "source": one.source,
         "status": version.status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -44,6 +44,7 @@ from assent.retirement.store import projections
 __all__ = [
     "Announcement",
     "Touched",
+    "Wanted",
     "callers",
     "dependents",
     "deprecate",
@@ -60,6 +61,7 @@ __all__ = [
 ]
 
 LATELY_S = 86_400.0
+N_PAGE = 500
 HORIZON = timedelta(days=90)
 """How long before a provider's end the owners of touched versions are told."""
 
@@ -82,6 +84,33 @@ class Touched:
     ends_on: date
     source: str
     live: tuple[str, ...]
+
+    @property
+    def base_model(self) -> str:
+        """Give the base model that ends."""
+        return self.version.base_model or self.version.upstream_model
+
+    @property
+    def key(self) -> str:
+        """Give its place in the order by end and name."""
+        return f"{self.ends_on.isoformat()}/{self.version.ref}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which touched versions are asked for: those that pass a filter of the registry.
+
+    `live` asks for those that serve, or that do not; `after` is the `key` of the last one of the page before,
+    and `limit` None is all.
+    """
+
+    filter: str | None = None
+    live: bool | None = None
+    after: str | None = None
+    limit: int | None = None
+
+
+ALL = Wanted()
 
 
 def deprecate(tx: Tx, version: ModelVersion, said: Announcement) -> Deprecation:
@@ -216,29 +245,51 @@ def give_notice(tx: Tx, deprecation: Deprecation) -> bool:
     return True
 
 
-def touched(reader: Reader, project: str, within: timedelta) -> list[Touched]:
-    """List the versions, not retired, whose base model ends by then, the soonest first."""
+def touched(reader: Reader, project: str, within: timedelta, wanted: Wanted = ALL) -> list[Touched]:
+    """List the versions, not retired, whose base model ends by then, the soonest first.
+
+    Raises: Invalid (a filter that does not parse, with the place).
+    """
     horizon = (reader.now() + within).date()
+    live = _live(reader, project)
+    ends: dict[str, providers.End | None] = {}
+    found = []
+    for version in _versions(reader, project, wanted.filter):
+        base_model = version.base_model or version.upstream_model
+        if base_model not in ends:
+            ends[base_model] = providers.end_of(reader, base_model)
+        end = ends[base_model]
+        if version.status == State.RETIRED or end is None or end.ends_on is None or end.ends_on > horizon:
+            continue
+        places = tuple(sorted(live.get(version.digest, ())))
+        if wanted.live in {None, bool(places)}:
+            found.append(Touched(version, end.ends_on, end.source, places))
+    found.sort(key=lambda one: one.key)
+    rest = [one for one in found if wanted.after is None or one.key > wanted.after]
+    return rest[: wanted.limit]
+
+
+def _live(reader: Reader, project: str) -> dict[str, list[str]]:
     live: dict[str, list[str]] = {}
     for one in delivery.list_live(reader, project):
         for digest in one.route.digests:
             live.setdefault(digest, []).append(one.environment)
-    found = []
-    for name in registry.list_models(reader, project):
-        for version in registry.list_versions(reader, project, name):
-            end = providers.end_of(reader, version.base_model or version.upstream_model)
-            if version.status != "retired" and end and end.ends_on and end.ends_on <= horizon:
-                places = tuple(sorted(live.get(version.digest, ())))
-                found.append(Touched(version, end.ends_on, end.source, places))
-    return sorted(found, key=lambda one: (one.ends_on, one.version.ref))
+    return live
+
+
+def _versions(reader: Reader, project: str, wanted: str | None) -> Iterator[ModelVersion]:
+    """Walk the versions that pass a filter, the newest first."""
+    search, before = registry.Search({}, wanted, None), None
+    while found := registry.search(reader, project, search, before=before, limit=N_PAGE):
+        yield from found
+        before = found[-1].id
 
 
 def near(tx: Tx, project: str) -> int:
     """Record, once each, that a base model's end came within the horizon; gives how many."""
     by_end: dict[tuple[str, str], list[Touched]] = {}
     for one in touched(tx, project, HORIZON):
-        base_model = one.version.base_model or one.version.upstream_model
-        by_end.setdefault((base_model, one.ends_on.isoformat()), []).append(one)
+        by_end.setdefault((one.base_model, one.ends_on.isoformat()), []).append(one)
     new = [key for key in by_end if not store.is_neared(tx, project, *key)]
     for base_model, ends_on in new:
         ones = by_end[base_model, ends_on]

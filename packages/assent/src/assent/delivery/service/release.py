@@ -14,7 +14,7 @@ from assent.delivery.service import effects, rollouts
 from assent.delivery.service.subjects import Subject, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
-from assent.kernel.errors import Conflict
+from assent.kernel.errors import Conflict, Reason, Refused
 from assent.kernel.ids import new_id
 from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Tx
@@ -34,11 +34,13 @@ class Release:
 def request_release(tx: Tx, release: Release) -> Rollout:
     """File the rollout and the request for its approval; the plan's digest is part of what is voted on.
 
-    Raises: Invalid (the plan, with every fault), NotFound, Conflict (the same version is on its way already).
+    Raises: Invalid (the plan, with every fault), NotFound, Conflict (the same version is on its way already),
+    Refused (its end is announced).
     """
     plan = parse_plan(release.plan)
     identity.get_environment(tx, release.project, release.environment)
     subject = find_subject(tx, release.project, release.subject)
+    _expect_staying(subject)
     _expect_none_open(tx, release, subject)
     kept = keep_reason(tx, release.reason)
     document = plan_document(plan)
@@ -70,6 +72,22 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     rollout = rollouts.get(tx, planned.rollout)
     effects.moved(tx, rollout, recorded)
     return rollout
+
+
+def _expect_staying(subject: Subject) -> None:
+    """Refuse to take up what is on its way out. Raises: Refused, with the successor as the remedy."""
+    end = subject.deprecation
+    if end is None:
+        return
+    following = end["successor"]
+    state = "retired" if end.get("is_retired") else "deprecated"
+    reason = Reason(
+        id=f"version.{state}",
+        message=f"{subject.ref} is {state}, so it is not released again.",
+        remedy=f"Release {following}." if following else "Release a version that stays.",
+        have=state,
+    )
+    raise Refused(reason.message, reasons=[reason], remedy=reason.remedy)
 
 
 def _expect_none_open(tx: Tx, release: Release, subject: Subject) -> None:

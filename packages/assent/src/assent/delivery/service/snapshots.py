@@ -152,6 +152,8 @@ class _Content:
             "deprecation": found.deprecation,
             "admission": admission,
         }
+        if found.deprecated_prompts:
+            self.versions[subject]["deprecated_prompts"] = list(found.deprecated_prompts)
         self._add_provider(found)
         return True
 

@@ -8,15 +8,21 @@ from typing import Any
 from assent.evidence import service as evidence
 from assent.evidence.domain import DEPRECATION
 from assent.kernel.canonical import is_digest
+from assent.kernel.clock import to_text
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.tx import Reader
 from assent.prompts import service as prompts
+from assent.prompts.domain import Status
+from assent.prompts.service import PromptVersion
 from assent.registry import service as registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A version with all that is needed to serve it; `prompts` holds documents by digest."""
+    """A version with all that is needed to serve it; `prompts` holds documents by digest.
+
+    `deprecated_prompts`: those of them that are deprecated, as {ref, at, successor}.
+    """
 
     digest: str
     kind: str
@@ -25,6 +31,7 @@ class Subject:
     document: dict[str, Any]
     prompts: dict[str, dict[str, Any]]
     deprecation: dict[str, Any] | None
+    deprecated_prompts: tuple[dict[str, Any], ...] = ()
 
 
 def find_subject(reader: Reader, project: str, which: str) -> Subject:
@@ -52,15 +59,17 @@ def _model(reader: Reader, project: str, which: str) -> Subject:
     else:
         version = registry.get(reader, project, *_named(which))
     pinned = version.document.get("prompt")
-    documents = {pinned: dict(prompts.get_by_digest(reader, project, pinned).document)} if pinned else {}
+    prompt = prompts.get_by_digest(reader, project, pinned) if pinned else None
+    end = _end_of_prompt(reader, prompt) if prompt else None
     return Subject(
         digest=version.digest,
         kind="model",
         name=version.name,
         ref=version.ref,
         document=dict(version.document),
-        prompts=documents,
+        prompts={prompt.digest: dict(prompt.document)} if prompt else {},
         deprecation=end_of(reader, project, version.digest),
+        deprecated_prompts=({"ref": prompt.ref, **end},) if prompt and end else (),
     )
 
 
@@ -76,8 +85,16 @@ def _prompt(reader: Reader, project: str, which: str) -> Subject:
         ref=version.ref,
         document=dict(version.document),
         prompts={},
-        deprecation=end_of(reader, project, version.digest),
+        deprecation=_end_of_prompt(reader, version),
     )
+
+
+def _end_of_prompt(reader: Reader, version: PromptVersion) -> dict[str, Any] | None:
+    """Say since when a prompt version should not be used, and what follows it; it has no sunset."""
+    if version.status != Status.DEPRECATED:
+        return None
+    following = version.successor and prompts.find_by_digest(reader, version.project, version.successor)
+    return {"at": to_text(version.since), "successor": following.ref if following else None}
 
 
 def end_of(reader: Reader, project: str, digest: str) -> dict[str, Any] | None:
