@@ -24,6 +24,18 @@ TOUCHED = [
     Column("source"),
 ]
 
+PRICES: Columns = [
+    "model",
+    "provider",
+    "currency",
+    Column("input", right=True),
+    Column("output", right=True),
+    Column("cached", right=True),
+    Column("as_of", "as of"),
+    Column("is_override", "said here"),
+    "source",
+]
+
 app = typer.Typer()
 
 COLUMNS: Columns = ["name", "kind", Column("base_url", "base URL"), Column("api_key", "key")]
@@ -131,6 +143,43 @@ def end(
             return
         day = None if on is None else on.date().isoformat()
         emit(api.put(path, {"ends_on": day, "source": source}), ENDS)
+
+
+@app.command()
+def prices(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Only what counts for it.")] = None,
+) -> None:
+    """List what a million tokens cost: the project's own word, else the dated table that ships."""
+    with connect() as api:
+        found = list(api.pages(api.path("prices"), model=model))
+    emit(found, PRICES, empty="The price is unknown; say it: assent provider price MODEL --input …")
+
+
+@app.command()
+def price(  # noqa: PLR0913 -- each is one option
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, or the beginning of names: own-*")],
+    *,
+    input_: Annotated[str, typer.Option("--input", metavar="AMOUNT", help="Per million tokens read.")] = "",
+    output: Annotated[str, typer.Option(metavar="AMOUNT", help="Per million tokens written.")] = "",
+    cached: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Per million tokens read from a cache.")
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Three letters.")] = "USD",
+    source: Annotated[str, typer.Option(help="Address of the page that says so.")] = "",
+    forget: Annotated[bool, typer.Option("--forget", help="Let the shipped table speak again.")] = False,
+) -> None:
+    """Say what a model's tokens cost in this project; it goes before the shipped table.
+
+    Example: assent provider price own-7b --input 0.2 --output 0.6 --source https://acme.example/contract
+    """
+    with connect() as api:
+        path = api.path("prices", *model.split("/"))
+        if forget:
+            api.delete(path)
+            note(f"The shipped table speaks of {model} again.")
+            return
+        body = {"currency": currency, "input": input_, "output": output, "source": source, "cached": cached}
+        emit(api.put(path, body), PRICES)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Routes of providers, and of the ends of base models."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any
 
 import pydantic
@@ -8,7 +9,8 @@ from fastapi import APIRouter, Response
 
 from assent.identity.domain import Permission
 from assent.providers import service
-from assent.providers.service import End, Provider, Upstream
+from assent.providers.domain.prices import plain
+from assent.providers.service import End, NewPrice, Price, Provider, Upstream
 from assent.web.api import Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1", tags=["providers"])
@@ -38,6 +40,16 @@ class EndWire(Wire):
     """When a base model ends; null: it does not. `source` is the address of the page that says so."""
 
     ends_on: date | None
+    source: str
+
+
+class PriceWire(Wire):
+    """What a million tokens cost: numbers or decimal text. `source`: address of the page that says so."""
+
+    currency: str
+    input: Decimal
+    output: Decimal
+    cached: Decimal | None = None
     source: str
 
 
@@ -92,6 +104,42 @@ def undate_base_model(name: str, call: Changing) -> None:
     """Let the shipped calendar speak again."""
     with call.begin() as tx:
         service.undate_base_model(tx, name)
+
+
+@router.get("/projects/{project}/prices")
+def list_prices(project: ProjectPath, call: Reading, model: str | None = None) -> dict[str, Any]:
+    """List what tokens cost, the project's own word first; of one model, the price that counts for it."""
+    with call.read() as reader:
+        return page([_price(one) for one in service.list_prices(reader, project, model)], None)
+
+
+@router.put("/projects/{project}/prices/{model:path}")
+def set_price(project: ProjectPath, model: str, body: PriceWire, call: Changing) -> dict[str, Any]:
+    """Say what the tokens of a model, or of all whose names begin so (`gpt-4o*`), cost in this project."""
+    new = NewPrice(model=model, **body.model_dump())
+    with call.begin() as tx:
+        return _price(service.set_price(tx, project, new))
+
+
+@router.delete("/projects/{project}/prices/{model:path}", status_code=204)
+def forget_price(project: ProjectPath, model: str, call: Changing) -> None:
+    """Let the shipped table speak again."""
+    with call.begin() as tx:
+        service.forget_price(tx, project, model)
+
+
+def _price(price: Price) -> dict[str, Any]:
+    return {
+        "model": price.model,
+        "provider": price.provider,
+        "currency": price.currency,
+        "input": plain(price.input),
+        "output": plain(price.output),
+        "cached": None if price.cached is None else plain(price.cached),
+        "as_of": price.as_of,
+        "source": price.source,
+        "is_override": price.is_override,
+    }
 
 
 def _provider(provider: Provider) -> dict[str, Any]:

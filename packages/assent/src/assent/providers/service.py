@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -23,16 +24,27 @@ from assent.providers.domain import (
     ProviderSet,
     Upstream,
     checked_base_model,
-    checked_source,
     checked_upstream,
     parse_calendar,
     to_ms,
 )
+from assent.providers.domain.prices import (
+    NewPrice,
+    Price,
+    PriceForgotten,
+    checked_price,
+    find_price,
+    parse_prices,
+    price_of,
+)
+from assent.providers.domain.sources import checked_source
 from assent.providers.store import projections
 from assent.web.api import checked_name
 
 __all__ = [
     "End",
+    "NewPrice",
+    "Price",
     "Provider",
     "Upstream",
     "calendar",
@@ -40,13 +52,18 @@ __all__ = [
     "end_of",
     "ends_on",
     "find_provider",
+    "forget_price",
     "get_provider",
     "list_ends",
+    "list_prices",
     "list_providers",
+    "price_for",
     "projections",
     "remove_provider",
     "resolve_key",
+    "set_price",
     "set_provider",
+    "shipped_prices",
     "undate_base_model",
 ]
 
@@ -222,3 +239,54 @@ def _override(row: Any) -> End:
         as_of=row.set_at.date(),
         is_override=True,
     )
+
+
+@cache
+def shipped_prices() -> tuple[Price, ...]:
+    """Give the table of prices that this release ships."""
+    text = resources.files("assent.providers").joinpath("prices.json").read_text(encoding="utf-8")
+    return parse_prices(json.loads(text))
+
+
+def price_for(reader: Reader, project: str, *names: str | None) -> Price | None:
+    """Find what a model's tokens cost, by its upstream name or base model; None where nobody said so.
+
+    What the project says goes before the shipped table.
+    """
+    return find_price([name for name in names if name], (_own_prices(reader, project), shipped_prices()))
+
+
+def list_prices(reader: Reader, project: str, model: str | None = None) -> list[Price]:
+    """List all that is known, the project's own first; of one model, the price that counts for it."""
+    if model is not None:
+        found = price_for(reader, project, model)
+        return [] if found is None else [found]
+    own = _own_prices(reader, project)
+    said = {one.model for one in own}
+    return [*own, *(one for one in shipped_prices() if one.model not in said)]
+
+
+def set_price(tx: Tx, project: str, new: NewPrice) -> Price:
+    """Say what a model's tokens cost, before the shipped table; the same again records nothing.
+
+    Raises: Invalid with every mistake, NotFound (project).
+    """
+    identity.get_project(tx, project)
+    event = checked_price(project, new)
+    held = {one.model: one for one in _own_prices(tx, project)}.get(event.model)
+    wanted = price_of(event, tx.now().date(), is_override=True)
+    if held is not None and replace(held, as_of=wanted.as_of) == wanted:
+        return held
+    tx.record(event)
+    return wanted
+
+
+def forget_price(tx: Tx, project: str, model: str) -> None:
+    """Let the shipped table speak again. Raises: NotFound."""
+    if model not in {one.model for one in _own_prices(tx, project)}:
+        raise NotFound(f"{project} says nothing of the price of {model!r}.", remedy="assent provider prices")
+    tx.record(PriceForgotten(project=project, model=model))
+
+
+def _own_prices(reader: Reader, project: str) -> list[Price]:
+    return [price_of(row, row.set_at.date(), is_override=True) for row in store.list_prices(reader, project)]

@@ -16,6 +16,7 @@ from assent.providers.domain import (
     ProviderRemoved,
     ProviderSet,
 )
+from assent.providers.domain.prices import MAX_MODEL, PriceForgotten, PriceSet
 
 NAME = sa.String(63)
 
@@ -37,6 +38,20 @@ base_models = table(
     "providers_base_models",
     sa.Column("base_model", sa.String(MAX_BASE_MODEL), primary_key=True),
     sa.Column("ends_on", sa.String(10)),
+    sa.Column("source", sa.String(MAX_URL), nullable=False),
+    sa.Column("set_at", Utc, nullable=False),
+    sa.Column("set_by", sa.String(64), nullable=False),
+    kind="governed",
+)
+
+prices = table(
+    "providers_prices",
+    sa.Column("project", NAME, primary_key=True),
+    sa.Column("model", sa.String(MAX_MODEL), primary_key=True),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("input", sa.String(40), nullable=False),
+    sa.Column("output", sa.String(40), nullable=False),
+    sa.Column("cached", sa.String(40)),
     sa.Column("source", sa.String(MAX_URL), nullable=False),
     sa.Column("set_at", Utc, nullable=False),
     sa.Column("set_by", sa.String(64), nullable=False),
@@ -88,6 +103,31 @@ def _base_model_undated(conn: Writer, r: Recorded[BaseModelUndated]) -> None:
     conn.execute(sa.delete(base_models).where(base_models.c.base_model == r.event.base_model))
 
 
+@projections.on(PriceSet)
+def _price_set(conn: Writer, r: Recorded[PriceSet]) -> None:
+    e = r.event
+    conn.execute(sa.delete(prices).where(prices.c.project == e.project, prices.c.model == e.model))
+    conn.execute(
+        sa.insert(prices).values(
+            project=e.project,
+            model=e.model,
+            currency=e.currency,
+            input=e.input,
+            output=e.output,
+            cached=e.cached,
+            source=e.source,
+            set_at=r.at,
+            set_by=r.actor,
+        )
+    )
+
+
+@projections.on(PriceForgotten)
+def _price_forgotten(conn: Writer, r: Recorded[PriceForgotten]) -> None:
+    e = r.event
+    conn.execute(sa.delete(prices).where(prices.c.project == e.project, prices.c.model == e.model))
+
+
 def find_provider(reader: Reader, project: str, name: str) -> Provider | None:
     """Find a provider of a project."""
     query = sa.select(providers).where(providers.c.project == project, providers.c.name == name)
@@ -110,6 +150,12 @@ def find_override(reader: Reader, base_model: str) -> Any:
 def list_overrides(reader: Reader) -> list[Any]:
     """List what operators said of base models, by name."""
     return list(reader.conn.execute(sa.select(base_models).order_by(base_models.c.base_model)))
+
+
+def list_prices(reader: Reader, project: str) -> list[Any]:
+    """List what a project says of prices, by model."""
+    query = sa.select(prices).where(prices.c.project == project).order_by(prices.c.model)
+    return list(reader.conn.execute(query))
 
 
 def _provider(row: Any) -> Provider:

@@ -11,7 +11,7 @@ import typer
 from assent_client.api import Api
 from assent_client.cli.apply import identity, policies
 from assent_client.cli.apply.plan import Action, Change, Entry, placed
-from assent_client.cli.apply.providers import providers
+from assent_client.cli.apply.providers import prices, providers
 from assent_client.cli.apply.sections import entries_of
 from assent_client.cli.apply.versions import VERSIONED, versions
 from assent_client.cli.connection import OPTIONS, connect
@@ -62,6 +62,7 @@ def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
         *identity.accounts(api, entries.get("services", []), kind="service"),
         *identity.groups(api, entries.get("groups", [])),
         *providers(api, entries.get("providers", [])),
+        *prices(api, entries.get("prices", [])),
     ]
     for section in VERSIONED:
         is_new = any(one.action is Action.CREATE for one in changes)

@@ -39,6 +39,10 @@ SECTIONS: Mapping[str, Section] = {
         {"name": TEXT, "kind": TEXT, "base_url": TEXT, "api_key": TEXT, **_TIMEOUTS},
         frozenset({"name", "base_url"}),
     ),
+    "prices": Section(
+        {"name": TEXT, "currency": TEXT, "input": NUMBER, "output": NUMBER, "cached": NUMBER, "source": TEXT},
+        frozenset({"name", "currency", "input", "output", "source"}),
+    ),
     "prompts": Section({**_VERSION, "file": TEXT}, is_open=True),
     "models": Section(_VERSION, frozenset({"name", "version"}), is_open=True),
     "datasets": Section({**_VERSION, "file": TEXT}, is_open=True),

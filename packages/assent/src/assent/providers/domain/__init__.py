@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from assent.kernel.errors import Invalid, Reason
 from assent.kernel.events import Event
+from assent.providers.domain.sources import VISIBLE, checked_source
 
 KINDS = ("openai",)
 MIN_TIMEOUT_S = 0.001
@@ -24,7 +25,6 @@ METADATA_ADDRESSES = frozenset(
 )
 """Where clouds hand out credentials outside the link-local ranges: Alibaba, Azure, Oracle, AWS, Google."""
 
-_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _NUMBER = re.compile(r"[0-9]+\Z|0[xX][0-9a-fA-F]*\Z")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _FILE = re.compile(r"/[^\x00-\x1f\x7f]{1,1000}\Z")
@@ -175,7 +175,7 @@ def _url_problem(url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         return f"cannot be read: {error}"
-    if not _VISIBLE.match(url) or len(url) > MAX_URL or "\\" in url:
+    if not VISIBLE.match(url) or len(url) > MAX_URL or "\\" in url:
         return f"must be 1 to {MAX_URL} visible ASCII characters, without a backslash"
     if parts.scheme not in {"http", "https"}:
         return f"has the scheme {parts.scheme!r}; http and https are known"
@@ -255,17 +255,6 @@ def checked_base_model(name: str) -> str:
             remedy=f"Use 1 to {MAX_BASE_MODEL} letters, digits and . _ : / @ -.",
         )
     return name
-
-
-def checked_source(source: str) -> str:
-    """Check that a source is the address of a page. Raises: Invalid."""
-    try:
-        parts = urlsplit(source)
-    except ValueError as error:
-        raise Invalid(f"The source is not the address of a page: {error}.") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _VISIBLE.match(source):
-        raise Invalid("The source must be the address of a page.", remedy="Give the https://… that says so.")
-    return source
 
 
 def parse_calendar(document: Mapping[str, Any]) -> Calendar:
