@@ -127,7 +127,7 @@ def test_a_projects_word_goes_before_the_shipped_table_until_it_is_forgotten(des
     desk.do(service.set_price, PROJECT, new(model="gpt-4o*"))
     desk.do(service.forget_price, PROJECT, "gpt-4o*")
     assert desk.read(service.price_for, PROJECT, "gpt-4o-2024-08-06") == shipped
-    assert desk.events() == ["providers.price.set"] * 2 + ["providers.price.forgotten"]
+    assert desk.events() == ["providers.price.set"] * 2 + ["providers.price.removed"]
 
 
 def test_unknown_is_unknown_and_of_another_project(desk):

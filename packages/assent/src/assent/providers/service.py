@@ -31,7 +31,7 @@ from assent.providers.domain import (
 from assent.providers.domain.prices import (
     NewPrice,
     Price,
-    PriceForgotten,
+    PriceRemoved,
     checked_price,
     find_price,
     parse_prices,
@@ -285,7 +285,7 @@ def forget_price(tx: Tx, project: str, model: str) -> None:
     """Let the shipped table speak again. Raises: NotFound."""
     if model not in {one.model for one in _own_prices(tx, project)}:
         raise NotFound(f"{project} says nothing of the price of {model!r}.", remedy="assent provider prices")
-    tx.record(PriceForgotten(project=project, model=model))
+    tx.record(PriceRemoved(project=project, model=model))
 
 
 def _own_prices(reader: Reader, project: str) -> list[Price]:

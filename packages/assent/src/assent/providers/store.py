@@ -16,7 +16,7 @@ from assent.providers.domain import (
     ProviderRemoved,
     ProviderSet,
 )
-from assent.providers.domain.prices import MAX_MODEL, PriceForgotten, PriceSet
+from assent.providers.domain.prices import MAX_MODEL, PriceRemoved, PriceSet
 
 NAME = sa.String(63)
 
@@ -122,8 +122,8 @@ def _price_set(conn: Writer, r: Recorded[PriceSet]) -> None:
     )
 
 
-@projections.on(PriceForgotten)
-def _price_forgotten(conn: Writer, r: Recorded[PriceForgotten]) -> None:
+@projections.on(PriceRemoved)
+def _price_removed(conn: Writer, r: Recorded[PriceRemoved]) -> None:
     e = r.event
     conn.execute(sa.delete(prices).where(prices.c.project == e.project, prices.c.model == e.model))
 

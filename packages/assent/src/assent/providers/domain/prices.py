@@ -33,10 +33,10 @@ class PriceSet(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceForgotten(Event):
+class PriceRemoved(Event):
     """What a project said of a model's price no longer counts."""
 
-    TYPE: ClassVar[str] = "providers.price.forgotten"
+    TYPE: ClassVar[str] = "providers.price.removed"
     project: str
     model: str
 
