@@ -27,6 +27,7 @@ from assent.kernel.settings import Settings
 from assent.kernel.tx import SYSTEM
 from assent.ledger import http as ledger
 from assent.monitoring import http as monitoring
+from assent.notifications import http as notifications
 from assent.prompts import http as prompts
 from assent.providers import http as providers
 from assent.registry import http as registry
@@ -40,6 +41,7 @@ ROUTERS = (
     identity.router,
     ledger.public,
     ledger.router,
+    notifications.router,
     providers.router,
     registry.router,  # before prompts: their labels are here
     prompts.router,

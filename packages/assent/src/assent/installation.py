@@ -35,6 +35,8 @@ from assent.kernel.tx import EnqueuePort, Ports, Projector, Session
 from assent.ledger import service as ledger
 from assent.monitoring import jobs as monitoring_jobs
 from assent.monitoring import store as monitoring_store
+from assent.notifications import jobs as notifications_jobs
+from assent.notifications import store as notifications_store
 from assent.prompts import store as prompts_store
 from assent.providers import store as providers_store
 from assent.registry import store as registry_store
@@ -43,6 +45,7 @@ from assent.retirement import store as retirement_store
 
 PROJECTIONS = (
     identity_store.projections,
+    notifications_store.projections,
     evidence_store.projections,
     providers_store.projections,
     prompts_store.projections,
@@ -63,6 +66,7 @@ JOBS: tuple[ModuleType, ...] = (
     delivery_jobs,
     evaluation_jobs,
     monitoring_jobs,
+    notifications_jobs,
     retirement_jobs,
 )
 """Importing them declares every job and tick: who enqueues one must know it as well as who runs it."""
@@ -175,5 +179,5 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    for noisy in ("httpx", "dbos", "alembic", "uvicorn.access"):
+    for noisy in ("httpx", "httpcore", "dbos", "alembic", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

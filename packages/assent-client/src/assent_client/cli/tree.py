@@ -66,6 +66,7 @@ COMMANDS: dict[str, Entry] = {
     "card": Entry("Model cards: generate, complete, publish."),
     "compliance": Entry("Compliance: what the record shows of each catalogue; owners, risk tier."),
     "pack": Entry("Packs: evidence in one file that verifies offline."),
+    "hook": Entry("Hooks: who is told of which events, by webhook, Slack or e-mail."),
     "ledger": Entry("The ledger: read, prove, verify.", server=True),
     "user": Entry("People and service accounts."),
     "group": Entry("Groups: whose votes count for what."),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pydantic
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from assent.kernel.addresses import parse_allowed
 from assent.kernel.errors import Invalid
 
 
@@ -67,9 +68,43 @@ class Settings(BaseSettings):
     max_body_bytes: int = pydantic.Field(
         16_000_000, ge=1000, description="Largest request that the server reads."
     )
+    hook_http: bool = pydantic.Field(
+        default=False, description="Whether webhooks may go out over plain http; else https only."
+    )
+    hook_allow: tuple[str, ...] = pydantic.Field(
+        (),
+        description="Hosts and networks, not public ones, that webhooks may reach: a JSON list, for "
+        'example `["hooks.corp.example", "10.1.0.0/16"]`.',
+    )
+    smtp_host: str = pydantic.Field(
+        "", pattern=r"^[A-Za-z0-9.:-]*$", description="Server that sends our e-mail; empty sends none."
+    )
+    smtp_port: int = pydantic.Field(587, ge=1, le=65535, description="Its port.")
+    smtp_security: str = pydantic.Field(
+        "starttls",
+        pattern="^(starttls|tls|none)$",
+        description="`starttls`, `tls` from the start, or `none`.",
+    )
+    smtp_user: str = pydantic.Field("", description="Who signs in there; empty for nobody.")
+    smtp_password: str = pydantic.Field(
+        "",
+        pattern=r"^((env:|file:/).{1,1000})?$",
+        description="Where its password is: `env:NAME` or `file:/path`, never the password.",
+    )
+    smtp_from: str = pydantic.Field(
+        "",
+        pattern=r"^([A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,180})?$",
+        description="Address that our e-mail comes from.",
+    )
     log_level: str = pydantic.Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
     )
+
+    @pydantic.field_validator("hook_allow")
+    @classmethod
+    def _check_allowed(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        parse_allowed(entries)
+        return entries
 
     @cached_property
     def database(self) -> str:

@@ -1,17 +1,16 @@
 """Providers of a project, their keys by reference, and when base models end; other slices enter here."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from assent.identity import service as identity
-from assent.kernel.errors import Invalid, NotFound
+from assent.kernel.errors import NotFound
+from assent.kernel.references import read_reference
 from assent.kernel.tx import Reader, Tx
 from assent.providers import store
 from assent.providers.domain import (
@@ -66,8 +65,6 @@ __all__ = [
     "shipped_prices",
     "undate_base_model",
 ]
-
-MAX_KEY = 4096
 
 
 def set_provider(tx: Tx, project: str, name: str, upstream: Upstream) -> tuple[Provider, bool]:
@@ -135,32 +132,7 @@ def resolve_key(reference: str | None) -> str | None:
     """
     if reference is None:
         return None
-    kind, _, where = reference.partition(":")
-    if kind == "env":
-        key = os.environ.get(where, "")
-        missing = "is not set in this process"
-    elif kind == "file":
-        key, missing = _read_key(Path(where)), "is empty"
-    else:
-        raise Invalid("A key is named by env:NAME or file:/path.", remedy="Set the provider again.")
-    if not key.strip():
-        raise Invalid(f"The key {reference} {missing}.", remedy="Set it where gateway and worker run.")
-    return key.strip()
-
-
-def _read_key(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            key = file.read(MAX_KEY + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise Invalid(
-            f"The key file:{path} cannot be read: {cause}.",
-            remedy="Let gateway and worker read it, or name another place.",
-        ) from error
-    if len(key) > MAX_KEY:
-        raise Invalid(f"file:{path} is longer than a key.", remedy="It must hold the key and nothing else.")
-    return key
+    return read_reference(reference, "Set the provider again.", "gateway and worker")
 
 
 @cache

@@ -35,6 +35,9 @@ class Permission(StrEnum):
     KEY_READ = "identity.key.read"
     KEY_REVOKE = "identity.key.revoke"
     LEDGER_READ = "ledger.entry.read"
+    SUBSCRIPTION_READ = "notifications.subscription.read"
+    SUBSCRIPTION_CHANGE = "notifications.subscription.change"
+    DELIVERY_REPEAT = "notifications.delivery.repeat"
     PROVIDER_READ = "providers.provider.read"
     PROVIDER_CHANGE = "providers.provider.change"
     PROMPT_READ = "prompts.version.read"
@@ -164,6 +167,8 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.BREAK_GLASS_OPEN,
         Permission.BREAK_GLASS_SECOND,
         Permission.INCIDENT_RESOLVE,
+        Permission.SUBSCRIPTION_CHANGE,
+        Permission.DELIVERY_REPEAT,
         Permission.SNAPSHOT_READ,
         Permission.KEY_READ,
         Permission.TOKEN_ISSUE,

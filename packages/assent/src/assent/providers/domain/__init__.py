@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from assent.kernel.addresses import METADATA_HOSTS, is_odd_number, never
 from assent.kernel.errors import Invalid, Reason
 from assent.kernel.events import Event
 from assent.providers.domain.sources import VISIBLE, checked_source
@@ -18,14 +19,6 @@ MAX_TIMEOUT_S = 3600.0
 MAX_URL = 2048
 MAX_BASE_MODEL = 200
 
-METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata.goog", "metadata", "instance-data"})
-METADATA_ADDRESSES = frozenset(
-    ipaddress.ip_address(one)
-    for one in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
-)
-"""Where clouds hand out credentials outside the link-local ranges: Alibaba, Azure, Oracle, AWS, Google."""
-
-_NUMBER = re.compile(r"[0-9]+\Z|0[xX][0-9a-fA-F]*\Z")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 _FILE = re.compile(r"/[^\x00-\x1f\x7f]{1,1000}\Z")
 _BASE_MODEL = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/@-]{{0,{MAX_BASE_MODEL - 1}}}\Z")
@@ -195,24 +188,9 @@ def _host_problem(host: str) -> str | None:
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        # Resolvers read 2852039166, 0xa9.0xfe.0xa9.0xfe and 169.254.43518 as addresses too.
-        is_number = _NUMBER.match(name.rpartition(".")[2]) is not None
-        return f"names {host}, an address in an unusual spelling" if is_number else None
-    inner = _embedded(address)
-    if inner.is_link_local or inner in METADATA_ADDRESSES:
-        return f"leads to {host}, a link-local or metadata address"
-    if inner.is_multicast or inner.is_unspecified or int(inner) == 2**32 - 1:
-        return f"leads to {host}, which is no host"
-    return None
-
-
-def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Any:
-    """Give the IPv4 address that an IPv6 one carries (mapped, 6to4, NAT64), or the address itself."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in ipaddress.ip_network("64:ff9b::/96"):
-        return ipaddress.IPv4Address(int(address) & (2**32 - 1))
-    return address.ipv4_mapped or address.sixtofour or address
+        return f"names {host}, an address in an unusual spelling" if is_odd_number(name) else None
+    kind = never(address)
+    return None if kind is None else f"leads to {host}, {'which is ' if kind == 'no host' else ''}{kind}"
 
 
 def _key_mistakes(reference: str | None) -> Iterator[Reason]:
