@@ -80,13 +80,12 @@ def headline(heard: Heard) -> str:
     if heard.type == PING:
         return f"test of the subscription {_line(heard.fields['name'])}"
     what = " ".join(heard.type.split(".")[1:]).replace("_", " ")
-    said = heard.fields
-    name = said.get("ref") or said.get("name") or said.get("base_model") or said.get("group") or ""
-    if isinstance(name, str) and name and "ref" not in said and isinstance(said.get("number"), str):
+    said = {key: value for key, value in heard.fields.items() if isinstance(value, str)}
+    name = next((said[key] for key in ("ref", "name", "base_model", "group") if said.get(key)), "")
+    if name and "ref" not in said and "number" in said:
         name = f"{name}@{said['number']}"
-    where = said.get("environment")
-    text = what + (f": {name}" if name else "") + (f" in {where}" if isinstance(where, str) else "")
-    return _line(text)
+    where = f" in {said['environment']}" if "environment" in said else ""
+    return _line(what + (f": {name}" if name else "") + where)
 
 
 def slack(heard: Heard, base_url: str) -> dict[str, Any]:
