@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,12 +13,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from assent.identity import service as identity
-from assent.installation import opened, prepare
+from assent.installation import opened
 from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
 from assent.notifications import jobs, service
 from assent.notifications.domain.subscriptions import Channel
 from tests.conftest import Installation, KeptJobs
+from tests.databases import prepared
 
 PROJECT = "shop"
 LOCAL = {"hook_http": True, "hook_allow": ("127.0.0.1/32",), "public_url": "https://assent.example"}
@@ -167,14 +167,11 @@ class Office(Installation):
 
 
 @contextmanager
-def office_in(folder, database_url="", **settings):
+def office_at(url, folder, **settings):
     chosen = load(
-        data_dir=folder / "data",
-        database_url=database_url,
-        origin="log.example/assent",
-        **{**LOCAL, **settings},
+        data_dir=folder / "data", database_url=url, origin="log.example/assent", **{**LOCAL, **settings}
     )
-    prepare(chosen)
+    chosen.data_dir.mkdir(exist_ok=True)
     kept = KeptJobs()
     with opened(chosen, clock=FakeClock(), enqueue=kept) as runtime:
         office = Office(runtime, kept)
@@ -182,27 +179,24 @@ def office_in(folder, database_url="", **settings):
         yield office
 
 
+@contextmanager
+def office_in(folder, **settings):
+    """On SQLite."""
+    with prepared("sqlite", folder) as url, office_at(url, folder, **settings) as found:
+        yield found
+
+
 @pytest.fixture
 def office(tmp_path):
-    """On SQLite."""
     with office_in(tmp_path) as found:
         yield found
 
 
 @pytest.fixture
-def any_office(any_database, tmp_path):
+def any_office(database, tmp_path):
     """On each database."""
-    with office_in(tmp_path, any_database) as found:
+    with office_at(database, tmp_path) as found:
         yield found
-
-
-def eventually(check, within_s=5.0):
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if check():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @pytest.fixture(scope="session")

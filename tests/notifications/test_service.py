@@ -338,7 +338,11 @@ def test_a_restored_key_folder_of_another_installation_holds_nothing_up(tmp_path
     from assent.installation import opened  # noqa: PLC0415 -- opened again, as it is
     from assent.kernel.settings import load  # noqa: PLC0415 -- opened again, as it is
 
-    settings = load(data_dir=tmp_path / "data", origin="log.example/assent")
+    settings = load(
+        data_dir=tmp_path / "data",
+        database_url=f"sqlite:///{tmp_path}/assent.db",
+        origin="log.example/assent",
+    )
     with opened(settings) as runtime:
         jobs.tail(runtime)
         jobs.deliver(runtime)
