@@ -307,3 +307,13 @@ def test_a_missing_module_of_ours_is_a_defect_and_no_hint_to_install(tmp_path):
         [*ASSENT, "--help"], env=env, capture_output=True, text=True, timeout=20, check=False
     )
     assert done.returncode == 70
+
+
+def test_a_link_says_which_server_it_signs_in_at(server, capsys):
+    server.on("POST", "/v1/sign-ins", server.Answer({"token": "assent_pat_x"}, 201))
+    server.on("GET", "/healthz", server.Answer({"ok": True}))
+    assert main(["login", "--link", f"{server.url}/sign-in/c0de", "--json"]) == 0
+    assert server.asked[0].json == {"code": "c0de"}
+    assert load_login()["url"] == server.url
+    assert main(["login", server.url, "--link", "c0de", "--json"]) == 0
+    assert server.asked[2].json == {"code": "c0de"}

@@ -18,7 +18,10 @@ app = typer.Typer()
 
 @app.command()
 def login(
-    address: Annotated[str, typer.Argument(metavar="URL", help="The server.")] = DEFAULT_URL,
+    address: Annotated[
+        str | None,
+        typer.Argument(metavar="URL", help=f"The server; else the link's, else {DEFAULT_URL}."),
+    ] = None,
     link: Annotated[
         str | None,
         typer.Option(help="Sign in by this one-time link or its code: it gives a token of 12 hours."),
@@ -34,8 +37,9 @@ def login(
     With --name, password and code are asked for; from a pipe they are the first and second line.
 
     Example: assent login http://desk:8400 --name ada
+    Example: assent login --link http://desk:8400/sign-in/CODE
     """
-    OPTIONS.url = OPTIONS.url or address
+    OPTIONS.url = OPTIONS.url or address or _server_of(link or "") or DEFAULT_URL
     if link is not None and name is not None:
         raise Invalid("Sign in by a link or by a name, not by both.", remedy="Leave one out.")
     if link is not None:
@@ -51,3 +55,9 @@ def login(
         url = api.url
     path = save_login(url, OPTIONS.token, OPTIONS.project)
     emit({"url": url, "saved": str(path)})
+
+
+def _server_of(link: str) -> str:
+    """Give the address of the server that a link leads to; nothing for a bare code."""
+    server, found, _ = link.rpartition("/sign-in/")
+    return server if found and server.startswith(("http://", "https://")) else ""
