@@ -146,7 +146,7 @@ class Client:
         return answer, body
 
     def timed(self, n, path, expected=200, **headers):
-        for _ in range(min(50, n)):
+        for _ in range(min(200, n)):  # warm: caches of the database and of statements are filled
             self.get(path, expected, **headers)
         times, before = [], self.cpu()
         for _ in range(n):

@@ -49,6 +49,7 @@ def test_a_version_is_shown_compared_and_traced(client):
     client.post("/models", json={**BODY, "version": "1.1.0", "prompt": "greeting@1.0.1"})
     shown = client.get("/models/support/latest").json()
     assert (shown["version"], shown["prompt_ref"]) == ("1.1.0", "greeting@1.0.1")
+    assert (shown["created_by"], shown["contributor_names"]) == ("ada", ["ada"])
     diff = client.get("/models/support/1.1.0/diff", params={"against": "1.0.0"}).json()
     assert [field["path"] for field in diff["fields"]] == ["prompt"]
     assert diff["prompt"]["bump"] == "patch"

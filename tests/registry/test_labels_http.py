@@ -25,13 +25,14 @@ def test_a_label_is_moved_shown_rolled_back_and_taken_away(two):
     assert two.get("/models/support/1.0.0").json()["labels"] == []
     assert two.get("/models").json()["items"][0]["labels"] == ["champion"]
     back = two.post(f"{LABEL}/rollbacks", json={"reason": "bad"})
-    assert back.json()["version"] == "1.0.0"
+    assert (back.json()["version"], back.json()["moved_by"]) == ("1.0.0", "ada")
     history = two.get(f"{LABEL}/history").json()["items"]
     assert [(one["from"], one["to"], one["reason"], one["rolled_back"]) for one in history] == [
         ("2.0.0", "1.0.0", "bad", True),
         ("1.0.0", "2.0.0", None, False),
         (None, "1.0.0", "good", False),
     ]
+    assert {one["moved_by"] for one in history} == {"ada"}
     page = two.get(f"{LABEL}/history", params={"limit": 2}).json()
     rest = two.get(f"{LABEL}/history", params={"limit": 2, "cursor": page["next"]}).json()
     assert page["items"] + rest["items"] == history

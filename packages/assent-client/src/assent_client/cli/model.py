@@ -131,8 +131,18 @@ def show(model: Ref) -> None:
 
 
 def _print_model(found: Any) -> None:
-    left_out = {"document", "lineage", "id", "name", "version", "prompt"}
-    emit({key: value for key, value in found.items() if key not in left_out})
+    left_out = {
+        "document",
+        "lineage",
+        "id",
+        "name",
+        "version",
+        "prompt",
+        "registered_by",
+        "contributor_names",
+    }
+    shown = {**found, "contributors": found["contributor_names"]}
+    emit({key: value for key, value in shown.items() if key not in left_out})
     print_text("")
     document = found["document"]
     emit({k: v for k, v in document.items() if k not in found and k not in {"kind", "project"}})

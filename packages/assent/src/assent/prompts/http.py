@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.prompts import service
@@ -195,6 +196,7 @@ def _line(version: PromptVersion) -> dict[str, Any]:
 def _prompt(reader: Reader, version: PromptVersion) -> dict[str, Any]:
     return {
         **_line(version),
-        "created_by": service.author_of(reader, version),
+        "created_by": identity.name_of(reader, version.registered_by),
+        "contributor_names": [identity.name_of(reader, one) for one in version.contributors],
         "document": version.document,
     }

@@ -18,6 +18,8 @@ from assent_client.cli.strict_yaml import read
 from assent_client.errors import Forbidden, Invalid, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from assent_client.api import Api
 
 __all__ = ["app"]
@@ -44,14 +46,20 @@ RUNS = [
     Column("high", right=True),
     Column("n", right=True),
 ]
+
+
+def _of(figure: Mapping[str, Any]) -> str:
+    return "-" if figure["rate"] is None else f"{figure['rate']:.1%} of {figure['n']}"
+
+
 PRODUCTION = [
     Column("environment"),
     Column("route"),
     Column("ref", "through"),
     Column("variant"),
     Column("n_calls", "calls", right=True),
-    Column("errors.rate", "errors", right=True),
-    Column("thumbs_down.rate", "thumbs down", right=True),
+    Column("errors", right=True, show=_of),
+    Column("thumbs_down", "thumbs down, of rated", right=True, show=_of),
     Column("latency_s.p95", "p95 s", right=True),
 ]
 STEPS = [
@@ -152,11 +160,11 @@ def _print_prompt(found: Any) -> None:
         "since",
         "format",
         "bump",
-        "contributors",
+        "contributor_names",
         "registered_at",
         "created_by",
     )
-    emit({key: found[key] for key in shown})
+    emit({key.replace("contributor_names", "contributors"): found[key] for key in shown})
     _print_messages(document["messages"])
     if document["variables"]:
         rows = [{"name": name, **one} for name, one in document["variables"].items()]

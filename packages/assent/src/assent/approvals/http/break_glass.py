@@ -8,8 +8,9 @@ import pydantic
 from fastapi import APIRouter, Query
 
 from assent.approvals import service
-from assent.approvals.http.wire import Wire, person_name
+from assent.approvals.http.wire import Wire
 from assent.approvals.service import BreakGlass, NewReview
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
@@ -96,15 +97,15 @@ def _break_glass(reader: Reader, one: BreakGlass) -> dict[str, Any]:
         "state": "open" if one.outcome is None else one.outcome.value,
         "overdue": one.owes(reader.now()),
         "reason": service.break_glass_text(reader, one.reason),
-        "opened_by": person_name(reader, one.opened_by),
+        "opened_by": identity.name_of(reader, one.opened_by),
         "opened_at": one.opened_at,
         "second_by": one.second_by,
-        "seconded_by": None if one.seconded_by is None else person_name(reader, one.seconded_by),
+        "seconded_by": None if one.seconded_by is None else identity.name_of(reader, one.seconded_by),
         "seconded_at": one.seconded_at,
         "ends_at": one.ends_at,
         "ended_at": one.ended_at,
         "review_by": one.review_by,
-        "reviewed_by": None if one.reviewed_by is None else person_name(reader, one.reviewed_by),
+        "reviewed_by": None if one.reviewed_by is None else identity.name_of(reader, one.reviewed_by),
         "reviewed_at": one.reviewed_at,
         "finding": None if one.finding is None else one.finding.value,
         "review": service.break_glass_text(reader, one.review),

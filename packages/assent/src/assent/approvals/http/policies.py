@@ -8,7 +8,7 @@ import pydantic
 from fastapi import APIRouter, Query, Response
 
 from assent.approvals import service
-from assent.approvals.http.wire import Wire, person_name
+from assent.approvals.http.wire import Wire
 from assent.approvals.service import Assessment, InForce, NewPolicy, PolicyVersion
 from assent.identity import service as identity
 from assent.identity.domain import Permission
@@ -206,11 +206,11 @@ def _in_force(reader: Reader, project: str, environment: str) -> dict[str, Any]:
         "environment": environment,
         **_policy_named(found),
         "bound_at": bound.bound_at if bound else None,
-        "bound_by": person_name(reader, bound.bound_by) if bound else None,
+        "bound_by": identity.name_of(reader, bound.bound_by) if bound else None,
         "proposed": proposed.policy_ref if proposed else None,
         "proposed_digest": proposed.policy if proposed else None,
         "proposed_at": proposed.proposed_at if proposed else None,
-        "proposed_by": person_name(reader, proposed.proposed_by) if proposed else None,
+        "proposed_by": identity.name_of(reader, proposed.proposed_by) if proposed else None,
         "document": {key: found.document[key] for key in ("title", "conditions")},
     }
 

@@ -8,8 +8,9 @@ import pydantic
 from fastapi import APIRouter, Query
 
 from assent.approvals import service
-from assent.approvals.http.wire import Wire, person_name
+from assent.approvals.http.wire import Wire
 from assent.approvals.service import NewVote, Request, Vote
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
@@ -128,7 +129,7 @@ def _request_line(reader: Reader, request: Request) -> dict[str, Any]:
         "tier": request.tier,
         "policy": request.policy,
         "policy_ref": request.policy_ref,
-        "requester": person_name(reader, request.requester),
+        "requester": identity.name_of(reader, request.requester),
         "filed_at": request.filed_at,
         "expires_at": request.expires_at,
         "decided_at": request.decided_at,
@@ -142,7 +143,7 @@ def _request(reader: Reader, request: Request) -> dict[str, Any]:
         **_request_line(reader, request),
         "manifest": request.manifest,
         "nonce": request.nonce,
-        "contributors": [person_name(reader, person) for person in request.contributors],
+        "contributors": [identity.name_of(reader, person) for person in request.contributors],
         "decision": request.decision,
         "successor": request.successor,
         "newer_policy": service.newer_policy(reader, request),
@@ -157,7 +158,7 @@ def vote_wire(reader: Reader, vote: Vote) -> dict[str, Any]:
     return {
         "id": vote.id,
         "request": vote.request,
-        "voter": person_name(reader, vote.voter),
+        "voter": identity.name_of(reader, vote.voter),
         "verdict": vote.verdict,
         "subject": vote.subject,
         "policy": vote.policy,

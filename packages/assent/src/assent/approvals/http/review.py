@@ -9,8 +9,9 @@ from fastapi import APIRouter
 
 from assent.approvals import service
 from assent.approvals.http.requests import vote_wire
-from assent.approvals.http.wire import Wire, person_name
+from assent.approvals.http.wire import Wire
 from assent.approvals.service import Comment, NewComment, Since
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.web.api import Call, ProjectPath, page, requires
@@ -71,9 +72,9 @@ def _comment(reader: Reader, one: Comment) -> dict[str, Any]:
         "path": one.path,
         "line": one.line,
         "answers": one.answers,
-        "by": person_name(reader, one.by),
+        "by": identity.name_of(reader, one.by),
         "at": one.at,
-        "resolved_by": None if one.resolved_by is None else person_name(reader, one.resolved_by),
+        "resolved_by": None if one.resolved_by is None else identity.name_of(reader, one.resolved_by),
         "resolved_at": one.resolved_at,
         "text": one.text,
     }

@@ -8,6 +8,7 @@ from assent.identity.service.accounts import (
     bootstrap,
     get_account,
     list_accounts,
+    name_of,
     roles_of,
     unbind,
 )
@@ -161,6 +162,7 @@ __all__ = [
     "list_tokens",
     "members_of",
     "n_recovery_codes",
+    "name_of",
     "note_use",
     "open_attempt",
     "open_session",

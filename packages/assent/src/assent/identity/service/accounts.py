@@ -38,6 +38,12 @@ def list_accounts(reader: Reader) -> list[Account]:
     return store.list_accounts(reader.conn)
 
 
+def name_of(reader: Reader, account: str) -> str:
+    """Give the name of an account; its id where there is none, as for what is automatic."""
+    found = store.find_account(reader.conn, account)
+    return account if found is None else found.name
+
+
 def add_person(tx: Tx, name: str, display_name: str = "") -> Account:
     """Add a person. Raises: Invalid, Conflict (the name is taken)."""
     checked_name(name, "person")

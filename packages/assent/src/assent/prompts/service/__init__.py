@@ -6,7 +6,6 @@ from assent.prompts.service.templates import render
 from assent.prompts.service.versions import (
     Comparison,
     NewPrompt,
-    author_of,
     bounded,
     compare,
     contributors_of,
@@ -39,7 +38,6 @@ __all__ = [
     "PromptVersion",
     "SuiteBinding",
     "advance",
-    "author_of",
     "bind_suite",
     "bounded",
     "change_to_wire",

@@ -177,14 +177,6 @@ def get(reader: Reader, project: str, name: str, number: str | None = None) -> P
     return found
 
 
-def author_of(reader: Reader, version: PromptVersion) -> str:
-    """Give the name of who registered a version; the id of what is no account."""
-    try:
-        return identity.get_account(reader, version.registered_by).name
-    except NotFound:
-        return version.registered_by
-
-
 def find_by_digest(reader: Reader, project: str, digest: str) -> PromptVersion | None:
     """Find the version with this content."""
     return store.find_by_digest(reader, project, digest)

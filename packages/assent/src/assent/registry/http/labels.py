@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import pydantic
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.reasons import MAX_REASON, reason_text
 from assent.kernel.tx import Reader
@@ -157,7 +158,7 @@ def _label(reader: Reader, label: Label) -> dict[str, Any]:
         "generation": label.generation,
         "protected": service.is_protected(reader, label.project, label.label),
         "moved_at": label.moved_at,
-        "moved_by": label.moved_by,
+        "moved_by": identity.name_of(reader, label.moved_by),
     }
 
 
@@ -175,5 +176,5 @@ def _move(reader: Reader, move: Move) -> dict[str, Any]:
         "because": move.because,
         "reason": reason_text(reader, move.reason),
         "moved_at": move.moved_at,
-        "moved_by": move.moved_by,
+        "moved_by": identity.name_of(reader, move.moved_by),
     }

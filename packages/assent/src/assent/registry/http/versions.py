@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from fastapi import APIRouter, Query, Response
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.filters import MAX_LENGTH
 from assent.kernel.reasons import MAX_REASON
@@ -191,4 +192,10 @@ def _line(version: ModelVersion, labels: Sequence[str]) -> dict[str, Any]:
 def _model(reader: Reader, version: ModelVersion) -> dict[str, Any]:
     prompt = None if version.prompt is None else _ref_of(reader, version.project, version.prompt)
     (line,) = _lines(reader, [version])
-    return {**line, "prompt_ref": prompt, "document": version.document}
+    return {
+        **line,
+        "created_by": identity.name_of(reader, version.registered_by),
+        "contributor_names": [identity.name_of(reader, one) for one in version.contributors],
+        "prompt_ref": prompt,
+        "document": version.document,
+    }
