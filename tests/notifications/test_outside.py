@@ -132,6 +132,7 @@ def test_an_allow_list_that_is_not_one_stops_the_start(tmp_path, entry):
         ("https://2130706433/x", "unusual"),
         ("https://0x7f.1/x", "unusual"),
         ("https://127.1/x", "unusual"),
+        ("https://0127.0.0.1/x", "unusual"),
         ("https://metadata.google.internal/x", "credentials"),
         ("https://METADATA.google.internal./x", "credentials"),
         ("https://" + "a" * 2100, "visible"),

@@ -25,6 +25,7 @@ PLACES = (
     Place("People", "/people", Permission.PERSON_READ),
     Place("Retirement", "/retirement", Permission.MODEL_READ),
     Place("Inventory", "/inventory", Permission.COVERAGE_READ),
+    Place("Notifications", "/notifications", Permission.SUBSCRIPTION_READ),
     Place("Ledger", "/ledger", Permission.LEDGER_READ),
 )
 """In the order of the work: what there is, what is known of it, who decides, what runs, what is proved."""

@@ -12,6 +12,7 @@ from assent.console import (
     home,
     leaf,
     ledger,
+    notifications,
     oidc,
     people,
     policies,
@@ -48,6 +49,7 @@ ROUTERS = (
     card.router,
     card_form.router,
     compliance.router,
+    notifications.router,
     ledger.router,
     evaluations.router,
 )

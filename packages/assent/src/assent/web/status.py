@@ -26,6 +26,8 @@ class Look:
 # Read top down this is also the order in which statuses are listed: what needs somebody comes first.
 LOOKS: dict[str, Look] = {
     "not_met": Look("cross", "Not met", Tone.BAD),
+    "dead": Look("cross", "Given up", Tone.BAD),
+    "disabled": Look("stop", "Disabled", Tone.BAD),
     "fail": Look("cross", "Fail", Tone.BAD),
     "breach": Look("cross", "Breach", Tone.BAD),
     "rejected": Look("cross", "Rejected", Tone.BAD),
@@ -51,6 +53,7 @@ LOOKS: dict[str, Look] = {
     "open": Look("eye", "Open", Tone.BUSY),
     "planned": Look("dot", "Planned", Tone.BUSY),
     "waiting": Look("clock", "Waiting", Tone.BUSY),
+    "pending": Look("clock", "Waiting", Tone.BUSY),
     "running": Look("play", "Running", Tone.BUSY),
     "executing": Look("play", "Executing", Tone.BUSY),
     "met": Look("check", "Met", Tone.GOOD),
@@ -61,6 +64,8 @@ LOOKS: dict[str, Look] = {
     "published": Look("check", "Published", Tone.GOOD),
     "promoted": Look("check", "Promoted", Tone.GOOD),
     "executed": Look("check", "Executed", Tone.GOOD),
+    "delivered": Look("check", "Delivered", Tone.GOOD),
+    "enabled": Look("check", "Enabled", Tone.GOOD),
     "live": Look("check", "Live", Tone.GOOD),
     "justified": Look("check", "Justified", Tone.GOOD),
     "settled": Look("check", "Settled", Tone.QUIET),

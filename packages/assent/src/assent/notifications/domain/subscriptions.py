@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -246,8 +247,10 @@ def _url_problem(url: str, *, http: bool) -> str | None:
 def _host_problem(host: str) -> str | None:
     if host in METADATA_HOSTS:
         return f"leads to {host}, which hands out a machine's credentials"
-    if is_odd_number(host) and not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", host):
-        return f"names {host}, an address in an unusual spelling"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return f"names {host}, an address in an unusual spelling" if is_odd_number(host) else None
     return None
 
 

@@ -1,6 +1,7 @@
 """Use cases of notifications; other slices enter here."""
 
 from assent.notifications.service.outbox import (
+    STATES,
     Asked,
     any_old,
     any_ready,
@@ -36,6 +37,7 @@ from assent.notifications.service.subscriptions import (
 from assent.notifications.store import Delivery, projections
 
 __all__ = [
+    "STATES",
     "Asked",
     "Courier",
     "Delivery",

@@ -1,0 +1,199 @@
+"""Notifications of a project: who is told of which events, what became of it, and what is done about it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from assent.console.visit import PageRoute, Visit, see_other, visits
+from assent.identity.domain import Permission
+from assent.kernel.errors import AssentError
+from assent.kernel.tx import Reader, Tx
+from assent.notifications import service as notifications
+from assent.notifications.domain.retries import Outcome
+from assent.notifications.domain.subscriptions import State, Subscription
+from assent.web.forms import Form, posted_form
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/notifications")
+PER_PAGE = 25
+Seen = Annotated[Visit, visits(Permission.SUBSCRIPTION_READ)]
+Changing = Annotated[Visit, visits(Permission.SUBSCRIPTION_CHANGE)]
+Repeating = Annotated[Visit, visits(Permission.DELIVERY_REPEAT)]
+Posted = Annotated[Form, Depends(posted_form)]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A subscription, what waits and what was given up; `actions` are paths with their words."""
+
+    found: Subscription
+    n_pending: int
+    n_dead: int
+    actions: Sequence[tuple[str, str]]
+    dead_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delivery; `again` is where it is sent again, or nothing."""
+
+    id: str
+    name: str
+    type: str
+    leaf: int
+    leaf_address: str
+    state: str
+    n_tries: int
+    status: int | None
+    error: str
+    at: datetime
+    due_at: datetime | None
+    again: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """How a test ended."""
+
+    name: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationsView:
+    """What the page shows; `asked` is the subscription and the state that deliveries are listed of."""
+
+    project: str
+    rows: Sequence[Row]
+    sent: Sequence[Sent]
+    asked: tuple[str, str]
+    states: Sequence[str]
+    older: str
+    tested: Tested | None
+
+
+def _actions(visit: Visit, found: Subscription) -> list[tuple[str, str]]:
+    place = f"/projects/{visit.project}/notifications/{found.name}"
+    if Permission.SUBSCRIPTION_CHANGE not in visit.allowed:
+        return []
+    stop = (
+        ("Pause", f"{place}/pauses") if found.state == State.ENABLED else ("Resume", f"{place}/resumptions")
+    )
+    return [("Send a test", f"{place}/tests"), stop]
+
+
+def _rows(visit: Visit, reader: Reader, found: Sequence[Subscription]) -> list[Row]:
+    counts = notifications.counts(reader, visit.project)
+    rows = []
+    for one in found:
+        n_dead = counts.get(one.id, {}).get("dead", 0)
+        may = Permission.DELIVERY_REPEAT in visit.allowed and n_dead and one.state == State.ENABLED
+        again = f"/projects/{visit.project}/notifications/{one.name}/redeliveries" if may else ""
+        rows.append(Row(one, counts.get(one.id, {}).get("pending", 0), n_dead, _actions(visit, one), again))
+    return rows
+
+
+def _sent(visit: Visit, one: notifications.Delivery, found: Subscription | None) -> Sent:
+    """Show a delivery; `found` is its subscription, None where it is removed at this moment."""
+    may = Permission.DELIVERY_REPEAT in visit.allowed and one.state != "pending"
+    may = may and found is not None and found.state == State.ENABLED
+    name = found.name if found else ""
+    return Sent(
+        id=one.id,
+        name=name,
+        type=one.type,
+        leaf=one.leaf,
+        leaf_address=f"/projects/{visit.project}/ledger?before={one.leaf + 1}",
+        state=one.state,
+        n_tries=one.n_tries,
+        status=one.status,
+        error=one.error or "",
+        at=one.queued_at,
+        due_at=one.due_at if one.state == "pending" and one.n_tries else None,
+        again=f"/projects/{visit.project}/notifications/{name}/redeliveries" if may else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page is asked for beside the subscriptions."""
+
+    name: str = ""
+    state: str = ""
+    before: str = ""
+    tested: Tested | None = None
+
+
+def _show(visit: Visit, shown: Shown, error: AssentError | None = None) -> Response:
+    asked = notifications.Asked(shown.name or None, shown.state or None, shown.before or None, PER_PAGE)
+    here = f"/projects/{visit.project}/notifications"
+    with visit.read() as reader:
+        found = notifications.list_(reader, visit.project)
+        page, before = notifications.list_deliveries(reader, visit.project, asked)
+        by_id = {one.id: one for one in found}
+        words = {"name": shown.name, "state": shown.state, "before": before or ""}
+        view = NotificationsView(
+            project=visit.project,
+            rows=_rows(visit, reader, found),
+            sent=[_sent(visit, one, by_id.get(one.subscription)) for one in page],
+            asked=(shown.name, shown.state),
+            states=notifications.STATES,
+            older=f"{here}?{urlencode(words)}" if before else "",
+            tested=shown.tested,
+        )
+    errors: Sequence[Any] = () if error is None else error.reasons or (error,)
+    status = 200 if error is None else error.status
+    return visit.page("notifications/page.html", status=status, view=view, errors=errors)
+
+
+@router.get("")
+def show(
+    visit: Seen,
+    name: Annotated[str, Query(max_length=63)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+    before: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Show the subscriptions and what was sent, the newest first."""
+    return _show(visit, Shown(name, state, before))
+
+
+@router.post("/{name}/tests")
+def test(visit: Changing, name: str, form: Posted) -> Response:
+    """Send a test now and show the answer."""
+    del form
+    _, outcome = notifications.send_test(visit.runtime, visit.project, name)
+    return _show(visit, Shown(tested=Tested(name, outcome)))
+
+
+@router.post("/{name}/pauses")
+def pause(visit: Changing, name: str, form: Posted) -> Response:
+    """Tell nothing until it is resumed."""
+    del form
+    return _do(visit, lambda tx: notifications.pause(tx, visit.project, name))
+
+
+@router.post("/{name}/resumptions")
+def resume(visit: Changing, name: str, form: Posted) -> Response:
+    """Tell what happens from now on."""
+    del form
+    return _do(visit, lambda tx: notifications.resume(tx, visit.project, name))
+
+
+@router.post("/{name}/redeliveries")
+def redeliver(visit: Repeating, name: str, form: Posted) -> Response:
+    """Send one delivery again, or, where none is named, all that were given up."""
+    delivery = form.text("delivery") or None
+    return _do(visit, lambda tx: notifications.redeliver(tx, visit.project, name, delivery))
+
+
+def _do(visit: Visit, action: Callable[[Tx], object]) -> Response:
+    try:
+        with visit.begin() as tx:
+            action(tx)
+    except AssentError as error:
+        return _show(visit, Shown(), error)
+    return see_other(f"/projects/{visit.project}/notifications")
