@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assent_client.cli import eval_import, eval_report
+from assent_client.cli import eval_estimate, eval_import, eval_report
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import glimpse
 from assent_client.cli.output import Column, cell, emit, note, progress
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer()
+eval_estimate.add_to(app)
 eval_import.add_to(app)
 eval_report.add_to(app)
 
@@ -200,6 +201,7 @@ def _print_run(found: Any) -> None:
             )
         return
     emit(_verdict_lines(found, result))
+    emit(result["usage"], eval_estimate.USAGE)
     emit(
         result["levels"],
         [

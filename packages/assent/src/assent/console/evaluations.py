@@ -48,6 +48,7 @@ class RunView:
     step: RunProgress | None
     chart: RunChart | None
     result: Mapping[str, Any]
+    took: Sequence[Mapping[str, str]]
     slices: Markup
     flips: Sequence[Mapping[str, Any]]
     n_gained: int
@@ -126,6 +127,7 @@ def _view(reader: Reader, run: Run, outcome: str, start: int) -> RunView:
         step=evaluation.progress_of(reader, run.id),
         chart=draw_run(reader, run.id),
         result=said.get("result", {}),
+        took=said.get("took", ()),
         slices=evaluation.reports.forest(said.get("slices", ()), paired=run.baseline is not None),
         flips=said.get("flips", ()),
         n_gained=said.get("n_gained", 0),

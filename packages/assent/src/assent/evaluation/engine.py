@@ -20,8 +20,14 @@ Enough = Callable[[Iterable[CaseRecord]], str | None]
 """Looks at what stands in the journal; says why that is enough, if it is."""
 LOOK_AGAIN = 1.02
 """After how much growth of the journal it is looked at again."""
+Cost = Callable[[Answer, int], float]
+"""What an answer to a question of so many bytes cost, in the currency of the suite's budget."""
 JudgeAnswer = Callable[[Row, Answer, str], tuple[Outcome, tuple[Score, ...]]]
 MIN_FAILURES = 20
+
+
+class _Stopped(Exception):
+    """The run stopped while a question waited for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. `stopped` says why cases were left unasked."""
+    """Where a run stands. `stopped` says why cases were left unasked, `over_budget` that a budget is why."""
 
     n_planned: int
     n_done: int
@@ -63,6 +69,7 @@ class Progress:
     n_requests: int
     stopped: str | None = None
     resumable: bool = False
+    over_budget: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class _State:
     began_s: float
     n_tokens: int = 0
     n_requests: int = 0
+    money: float = 0.0
     n_failures: int = 0
     n_failures_probed: int = 0
     proven: dict[Side, Ask] = field(default_factory=dict)
@@ -81,6 +89,7 @@ class _State:
     n_looked_at: float = 0
     stopped: str | None = None
     resumable: bool = False
+    over_budget: bool = False
 
 
 class Engine:
@@ -93,10 +102,12 @@ class Engine:
         limits: Limits,
         pace: Pace | None = None,
         clock: Clock | None = None,
+        costs: Mapping[Side, Cost] | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._targets = targets
         self._judge = judge
+        self._costs = costs or {}
         self._limits = limits
         self._pace = pace or Pace()
 
@@ -115,6 +126,9 @@ class Engine:
             began_s=asyncio.get_running_loop().time(),
             proven=_proven(planned, journal),
         )
+        for record in journal.records.values():  # a run that goes on has spent what it spent before
+            if record.answer is not None and record.reused_from is None:
+                self._spend(state, record.side, record.answer, 0)
         limits = self._limits
         throttle = Throttle(limits.in_flight)
         upstreams = {
@@ -151,19 +165,24 @@ class Engine:
 
     def _watch(self, state: _State) -> None:
         """Stop where a budget is used up, or nothing but failures came for too long."""
-        limits, pace, now = self._limits, self._pace, asyncio.get_running_loop().time()
-        spent = {
-            "requests": (state.n_requests, limits.requests),
-            "tokens": (state.n_tokens, limits.tokens),
-            "seconds": (int(now - state.began_s), limits.seconds),
-        }
-        for name, (used, budget) in spent.items():
-            if 0 < budget <= used and state.waiting:
-                _stop(state, f"the budget of {budget:,} {name} is used up")
+        pace, now = self._pace, asyncio.get_running_loop().time()
+        self._hold_to_budgets(state, now)
         since = state.began_s if state.last_success_s is None else state.last_success_s
         patience = pace.give_up_first_s if state.last_success_s is None else pace.give_up_s
         if state.n_failures >= MIN_FAILURES and now - since > patience:
             _stop(state, f"the upstream gave no answer for {now - since:.0f} s", resumable=True)
+
+    def _hold_to_budgets(self, state: _State, now: float) -> None:
+        limits = self._limits
+        for name, used, budget in (
+            ("requests", state.n_requests, limits.requests),
+            ("tokens", state.n_tokens, limits.tokens),
+            ("seconds", int(now - state.began_s), limits.seconds),
+            (limits.currency, state.money, limits.money),
+        ):
+            if 0 < budget <= used and state.waiting and state.stopped is None:
+                state.over_budget = True
+                _stop(state, f"the budget of {budget:,} {name} is used up")
 
     async def _work(
         self, state: _State, throttle: Throttle, upstreams: Mapping[Side, Upstream], journal: Journal
@@ -191,6 +210,9 @@ class Engine:
             n_attempts += 1
             try:
                 answer, latency_s = await self._attempt(body, state, throttle, upstream)
+                self._spend(state, ask.side, answer, len(body))
+            except _Stopped:
+                return None
             except Failure as failure:
                 # Where nothing at all is answered, the upstream is down: no case is failed for that.
                 n_counted += 0 if failure.busy or state.n_failures >= MIN_FAILURES else 1
@@ -226,14 +248,18 @@ class Engine:
         if proven is None or state.n_failures - state.n_failures_probed < MIN_FAILURES:
             return
         state.n_failures_probed = state.n_failures
-        with contextlib.suppress(Failure):  # it is counted as one more
-            await self._attempt(upstream.body(proven.row), state, throttle, upstream)
+        with contextlib.suppress(Failure, _Stopped):  # a failure is counted as one more
+            body = upstream.body(proven.row)
+            answer, _ = await self._attempt(body, state, throttle, upstream)
+            self._spend(state, side, answer, len(body))
 
     async def _attempt(
         self, body: bytes, state: _State, throttle: Throttle, upstream: Upstream
     ) -> tuple[Answer, float]:
         loop = asyncio.get_running_loop()
         async with throttle.slot() as taken_in:
+            if state.stopped is not None:
+                raise _Stopped
             began_s = loop.time()
             state.n_requests += 1
             try:
@@ -247,8 +273,13 @@ class Engine:
                 raise
             throttle.went_well()
             state.n_failures, state.n_failures_probed, state.last_success_s = 0, 0, loop.time()
-            state.n_tokens += (answer.n_prompt_tokens or 0) + (answer.n_completion_tokens or 0)
             return answer, loop.time() - began_s
+
+    def _spend(self, state: _State, side: Side, answer: Answer, n_bytes: int) -> None:
+        state.n_tokens += (answer.n_prompt_tokens or 0) + (answer.n_completion_tokens or 0)
+        if side in self._costs:
+            state.money += self._costs[side](answer, n_bytes)
+        self._hold_to_budgets(state, asyncio.get_running_loop().time())
 
     def _failed(self, ask: Ask, error: str, attempts: int) -> CaseRecord:
         return CaseRecord(
@@ -303,4 +334,5 @@ def _progress(state: _State, throttle: Throttle) -> Progress:
         n_requests=state.n_requests,
         stopped=state.stopped,
         resumable=state.resumable,
+        over_budget=state.over_budget,
     )

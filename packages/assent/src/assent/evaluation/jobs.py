@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from assent.evaluation import service
-from assent.evaluation.domain.cases import CaseRecord, answer_key
+from assent.evaluation.domain.cases import CaseRecord, Side, answer_key
 from assent.evaluation.domain.result import asked_in_order, decided_early
-from assent.evaluation.engine import Ask, Engine, Enough, JudgeAnswer, Progress
+from assent.evaluation.domain.usage import spent_on
+from assent.evaluation.engine import Ask, Cost, Engine, Enough, JudgeAnswer, Progress
 from assent.evaluation.journal import Journal
 from assent.evaluation.scorers import compile_suite
 from assent.evaluation.service import JOB, Plan, Run, RunProgress
@@ -20,6 +21,7 @@ from assent.kernel.errors import AssentError, Conflict
 from assent.kernel.jobs import job, tick
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import SYSTEM
+from assent.providers.service import Price
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ def _carry_out(runtime: Runtime, found: Run, journal: Journal) -> None:
         return
     journal.sync()
     with runtime.session.begin(SYSTEM) as tx:
-        service.close(tx, found.id, journal.content())
+        service.close(tx, found.id, journal.content(), last.stopped if last.over_budget else None)
     journal.path.unlink()
     runtime.signals.notify("evaluation")
 
@@ -91,8 +93,7 @@ def asks_of(plan: Plan) -> Iterator[Ask]:
     """List every case of a run: both sides of a row one after the other, so that a stopped run has pairs."""
     solver = digest(dict(plan.suite.solver))
     asked = {"candidate": plan.run.subject, "baseline": plan.run.baseline or ""}
-    through = f" through {plan.run.through}" if plan.run.through else ""
-    subjects = {side: f"{digest}{through}" for side, digest in asked.items()}
+    subjects = {side: service.asked_of(digest, plan.run.through) for side, digest in asked.items()}
     rows, repeats = asked_in_order(plan.suite, plan.rows), range(plan.suite.repeats)
     # Where a run may stop early, a row is asked to its end before the next begins.
     early = plan.suite.gate.early
@@ -149,7 +150,7 @@ async def _ask(
     runtime: Runtime, plan: Plan, judge: JudgeAnswer, asks: list[Ask], journal: Journal
 ) -> Progress | None:
     """Run the engine, telling how far it is; None where the run was cancelled meanwhile."""
-    engine = Engine(plan.targets, judge, plan.suite.limits, clock=runtime.clock)
+    engine = Engine(plan.targets, judge, plan.suite.limits, clock=runtime.clock, costs=_costs(plan))
     last: Progress | None = None
     told_s = -PROGRESS_S
     steps = engine.run(asks, journal, _enough(plan))
@@ -163,6 +164,15 @@ async def _ask(
     finally:
         await steps.aclose()
     return last
+
+
+def _costs(plan: Plan) -> dict[Side, Cost]:
+    """Make what tells the cost of an answer, on each side whose price is known."""
+
+    def cost_at(price: Price) -> Cost:
+        return lambda answer, n_bytes: float(spent_on(price, answer, n_bytes))
+
+    return {side: cost_at(price) for side, price in plan.prices.items() if price is not None}
 
 
 def _step(run_id: str, at: Progress, state: str) -> RunProgress:

@@ -13,6 +13,7 @@ from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
 from assent.providers import service as providers
+from assent.providers.service import Price
 from assent.registry import service as registry
 
 LIVE = "live"
@@ -96,28 +97,48 @@ def baseline(tx: Reader, project: str, subject: Subject, rule: str, environment:
     return Subject(subject.name, version.digest, version.ref)
 
 
-def target(reader: Reader, project: str, digest: str, through: str | None = None) -> Target:
-    """Gather how a version is asked: its upstream, its parameters, and its own messages first.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a version is asked, without where: what it pins for every case, and the messages of one."""
 
-    A prompt, `digest`, stands in the place of that of the model `through`. Raises: NotFound, Invalid (it pins
-    no upstream).
+    document: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    render: Callable[[Row], Messages]
+
+
+def price(reader: Reader, project: str, digest: str, through: str | None = None) -> Price | None:
+    """Find what the tokens of a version cost, by its upstream model or base model; None where unknown."""
+    document = registry.get_by_digest(reader, project, through or digest).document
+    return providers.price_for(reader, project, document.get("upstream_model"), document.get("base_model"))
+
+
+def manner(reader: Reader, project: str, digest: str, through: str | None = None) -> Manner:
+    """Gather what a version pins, and its own messages, which come first.
+
+    A prompt, `digest`, stands in the place of that of the model `through`. Raises: NotFound.
     """
     document = registry.get_by_digest(reader, project, through or digest).document
     if through is not None:
         document = {**document, "prompt": digest}
-    provider = providers.get_provider(reader, project, document["provider"])
     prompt = (
         prompts.get_by_digest(reader, project, document["prompt"]).document if document.get("prompt") else {}
     )
     pinned = {**prompt.get("parameters", {})}
     pinned |= {name: prompt[name] for name in ("tools", "response_format") if prompt.get(name)}
     pinned |= document.get("parameters") or {}
+    return Manner(document, pinned, renderer(prompt))
+
+
+def target(reader: Reader, project: str, digest: str, through: str | None = None) -> Target:
+    """Gather how and where a version is asked. Raises: NotFound, Invalid (its key cannot be read)."""
+    asked = manner(reader, project, digest, through)
+    provider = providers.get_provider(reader, project, asked.document["provider"])
     return Target(
         base_url=provider.base_url,
         api_key=providers.resolve_key(provider.api_key),
-        upstream_model=document["upstream_model"],
-        parameters=pinned,
-        render=renderer(prompt),
+        upstream_model=asked.document["upstream_model"],
+        parameters=asked.parameters,
+        render=asked.render,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from assent.evaluation import service
+from assent.evaluation.domain import usage
 from assent.evaluation.domain.cases import CaseRecord, answer_key
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.result import summarise, to_document
@@ -33,9 +34,12 @@ def verify(reader: Reader, run_id: str) -> list[Check]:
         raise Conflict(f"The run {run_id} is {run.state}; only a closed run has published figures.")
     suite, rows = service.contents_of(reader, run)
     header, records = read_records(reader.blobs.get(run.journal))
-    result = summarise(suite, rows, records, paired=run.baseline is not None)
-    document = to_document(result)
     published = service.result_of(reader, run) or {}
+    result = summarise(
+        suite, rows, records, paired=run.baseline is not None, stopped=published.get("stopped")
+    )
+    took = usage.to_documents(records, usage.prices_of(published.get("usage", ())))
+    document = {**to_document(result), "usage": took}
     checks = [
         Check("journal", header.get("run") == run.id, run.id, str(header.get("run"))),
         _same("digest", run.digest, result.digest),
@@ -61,8 +65,8 @@ def _wrong_records(run: Run, suite: Suite, rows: tuple[Row, ...], records: list[
     bench = compile_suite(suite)
     by_key = {row.key: row for row in rows}
     solver = digest(dict(suite.solver))
-    through = f" through {run.through}" if run.through else ""
-    subjects = {"candidate": run.subject + through, "baseline": (run.baseline or "") + through}
+    sides = {"candidate": run.subject, "baseline": run.baseline or ""}
+    subjects = {side: service.asked_of(digest, run.through) for side, digest in sides.items()}
     seen: set[tuple[str, str]] = set()
     for number, record in enumerate(records, start=1):
         row = by_key.get(record.sample)

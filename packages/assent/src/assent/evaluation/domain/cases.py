@@ -49,6 +49,7 @@ class Answer:
     n_prompt_tokens: int | None = None
     n_completion_tokens: int | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    n_cached_tokens: int | None = None
 
     def digest(self) -> str:
         """Give the digest of what was said: of the text alone where no tool was called."""

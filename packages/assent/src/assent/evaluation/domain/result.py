@@ -40,7 +40,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run says. `flips` are the samples that one side got right and the other wrong, by sample key."""
+    """What a run says. `gained` and `lost` are the samples that flipped, by sample key.
+
+    `stopped`: which budget was used up before all was asked.
+    """
 
     judgement: Judgement
     coverage: float
@@ -49,10 +52,18 @@ class Result:
     gained: tuple[str, ...]
     lost: tuple[str, ...]
     digest: str
+    stopped: str | None = None
 
 
-def summarise(suite: Suite, rows: Sequence[Row], records: Iterable[CaseRecord], *, paired: bool) -> Result:
-    """Compute everything that a run publishes from its records."""
+def summarise(
+    suite: Suite,
+    rows: Sequence[Row],
+    records: Iterable[CaseRecord],
+    *,
+    paired: bool,
+    stopped: str | None = None,
+) -> Result:
+    """Compute everything that a run publishes from its records; one that a budget stopped is inconclusive."""
     kept = list(records)
     sides: tuple[Side, ...] = ("candidate", "baseline") if paired else ("candidate",)
     looked_at = _looked_at(suite, rows, kept, sides) if suite.gate.early else rows
@@ -63,7 +74,10 @@ def summarise(suite: Suite, rows: Sequence[Row], records: Iterable[CaseRecord], 
     gate = suite.gate
     judgement = judge_early(gate, sample, len(rows)) if gate.early else judge(gate, sample)
     if coverage < suite.coverage:
-        judgement = _uncovered(judgement, coverage, suite.coverage)
+        reason = f"coverage is {coverage:.1%}, below the suite's minimum of {suite.coverage:.1%}"
+        judgement = _inconclusive(judgement, reason)
+    if stopped is not None:
+        judgement = _inconclusive(judgement, f"the run stopped: {stopped}")
     gained, lost = _flips(keys, sample)
     return Result(
         judgement=judgement,
@@ -73,6 +87,7 @@ def summarise(suite: Suite, rows: Sequence[Row], records: Iterable[CaseRecord], 
         gained=gained,
         lost=lost,
         digest=run_digest(kept),
+        stopped=stopped,
     )
 
 
@@ -147,8 +162,7 @@ def _cluster(suite: Suite, row: Row) -> str:
     return f"row {row.key}" if named is None else f"cluster {named}"
 
 
-def _uncovered(judgement: Judgement, coverage: float, minimum: float) -> Judgement:
-    reason = f"coverage is {coverage:.1%}, below the suite's minimum of {minimum:.1%}"
+def _inconclusive(judgement: Judgement, reason: str) -> Judgement:
     return replace(
         judgement,
         verdict=Verdict.INCONCLUSIVE,
@@ -232,4 +246,5 @@ def to_document(result: Result) -> dict[str, Any]:
         "gained": list(result.gained),
         "lost": list(result.lost),
         "digest": result.digest,
+        "stopped": result.stopped,
     }

@@ -49,7 +49,7 @@ class RefusalRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a run; a budget of 0 means none."""
+    """Bounds of a run; a budget of 0 means none. `money` is in `currency`, for both sides together."""
 
     in_flight: int
     timeout_s: float
@@ -58,6 +58,13 @@ class Limits:
     requests: int
     tokens: int
     seconds: int
+    money: float = 0.0
+    currency: str = "USD"
+
+    def to_document(self) -> dict[str, Any]:
+        """Write them; a budget in money only where there is one, so that other suites keep their digests."""
+        written = {slot: getattr(self, slot) for slot in self.__slots__}
+        return written if self.money else {k: v for k, v in written.items() if k not in {"money", "currency"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ def parse_suite(raw: Any, *, project: str, name: str) -> Suite:
             "by_tag": dict(refusal.by_tag),
         },
         "gate": gate_document(gate),
-        "limits": {slot: getattr(limits, slot) for slot in Limits.__slots__},
+        "limits": limits.to_document(),
     }
     return Suite(
         scorers=tuple(scorers), refusal=refusal, gate=gate, limits=limits, document=document, **parts
@@ -240,6 +247,10 @@ def _gate(fields: Fields, mistakes: Mistakes, metrics: set[str]) -> Gate:
     return Gate(metric, rule, direction, limit, alpha, baseline, early)
 
 
+def _is_currency(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 3 and value.isascii() and value.isupper()  # noqa: PLR2004 -- ISO 4217
+
+
 def _limits(fields: Fields, mistakes: Mistakes) -> Limits:
     limits = Fields(fields.raw("limits", {}), "limits", mistakes)
     found = Limits(
@@ -250,6 +261,8 @@ def _limits(fields: Fields, mistakes: Mistakes) -> Limits:
         requests=limits.whole("requests", 0, 0, 10_000_000),
         tokens=limits.whole("tokens", 0, 0, 10**12),
         seconds=limits.whole("seconds", 0, 0, 7 * 86_400),
+        money=limits.number("money", 0.0, 0.0, 1e9),
+        currency=limits.take("currency", "USD", _is_currency, "three capital letters"),
     )
     limits.close()
     return found

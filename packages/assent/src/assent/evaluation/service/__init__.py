@@ -8,6 +8,7 @@ from assent.evaluation.service.bindings import (
     list_due,
     unbind_suite,
 )
+from assent.evaluation.service.estimates import estimate_run
 from assent.evaluation.service.imports import (
     Measured,
     NewImport,
@@ -31,6 +32,7 @@ from assent.evaluation.service.runs import (
     NewRun,
     Plan,
     advance,
+    asked_of,
     cancel,
     close,
     contents_of,
@@ -77,6 +79,7 @@ __all__ = [
     "SuiteBinding",
     "SuiteVersion",
     "advance",
+    "asked_of",
     "bind_suite",
     "calibrate",
     "cancel",
@@ -84,6 +87,7 @@ __all__ = [
     "close",
     "contents_of",
     "dataset_ref",
+    "estimate_run",
     "get_dataset",
     "get_import",
     "get_passport",

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from assent.evaluation.domain import usage
 from assent.evaluation.domain.cases import CaseRecord
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.gate import Direction, Gate, Rule
@@ -56,6 +57,7 @@ def report(reader: Reader, run: Run) -> dict[str, Any]:
         "n_lost": len(result["lost"]),
         "flips": flips(rows, records, result),
         "slices": [one.to_document() for one in found],
+        "took": usage.lines_of(result.get("usage", ())),
     }
 
 
@@ -188,6 +190,7 @@ def to_html(said: Mapping[str, Any], gate: Gate) -> str:
         judged,
         Markup("<p>{}</p>").format("; ".join(result["reasons"])),
         charts.intervals("Levels, 95 % intervals", _estimates(result["levels"], "metric")),
+        _took_table(said["took"]),
         forest(said["slices"], paired=paired),
         _flip_table(said) if paired else Markup(),
         Markup("<h2>Proof</h2><p>Subject {}<br>Cases {}</p>").format(
@@ -199,6 +202,18 @@ def to_html(said: Mapping[str, Any], gate: Gate) -> str:
         '<meta http-equiv="Content-Security-Policy" content="{}">'
         "<style>{}</style></head><body>{}</body></html>"
     ).format(title, _CSP, Markup(_STYLE), Markup().join(parts))  # noqa: S704 -- our own style sheet
+
+
+def _took_table(took: Sequence[Mapping[str, str]]) -> Markup:
+    row = Markup("<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>")
+    rows = [
+        row.format(one["side"], one["latency_p50_ms"], one["latency_p95_ms"], one["tokens"], one["cost"])
+        for one in took
+    ]
+    return Markup(
+        "<h2>What it took</h2><table><thead><tr><th>side</th><th>latency p50, ms</th><th>latency p95, ms</th>"
+        "<th>tokens</th><th>cost</th></tr></thead><tbody>{}</tbody></table>"
+    ).format(Markup().join(rows))
 
 
 def _flip_table(said: Mapping[str, Any]) -> Markup:

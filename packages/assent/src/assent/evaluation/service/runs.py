@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from assent.evaluation import store, subjects
+from assent.evaluation.domain import usage
 from assent.evaluation.domain.cases import CaseRecord, Side
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.events import (
@@ -20,12 +21,13 @@ from assent.evaluation.domain.result import summarise, to_document
 from assent.evaluation.domain.suite import Suite
 from assent.evaluation.domain.target import Target
 from assent.evaluation.journal import read_records
-from assent.evaluation.service.versions import get_suite, rows_of, suite_of
+from assent.evaluation.service.versions import get_dataset_by_digest, get_suite, rows_of, suite_of
 from assent.evaluation.store import Run, RunProgress
 from assent.kernel.canonical import canonical
-from assent.kernel.errors import Conflict, Invalid, NotFound
+from assent.kernel.errors import Conflict, Invalid, NotFound, Reason, Refused
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
+from assent.providers.service import Price
 
 JOB = "evaluation.run"
 MAX_JOURNALS = 20
@@ -55,8 +57,11 @@ def submit(tx: Tx, new: NewRun) -> Run:
     version = get_suite(tx, new.project, *split_ref(new.suite))
     subject = subjects.get(tx, new.project, new.subject)
     through = subjects.model_through(tx, new.project, subject, new.through)
-    gate = suite_of(tx, version).gate
+    suite = suite_of(tx, version)
+    gate = suite.gate
     baseline = subjects.baseline(tx, new.project, subject, gate.baseline, new.environment)
+    asked = [subject] if baseline is None else [subject, baseline]
+    _check_budget(suite, {one.ref: subjects.price(tx, new.project, one.digest, through) for one in asked})
     run_id = new_id("run")
     tx.record(
         RunSubmitted(
@@ -76,6 +81,22 @@ def submit(tx: Tx, new: NewRun) -> Run:
     store.write_progress(tx, RunProgress(run_id, "waiting", 0, 0, {}, "", tx.now()))
     tx.enqueue(JOB, run_id=run_id)
     return get_run(tx, run_id)
+
+
+def _check_budget(suite: Suite, prices: Mapping[str, Price | None]) -> None:
+    """Refuse a budget in money that nobody could keep: of a model without a price, or in another currency."""
+    limits = suite.limits
+    reasons = []
+    for ref, price in prices.items() if limits.money else ():
+        if price is None or price.currency != limits.currency:
+            have = "unknown" if price is None else f"in {price.currency}"
+            words = (
+                f"The suite has a budget of {limits.money:g} {limits.currency}; the price of {ref} is {have}."
+            )
+            remedy = f"Say it: assent provider price MODEL --currency {limits.currency} --input … --output …"
+            reasons.append(Reason(f"price of {ref}", words, remedy))
+    if reasons:
+        raise Refused(reasons[0].message, reasons=reasons, remedy=reasons[0].remedy)
 
 
 def get_run(reader: Reader, run_id: str) -> Run:
@@ -142,15 +163,14 @@ class Plan:
     suite: Suite
     rows: tuple[Row, ...]
     targets: Mapping[Side, Target]
+    prices: Mapping[Side, Price | None]
     earlier: Mapping[str, tuple[str, CaseRecord]]
 
 
 def plan(reader: Reader, run: Run) -> Plan:
     """Gather a run's suite, rows, targets, and earlier answers that may be used again."""
     suite, rows = contents_of(reader, run)
-    sides: dict[Side, str] = {"candidate": run.subject}
-    if run.baseline is not None:
-        sides["baseline"] = run.baseline
+    sides = _sides(run)
     targets = {
         side: subjects.target(reader, run.project, digest, run.through) for side, digest in sides.items()
     }
@@ -161,7 +181,25 @@ def plan(reader: Reader, run: Run) -> Plan:
                 for record in records_of(reader, journal):
                     if record.answer is not None:
                         earlier.setdefault(record.answer_key, (run_id, record))
-    return Plan(run, suite, rows, targets, earlier)
+    return Plan(run, suite, rows, targets, _prices(reader, run), earlier)
+
+
+def asked_of(subject: str, through: str | None) -> str:
+    """Name what is asked: a version, or a prompt through the model version that answers."""
+    return f"{subject} through {through}" if through else subject
+
+
+def _sides(run: Run) -> dict[Side, str]:
+    sides: dict[Side, str] = {"candidate": run.subject}
+    if run.baseline is not None:
+        sides["baseline"] = run.baseline
+    return sides
+
+
+def _prices(reader: Reader, run: Run) -> dict[Side, Price | None]:
+    return {
+        side: subjects.price(reader, run.project, digest, run.through) for side, digest in _sides(run).items()
+    }
 
 
 def contents_of(reader: Reader, run: Run) -> tuple[Suite, tuple[Row, ...]]:
@@ -169,9 +207,7 @@ def contents_of(reader: Reader, run: Run) -> tuple[Suite, tuple[Row, ...]]:
     version = store.suite_by_digest(reader, run.project, run.suite)
     if version is None:
         raise NotFound(f"The suite {run.suite_ref} is not registered in {run.project}.")
-    dataset = store.dataset_by_digest(reader, run.project, version.dataset)
-    if dataset is None:
-        raise NotFound(f"The dataset {version.dataset} of {run.suite_ref} is not registered.")
+    dataset = get_dataset_by_digest(reader, run.project, version.dataset)
     return suite_of(reader, version), rows_of(reader, dataset)
 
 
@@ -185,23 +221,24 @@ def _records(_digest: str, content: bytes) -> tuple[CaseRecord, ...]:
     return tuple(read_records(content)[1])
 
 
-def close(tx: Tx, run_id: str, journal: bytes) -> Run:
+def close(tx: Tx, run_id: str, journal: bytes, stopped: str | None = None) -> Run:
     """Publish what a run's journal says: one event, and the evidence `suite.verdict` of its subject.
 
-    A run that has ended already stays as it is.
+    `stopped` says which budget was used up. A run that has ended already stays as it is.
     """
     run = store.lock_run(tx, run_id)
     if run is None or run.state != "submitted":
         return get_run(tx, run_id)
     suite, rows = contents_of(tx, run)
     records = read_records(journal)[1]
-    result = summarise(suite, rows, records, paired=run.baseline is not None)
-    document = to_document(result)
+    result = summarise(suite, rows, records, paired=run.baseline is not None, stopped=stopped)
+    document = {**to_document(result), "usage": usage.to_documents(records, _prices(tx, run))}
     figures = {
         name: None if document[name] is None else str(document[name])
         for name in ("estimate", "low", "high", "n", "method", "coverage", "p_value", "more_samples")
     }
     oldest = min((record.asked_at for record in records), default=None)
+    figures |= {"stopped": stopped} if stopped else {}
     figures |= {"metric": suite.gate.metric, "rule": suite.gate.rule.value, "oldest_answer_at": oldest}
     verdict = document["verdict"]
     tx.record(
@@ -224,7 +261,7 @@ def close(tx: Tx, run_id: str, journal: bytes) -> Run:
         "baseline": run.baseline,
         "environment": run.environment,
         "verdict": verdict,
-        "metrics": _metrics(run.suite_ref.partition("@")[0], document["levels"]),
+        "metrics": _metrics(run.suite_ref.partition("@")[0], document),
         **figures,
     }
     subjects.testify(tx, run.project, run.subject, claim, kind=subjects.VERDICT)
@@ -233,11 +270,11 @@ def close(tx: Tx, run_id: str, journal: bytes) -> Run:
     return get_run(tx, run_id)
 
 
-def _metrics(suite: str, levels: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _metrics(suite: str, document: Mapping[str, Any]) -> dict[str, str]:
     """Give the candidate's figures by metric, alone and with the suite that measured it."""
-    own = {
+    own = usage.metrics_of(document["usage"]) | {
         level["metric"]: level["value"]
-        for level in levels
+        for level in document["levels"]
         if level["side"] == "candidate" and level["value"] is not None
     }
     return {**own, **{f"{suite}.{metric}": value for metric, value in own.items()}}

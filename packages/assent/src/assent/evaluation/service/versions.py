@@ -154,9 +154,7 @@ def _gate_in_words(gate: Gate) -> dict[str, str]:
 
 def _dataset_digest(reader: Reader, project: str, ref: str) -> str:
     if is_digest(ref):
-        if store.dataset_by_digest(reader, project, ref) is None:
-            raise NotFound(f"No dataset of this project has the digest {ref}.", remedy="Register it first.")
-        return ref
+        return get_dataset_by_digest(reader, project, ref).digest
     return get_dataset(reader, project, *split_ref(ref)).digest
 
 
@@ -193,6 +191,14 @@ def get_dataset(reader: Reader, project: str, name: str, number: str | None = No
     found = store.find_dataset(reader, project, name, number)
     if found is None:
         raise NotFound(f"There is no dataset {name}{f'@{number}' if number else ''} in {project}.")
+    return found
+
+
+def get_dataset_by_digest(reader: Reader, project: str, digest: str) -> DatasetVersion:
+    """Get the first version with these rows. Raises: NotFound."""
+    found = store.dataset_by_digest(reader, project, digest)
+    if found is None:
+        raise NotFound(f"The dataset {digest} is not registered in {project}.", remedy="Register it first.")
     return found
 
 

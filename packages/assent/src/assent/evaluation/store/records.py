@@ -360,6 +360,18 @@ def journals_of(reader: Reader, project: str, subject: str, limit: int) -> list[
     return [(row.id, row.journal) for row in reader.conn.execute(query)]
 
 
+def journals_of_dataset(reader: Reader, project: str, dataset: str, limit: int) -> list[str]:
+    """List journals of closed runs that asked a dataset, newest first."""
+    query = (
+        sa.select(runs.c.journal)
+        .join(suites, sa.and_(suites.c.digest == runs.c.suite, suites.c.project == runs.c.project))
+        .where(runs.c.project == project, runs.c.state == "closed", suites.c.dataset == dataset)
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    return [row.journal for row in reader.conn.execute(query)]
+
+
 def lock_run(tx: Tx, run_id: str) -> Run | None:
     """Read a run, holding its row against others until the transaction ends."""
     row = tx.conn.execute(sa.select(runs).where(runs.c.id == run_id).with_for_update()).mappings().first()

@@ -68,9 +68,14 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
 
 
 class _Completion(msgspec.Struct):
@@ -156,6 +161,7 @@ class Upstream:
             finish=(choice.finish_reason or "")[:40],
             n_prompt_tokens=usage.prompt_tokens,
             n_completion_tokens=usage.completion_tokens,
+            n_cached_tokens=(usage.prompt_tokens_details or _Details()).cached_tokens,
             tool_calls=calls,
         )
 
