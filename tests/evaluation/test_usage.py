@@ -79,6 +79,11 @@ def test_each_side_says_what_it_took_and_what_is_unknown_is_null():
     assert baseline["n_counted"] == 0
     for name in ("tokens_in", "tokens_out", "tokens_per_answer", "cost", "cost_per_answer", "spent"):
         assert baseline[name] is None
+    shown, unknown = usage.lines_of([candidate, baseline])
+    assert (shown["tokens"], shown["cost"]) == ("4,100 in, 410 out", "0.0123 USD")
+    assert shown["price"] == f"m-*, {SOURCE}, 2026-11-04"
+    assert shown["latency_p50_ms"].startswith("21 [")
+    assert (unknown["tokens"], unknown["spent"]) == ("unknown", "unknown")
     assert usage.metrics_of([candidate])["cost_per_answer"] == "0.0003"
     assert set(usage.metrics_of([baseline | {"side": "candidate"}])) == {"latency_p50_ms", "latency_p95_ms"}
     assert usage.metrics_of([baseline]) == {}
@@ -93,8 +98,10 @@ def test_without_a_price_or_any_answer_cost_is_unknown():
         None,
     )
     assert float(unpriced["tokens_per_answer"]["low"]) < 115 < float(unpriced["tokens_per_answer"]["high"])
+    assert usage.lines_of([unpriced])[0]["price"] == "unknown"
     (empty,) = usage.to_documents([record(1, answer=None, latency_ms=None)], {"candidate": PRICE})
     assert (empty["n"], empty["cost"], empty["latency_p50_ms"]) == (0, None, None)
+    assert usage.lines_of([empty])[0]["latency_p50_ms"] == "unknown"
 
 
 def test_prices_are_read_back_as_they_were_published():
