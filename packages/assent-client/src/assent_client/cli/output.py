@@ -148,6 +148,8 @@ def cell(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list | tuple) and all(isinstance(one, str | int | float) for one in value):
         return plain(", ".join(cell(one) for one in value)) or ABSENT
+    if value == {}:
+        return ABSENT
     if isinstance(value, Mapping | list | tuple):
         return plain(json.dumps(value, ensure_ascii=False, default=str))
     return plain(str(value))

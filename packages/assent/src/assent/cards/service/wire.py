@@ -5,12 +5,13 @@ from typing import Any
 from assent.cards.domain import completeness, named, title_of
 from assent.cards.service.reading import View
 from assent.cards.store import Card
+from assent.kernel.clock import to_text
 
 
 def card_to_wire(card: Card) -> dict[str, Any]:
     """Give where a card stands, without what it says."""
     at = {
-        key: None if moment is None else moment.isoformat()
+        key: None if moment is None else to_text(moment)
         for key, moment in (
             ("drafted_at", card.drafted_at),
             ("submitted_at", card.submitted_at),

@@ -40,7 +40,7 @@ def authenticator(runtime: Runtime) -> Callable[[Request, str, str | None], Acto
         if not service.allows(held, permission, project):
             where = f"in the project {project}" if project else "everywhere"
             how = f"It takes one of the roles {', '.join(r for r, p in ROLES.items() if permission in p)}."
-            raise Forbidden(f"This token may not {permission} {where}.", remedy=how)
+            raise Forbidden(f"This token lacks the permission {permission} {where}.", remedy=how)
         kind: Literal["person", "service"] = "person" if held.kind == "person" else "service"
         return Actor(held.account, kind, held.auth_at, held.scopes)
 
