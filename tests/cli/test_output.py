@@ -78,6 +78,7 @@ def test_with_json_the_value_is_printed_as_it_is_and_notes_are_silent(capsys):
         (0.1 + 0.2, "0.3"),
         ([], "-"),
         ([1, "a"], "1, a"),
+        ({}, "-"),
         ({"a": 1}, '{"a": 1}'),
         ([{"a": 1}], '[{"a": 1}]'),
     ],

@@ -13,6 +13,7 @@ from assent.evaluation.domain.several import Contrast, contrast, scores_of, slic
 from assent.evaluation.domain.suite import REFUSED, gate_document
 from assent.evaluation.service.runs import contents_of, records_of, result_of
 from assent.evaluation.store import Run
+from assent.kernel.clock import to_text
 from assent.kernel.errors import Conflict, Invalid
 from assent.kernel.tx import Reader
 from assent.web import charts
@@ -50,7 +51,7 @@ def report(reader: Reader, run: Run) -> dict[str, Any]:
         "subject": run.subject_ref,
         "subject_digest": run.subject,
         "baseline": run.baseline_ref,
-        "closed_at": None if run.ended_at is None else run.ended_at.isoformat(),
+        "closed_at": None if run.ended_at is None else to_text(run.ended_at),
         "gate": gate_document(suite.gate),
         "result": {name: value for name, value in result.items() if name not in {"gained", "lost"}},
         "n_gained": len(result["gained"]),
