@@ -77,3 +77,19 @@ def test_a_suite_is_bound_to_a_prompt_and_unbound(served, assent):  # noqa: F811
     assert {"greeting", "tone@1.0.0"} <= set(json.loads(out).values())
     assert assent("ada", "prompt", "unbind", "greeting", "--suite", "tone")[0] == 0
     assert assent("ada", "prompt", "unbind", "greeting", "--suite", "tone")[0] == 13
+
+
+@pytest.mark.parametrize("noun", ["model", "prompt"])
+@pytest.mark.usefixtures("greetings")
+def test_no_command_changes_a_version(served, assent, tmp_path, noun):  # noqa: F811 -- pytest's way
+    contents = {
+        "model": "name: support\nversion: 2.0.0\nprovider: acme\nupstream_model: other\ntier: minimal\n",
+        "prompt": "name: greeting\ntext: other\n",
+    }
+    ref = {"model": "support@2.0.0", "prompt": "greeting@1.0.0"}[noun]
+    before = assent("ada", noun, "show", ref, "--json")[1]
+    (tmp_path / "other.yaml").write_text(contents[noun])
+    number = ("--version", ref.partition("@")[2])
+    code, _, err = assent("ada", noun, "register", "other.yaml", *(number if noun == "model" else ()))
+    assert code == (15 if noun == "model" else 0), err
+    assert json.loads(assent("ada", noun, "show", ref, "--json")[1]) == json.loads(before)

@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from assent.kernel.canonical import digest_bytes
-from assent.kernel.db import Json, Utc, is_sqlite, table
+from assent.kernel.db import Json, Utc, table
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.events import Recorded
 from assent.kernel.guards import unchanging
@@ -247,13 +247,6 @@ _WITH_CONTENT = (
     .join(states, states.c.digest == versions.c.digest)
     .outerjoin(documents, documents.c.digest == versions.c.digest)
 )
-
-
-def lock_name(tx: Tx, kind: str, project: str, name: str) -> None:
-    """Let one registration at a time choose a number of this name; SQLite has one writer anyway."""
-    if not is_sqlite(tx.conn):
-        key = f"{kind}/{project}/{name}"
-        tx.conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
 
 
 def put_document(tx: Tx, digest: str, content: str) -> None:

@@ -12,6 +12,7 @@ from assent.evidence import service as evidence
 from assent.evidence.domain import DEPRECATION
 from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.reasons import needed_reason
 from assent.kernel.tx import Reader, Tx
 from assent.monitoring import service as monitoring
@@ -117,6 +118,7 @@ def deprecate(tx: Tx, version: ModelVersion, said: Announcement) -> Deprecation:
     """Announce the end of a version. Raises: Invalid, NotFound (successor), Conflict (it is deprecated)."""
     now = tx.now()
     checked_sunset(now, said.sunset_at)
+    lock_name(tx, "ends of model", version.project, version.name)
     present = store.find(tx, version.project, version.digest, lock=True)
     if version.status in {"deprecated", "retired"} or (present and present.state == State.DEPRECATED):
         raise Conflict(f"{version.ref} is deprecated or retired already.", remedy="Undo that first.")

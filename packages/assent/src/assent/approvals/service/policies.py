@@ -20,6 +20,7 @@ from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, is_digest
 from assent.kernel.errors import Conflict, Invalid, NotFound, Reason, Refused, Stale
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.tx import Reader, Tx
 from assent.prompts.domain.numbers import parse_number
 from assent.web.api import checked_name
@@ -52,6 +53,7 @@ def register_policy(tx: Tx, new: NewPolicy) -> tuple[PolicyVersion, bool]:
     Gives the version and whether it is new. Raises: Invalid with every mistake, NotFound, Conflict.
     """
     document = _read(tx, new)
+    lock_name(tx, "policy", new.project, new.name)
     twin = _twin(tx, new, digest(document))
     return (twin, False) if twin else (_register(tx, document, _free_number(tx, new)), True)
 
@@ -233,11 +235,16 @@ def shipped(reader: Reader, project: str, name: str) -> InForce:
 
 def keep(tx: Tx, project: str, found: InForce) -> InForce:
     """Register a shipped policy at its first use, so that what was asked can be read for ever."""
-    name = str(found.document["name"])
-    if store.select_policies(tx.conn, policies.c.project == project, policies.c.digest == found.digest):
+    name, where = (
+        str(found.document["name"]),
+        (policies.c.project == project, policies.c.digest == found.digest),
+    )
+    if store.select_policies(tx.conn, *where):
         return found
-    version = _register(tx, found.document, next_number(_highest(tx, project, name)))
-    return pinned(tx, project, version.digest)
+    lock_name(tx, "policy", project, name)
+    if not store.select_policies(tx.conn, *where):
+        _register(tx, found.document, next_number(_highest(tx, project, name)))
+    return pinned(tx, project, found.digest)
 
 
 def _read(reader: Reader, new: NewPolicy) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from assent.cards.store import Card
 from assent.kernel.canonical import canonical, digest_bytes
 from assent.kernel.errors import Invalid, NotFound, Reason, Stale, TooLarge
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.tx import Reader, Tx
 from assent.registry import service as registry
 from assent.registry.service import ModelVersion
@@ -124,7 +125,7 @@ def generate(tx: Tx, project: str, which: str) -> tuple[Card, bool]:
 
     Gives the card and whether it is new. Raises: NotFound, Invalid.
     """
-    version = version_of(tx, project, which)
+    version = _locked(tx, project, which)
     return draft(tx, version, _declared(tx, version))
 
 
@@ -135,7 +136,7 @@ def complete(tx: Tx, project: str, which: str, form: Any, based_on: str | None =
     Gives the card and whether it is new. Raises: NotFound, Invalid with every mistake, TooLarge, Stale.
     """
     declared = parse_form(form)
-    version = version_of(tx, project, which)
+    version = _locked(tx, project, which)
     newest = store.newest(tx, project, version.digest)
     if based_on is not None and based_on != ("" if newest is None else newest.digest):
         raise Stale(
@@ -150,10 +151,17 @@ def import_(tx: Tx, project: str, which: str, form: str, content: Any) -> tuple[
 
     Gives the card, whether it is new, and what was left out. Raises: NotFound, Invalid, TooLarge.
     """
-    version = version_of(tx, project, which)
+    version = _locked(tx, project, which)
     taken, left = read_card(form, content)
     card, created = draft(tx, version, merge(_declared(tx, version), taken))
     return card, created, left
+
+
+def _locked(tx: Tx, project: str, which: str) -> ModelVersion:
+    """Get a version whose card nobody else writes until this is done."""
+    version = version_of(tx, project, which)
+    lock_name(tx, "card", project, version.digest)
+    return version
 
 
 def draft(tx: Tx, version: ModelVersion, declared: Declared) -> tuple[Card, bool]:

@@ -12,6 +12,7 @@ from assent.delivery.service import effects
 from assent.delivery.service.subjects import find_subject
 from assent.delivery.service.watch import announce
 from assent.identity import service as identity
+from assent.kernel.locks import lock_name
 from assent.kernel.reasons import needed_reason
 from assent.kernel.tx import Tx
 
@@ -35,6 +36,7 @@ def adopt(tx: Tx, adoption: Adoption) -> Route:
     kept = needed_reason(tx, adoption.reason, "An adoption")
     identity.get_environment(tx, adoption.project, adoption.environment)
     subject = find_subject(tx, adoption.project, adoption.subject)
+    lock_name(tx, "route", adoption.project, f"{adoption.environment}/{subject.name}")
     row = store.find_route(tx.conn, adoption.project, adoption.environment, subject.name, lock=True)
     route = Route(
         key=subject.name,

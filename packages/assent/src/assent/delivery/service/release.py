@@ -16,6 +16,7 @@ from assent.identity import service as identity
 from assent.kernel.canonical import canonical
 from assent.kernel.errors import Conflict, Reason, Refused
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Tx
 
@@ -41,6 +42,7 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     identity.get_environment(tx, release.project, release.environment)
     subject = find_subject(tx, release.project, release.subject)
     _expect_staying(subject)
+    lock_name(tx, "route", release.project, f"{release.environment}/{subject.name}")
     _expect_none_open(tx, release, subject)
     kept = keep_reason(tx, release.reason)
     document = plan_document(plan)

@@ -23,6 +23,7 @@ from assent.identity import service as identity
 from assent.kernel.canonical import canonical, is_digest
 from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.tx import Reader, Tx
 from assent.prompts.domain.numbers import parse_number
 from assent.web.api import checked_name
@@ -47,6 +48,7 @@ def register_dataset(tx: Tx, new: NewVersion) -> tuple[DatasetVersion, bool]:
     """
     _check_place(tx, new, "dataset")
     parsed = parse_dataset(new.content)
+    lock_name(tx, "dataset", new.project, new.name)
     twin = store.twin_of_dataset(tx, new.project, new.name, parsed.digest)
     if twin is not None:
         return _same(twin, new), False
@@ -74,6 +76,7 @@ def register_suite(tx: Tx, new: NewVersion) -> tuple[SuiteVersion, bool]:
     _check_place(tx, new, "suite")
     suite = _read_suite(tx, new)
     digest = suite_digest(suite)
+    lock_name(tx, "suite", new.project, new.name)
     twin = store.suite_by_digest(tx, new.project, digest)
     if twin is not None:
         return _same(twin, new), False

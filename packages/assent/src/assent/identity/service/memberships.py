@@ -22,6 +22,7 @@ from assent.identity.service.projects import list_groups, members_of
 from assent.identity.store import Account
 from assent.kernel.errors import Invalid, NotFound, Reason, Refused
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.tx import Reader, Tx
 
 
@@ -61,6 +62,7 @@ def ask_change(tx: Tx, project: str, group: str, person: str, verb: Verb) -> Cha
     Asked again, it gives the change that waits already. Raises: NotFound, Invalid.
     """
     adding = verb == "add"
+    lock_name(tx, "members", project, group)
     account = (_candidate if adding else _member)(tx, project, group, person)
     if group not in guarded_groups(tx, project):
         (add_member if adding else remove_member)(tx, project, group, account.id)

@@ -10,6 +10,7 @@ from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest_bytes, is_digest
 from assent.kernel.errors import Conflict, NotFound, TooLarge
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import store
 from assent.prompts.domain import (
@@ -59,7 +60,7 @@ def register(tx: Tx, new: NewPrompt) -> tuple[PromptVersion, bool]:
     (project, author), Conflict, Refused (the number is lower than the interface demands).
     """
     draft = _read(tx, new)
-    store.lock_name(tx, "prompt", new.project, new.name)
+    lock_name(tx, "prompt", new.project, new.name)
     twin = store.find_by_digest(tx, new.project, draft.digest)
     if twin is not None:
         _same(twin, new.number)

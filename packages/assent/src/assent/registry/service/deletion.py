@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from assent.evidence import service as evidence
 from assent.identity import service as identity
 from assent.kernel.errors import Reason, Refused
+from assent.kernel.locks import lock_name
 from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Reader, Tx
 from assent.ledger import service as ledger
 from assent.ledger.domain import Query
-from assent.prompts import service as prompts
 from assent.registry import store
 from assent.registry.domain import LabelMoved, Status, VersionAdvanced, VersionDeleted, VersionRegistered
 from assent.registry.service import versions
@@ -25,8 +25,8 @@ KEEP = "Deprecate it instead: the record needs it."
 def delete_version(tx: Tx, project: str, name: str, number: str, reason: str | None = None) -> None:
     """Delete a draft; its document is erased. Raises: NotFound, Refused with every reason."""
     version = versions.get(tx, project, name, number)
-    prompts.lock_name(tx, "model", project, name)
-    prompts.lock_name(tx, "labels of model", project, name)
+    lock_name(tx, "model", project, name)
+    lock_name(tx, "labels of model", project, name)
     store.lock_state(tx, version.digest)
     if reasons := deletion_reasons(tx, versions.get(tx, project, name, number)):
         raise Refused(f"{version.ref} cannot be deleted.", reasons=reasons)

@@ -9,6 +9,7 @@ from datetime import datetime
 from assent.identity import service as identity
 from assent.kernel.canonical import is_digest
 from assent.kernel.errors import Conflict, Invalid, NotFound, Reason, Refused, Stale
+from assent.kernel.locks import lock_name
 from assent.kernel.reasons import keep_reason
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
@@ -176,7 +177,7 @@ def _locked(tx: Tx, change: Change) -> Label:
 def _held(tx: Tx, change: Change) -> Label:
     """Lock all labels of a name and read one. Raises: Stale."""
     p = change.pointer
-    prompts.lock_name(tx, f"labels of {p.kind}", p.project, p.name)
+    lock_name(tx, f"labels of {p.kind}", p.project, p.name)
     found = store.find_label(tx, p.kind, p.project, p.name, p.label)
     label = found or Label(p.project, p.kind, p.name, p.label, None, 0, tx.now(), tx.actor.id)
     if change.generation is not None and change.generation != label.generation:

@@ -10,6 +10,7 @@ from assent.identity import service as identity
 from assent.kernel.canonical import digest_bytes, is_digest
 from assent.kernel.errors import Conflict, Gone, NotFound
 from assent.kernel.ids import new_id
+from assent.kernel.locks import lock_name
 from assent.kernel.tx import Reader, Tx
 from assent.prompts import service as prompts
 from assent.prompts.domain import Bump, parse_number, split_ref
@@ -66,7 +67,7 @@ def register_model(tx: Tx, new: NewModel) -> tuple[ModelVersion, bool]:
     prompt, source, author), Conflict (the number has other content, or the content another number).
     """
     draft = _read(tx, new)
-    prompts.lock_name(tx, "model", new.project, new.name)
+    lock_name(tx, "model", new.project, new.name)
     twin = _twin(tx, new, draft)
     store.put_document(tx, draft.digest, draft.content)
     if twin is not None:
