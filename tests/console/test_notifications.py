@@ -2,6 +2,7 @@
 
 import html
 import shutil
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,8 @@ from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
 from assent.notifications import jobs, service
 from assent.notifications.domain.subscriptions import Channel
+from assent.retirement import jobs as retirement_jobs
+from assent.retirement import service as retirement
 from tests.approvals.shop import PROJECT, Desk
 from tests.conftest import KeptJobs
 from tests.console.shop import Console, words_of
@@ -167,3 +170,50 @@ def test_deliveries_come_in_pages_and_an_unknown_question_is_refused(console, re
         ).status_code
         == 404
     )
+
+
+def tick(console):
+    jobs.tail(console.desk.runtime)
+    jobs.deliver(console.desk.runtime)
+
+
+def test_reviewers_requesters_and_on_call_hear_of_a_release_that_rolls_itself_back(console, receiver):
+    subscribe(console, receiver, kinds=("default",))
+    request, rollout = console.filed(block_s=1)
+    tick(console)
+    submitted = [got.json for got in receiver.got if got.json["type"] == "approvals.request.submitted"]
+    page = f"https://assent.example/projects/shop/requests/{request.id}"
+    assert [one["data"]["link"] for one in submitted] == [page]
+    assert submitted[0]["data"]["subject"] == request.subject
+    assert console.signed_in("rita").get(f"/projects/shop/requests/{request.id}").status_code == 200
+    console.sign_in()
+    console.vote("rita", request)
+    started = console.start(rollout)
+    console.traffic(started, 20, canary_down=1.0)
+    tick(console)
+
+    heard = {got.json["type"]: got.json["data"] for got in receiver.got}
+    assert heard["approvals.decision.made"]["about"]["effect"] == "approved"
+    opened, back = heard["monitoring.incident.opened"], heard["delivery.rollout.rolled_back"]
+    assert opened["about"]["guard"] == back["about"]["guard"] == "thumbs_down"
+    assert back["link"] == f"https://assent.example/projects/shop/rollouts/{rollout.id}"
+    said = b"".join(got.body for got in receiver.got)
+    assert not [name for name, who in console.people.items() if who.id.encode() in said]
+
+
+def test_owners_hear_of_a_deprecation_and_its_notices_with_brown_outs_and_dependents(console, receiver):
+    console.bind()
+    console.adopt()
+    subscribe(console, receiver, kinds=("retirement.*",))
+    version = console.version("2.0.0")
+    sunset = console.clock.now() + timedelta(days=20)
+    said = retirement.Announcement(sunset_at=sunset, reason="Ada said so")
+    console.do("root", retirement.deprecate, version, said)
+    retirement_jobs.notify(console.desk.runtime)
+    tick(console)
+
+    announced, notice = (got.json["data"] for got in receiver.got)
+    assert len(announced["about"]["brownouts"]) == 2
+    assert announced["link"] == "https://assent.example/projects/shop/versions/support/2.0.0"
+    assert (notice["about"]["days"], notice["about"]["dependents"]) == (30, ["production/support"])
+    assert b"Ada said so" not in b"".join(got.body for got in receiver.got)

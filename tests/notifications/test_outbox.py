@@ -1,5 +1,9 @@
 """Events become deliveries, none missed or doubled; deliveries are tried until they arrive or are given up."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from assent.identity import service as identity
@@ -7,6 +11,7 @@ from assent.kernel.errors import Conflict, NotFound
 from assent.ledger import replay
 from assent.ledger import service as ledger
 from assent.notifications import jobs, service
+from assent.notifications.domain.retries import Outcome
 from assent_client.verify.webhook import WebhookError, verify_webhook
 from tests.notifications.conftest import PROJECT, Answer, receiving
 
@@ -319,8 +324,6 @@ def test_a_subscription_that_is_removed_while_it_is_served_ends_quietly(office, 
         _, ((delivery, heard),) = service.due(reader, office.key, subscription)
     office.do(service.remove, PROJECT, "oncall")
 
-    from assent.notifications.domain.retries import Outcome  # noqa: PLC0415 -- here only
-
     assert office.do(service.settle, lease, delivery, Outcome(ok=True, status=204)) is False
     jobs.serve(office.runtime, office.outside, lease, subscription)
     assert heard.index == delivery.leaf
@@ -384,3 +387,61 @@ def test_a_tick_reads_more_leaves_than_one_batch(office, receiver, monkeypatch):
     office.tick()
 
     assert len(receiver.got) == 8
+
+
+def test_two_workers_at_once_neither_double_nor_lose(any_office, receiver):
+    any_office.hook(receiver.url)
+    any_office.hook(receiver.url, "second")
+    for i in range(5):
+        any_office.happen(f"g{i}")
+    together(any_office.tail, any_office.tail, any_office.tail)
+    assert len(any_office.deliveries()) == 10
+
+    together(*(lambda: jobs.deliver(any_office.runtime) for _ in range(3)))
+    any_office.tick()
+
+    assert len(receiver.got) == 10
+    assert len({got.headers["webhook-id"] for got in receiver.got}) == 10
+    assert {one.state for one in any_office.deliveries()} == {"delivered"}
+
+
+def together(*actions):
+    with ThreadPoolExecutor(len(actions)) as threads:
+        for done in [threads.submit(action) for action in actions]:
+            done.result()
+
+
+def test_one_receiver_that_hangs_keeps_no_other_waiting(office, receiver):
+    with receiving() as hanging:
+        hanging.answers = [Answer(wait_s=30)]
+        office.hook(hanging.url, "hangs")
+        office.hook(receiver.url, "works")
+        office.happen("a")
+        office.tail()
+        thread = threading.Thread(target=jobs.deliver, args=(office.runtime,), daemon=True)
+        thread.start()
+        for _ in range(500):
+            if receiver.got and hanging.got:
+                break
+            time.sleep(0.01)
+        is_waiting = thread.is_alive()
+        hanging.released.set()
+        thread.join(10)
+
+    assert (len(receiver.got), is_waiting) == (1, True)
+
+
+def test_while_a_receiver_is_down_its_other_deliveries_wait_with_it(office, receiver):
+    office.hook(receiver.url)
+    for i in range(3):
+        office.happen(f"g{i}")
+    receiver.answers = [Answer(503)]
+
+    office.tick()
+    assert len(receiver.got) == 1
+    office.tick()
+    assert len(receiver.got) == 1
+    office.pass_time(7)
+    office.tick()
+
+    assert [got.json["data"]["about"]["name"] for got in receiver.got] == ["g0", "g0", "g1", "g2"]
