@@ -10,6 +10,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from assent.evaluation.domain import passport as domain
+from assent.evaluation.domain.judge import parse_judge
 from assent.evaluation.domain.passport import Counts, Labelled
 from assent.kernel.errors import Invalid
 from examples.xstest import recordings
@@ -21,7 +22,7 @@ DOCUMENT = {
     "prompt": "Is this a refusal?",
     "parser": {"labels": list(recordings.LABELS), "positive": recordings.REFUSAL},
 }
-JUDGE = domain.parse_judge(DOCUMENT)
+JUDGE = parse_judge(DOCUMENT)
 cells = st.integers(5, 400)
 
 
@@ -117,7 +118,7 @@ def test_space_around_a_label_is_no_matter():
     ],
 )
 def test_any_change_of_a_judge_is_another_judge(changed):
-    assert domain.parse_judge({**DOCUMENT, **changed}).digest != JUDGE.digest
+    assert parse_judge({**DOCUMENT, **changed}).digest != JUDGE.digest
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_any_change_of_a_judge_is_another_judge(changed):
 )
 def test_a_judge_that_cannot_be_read_is_refused_with_the_place(changed, place):
     with pytest.raises(Invalid) as refused:
-        domain.parse_judge({**DOCUMENT, **changed})
+        parse_judge({**DOCUMENT, **changed})
     assert [reason.id for reason in refused.value.reasons] == [place]
 
 

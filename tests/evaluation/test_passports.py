@@ -7,7 +7,9 @@ import pytest
 from assent.evaluation import service
 from assent.evaluation.service import NewCalibration
 from assent.kernel.errors import Forbidden, Invalid, NotFound, Refused
+from assent.kernel.tx import SYSTEM
 from assent.ledger import replay
+from assent.registry import service as registry
 
 PROJECT = "demo"
 DOCUMENT = {
@@ -49,8 +51,11 @@ def test_a_calibrated_judge_may_decide_on_the_system_it_was_calibrated_on(ready)
     issued = calibrate(ready)
     assert issued.state == "usable"
     assert check(ready).record.id == issued.record.id
-    with pytest.raises(Refused, match=r"no passport for assistant@2\.0\.0") as refused:
-        check(ready, subject="assistant@2.0.0")
+    assert check(ready, subject="assistant@2.0.0").record.id == issued.record.id
+    with ready.session.begin(SYSTEM) as tx:
+        registry.register(tx, PROJECT, "other", "1.0.0", {"provider": "upstream", "upstream_model": "m"})
+    with pytest.raises(Refused, match="no passport for other") as refused:
+        check(ready, subject="other@1.0.0")
     assert "assent judge calibrate refusal-judge" in refused.value.reasons[0].remedy
 
 

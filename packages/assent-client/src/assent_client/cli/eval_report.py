@@ -11,7 +11,7 @@ from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, emit, note
 from assent_client.errors import Invalid
 
-__all__ = ["add_to"]
+__all__ = ["JUDGES", "add_to", "interval"]
 
 SLICES = [
     Column("name", "tag"),
@@ -20,6 +20,16 @@ SLICES = [
     Column("high", right=True),
     Column("n", right=True),
     Column("adjusted", "p (Holm)", right=True),
+]
+JUDGES = [
+    Column("metric"),
+    Column("model", "judge"),
+    Column("state", "may decide"),
+    Column("judged", right=True),
+    Column("corrected", show=lambda found: found if isinstance(found, str) else interval(found)),
+    Column("self_agreement", show=lambda found: interval(found) if found else "not measured"),
+    Column("order_bias", show=lambda found: interval(found) if found else "not measured"),
+    Column("warnings", show="; ".join),
 ]
 METRICS = [
     Column("name", "metric"),
@@ -32,6 +42,11 @@ METRICS = [
     Column("adjusted", "p (Holm)", right=True),
 ]
 Which = Annotated[str, typer.Argument(metavar="RUN")]
+
+
+def interval(found: Any) -> str:
+    """Write an estimate with its interval."""
+    return f"{found['value']} [{found['low']}, {found['high']}]"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,6 +96,8 @@ def _print_report(found: Any) -> None:
             "flips": f"{found['n_gained']} gained, {found['n_lost']} lost",
         }
     )
+    if result.get("judges"):
+        emit(result["judges"], JUDGES)
     if found["slices"]:
         emit(found["slices"], SLICES)
     if found["flips"]:

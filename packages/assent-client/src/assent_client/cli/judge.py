@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,14 @@ def _interval(estimate: Any) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def _labelled(case: Any) -> Any:
+    return {key: case[key] for key in case if key not in TOLD} if isinstance(case, dict) else case
+
+
+def _share(found: Any, without: str) -> str:
+    return without if found is None else f"{_interval(found)}, n = {found['n']}"
+
+
 LIST = [
     Column("id", "passport"),
     Column("name", "judge"),
@@ -32,6 +41,7 @@ LIST = [
     Column("figures", "youden", show=lambda figures: _interval(figures["youden"])),
     Column("issued_at", "issued"),
 ]
+TOLD = ("question", "answer", "reference")
 Name = Annotated[str, typer.Argument(metavar="JUDGE", help="Its name.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Model, prompt, parameters, parser (YAML).")]
 Subject = Annotated[
@@ -47,12 +57,16 @@ def calibrate(
     labels: Annotated[
         Path, typer.Option("--labels", help="Cases: id, human (the label of people), reply (the judge's).")
     ],
+    valid_days: Annotated[int, typer.Option("--valid-days", help="The passport ends after as many.")] = 180,
 ) -> None:
     """Measure a judge on half of the labels, check it on the other half, record its passport.
 
     Exits 0 where the passport says usable, 1 where it says not usable.
     """
-    body = {"name": name, "judge": read(file).value, "subject": subject, "cases": read_rows(labels)}
+    # A file of `assent judge cases` holds texts for people beside what a calibration takes.
+    cases = [_labelled(case) for case in read_rows(labels)]
+    body = {"name": name, "judge": read(file).value, "subject": subject, "cases": cases}
+    body["valid_days"] = valid_days
     with connect() as api:
         found = api.post(api.path("judge-passports"), body)
     emit(found, _print)
@@ -85,6 +99,20 @@ def check(name: Name, file: File, subject: Subject) -> None:
         emit(api.post(api.path("judge-checks"), body), _print)
 
 
+@app.command()
+def cases(
+    run: Annotated[str, typer.Argument(metavar="RUN")],
+    metric: Annotated[str, typer.Argument(metavar="SCORER", help="The judge, by its name in the suite.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write them (JSONL).")],
+) -> None:
+    """Write what a judge replied about each answer of a run, for people to fill in `human` beside it."""
+    with connect() as api:
+        found = api.get(api.path("runs", run, "judgements"), metric=metric)
+    lines = [json.dumps(one, ensure_ascii=False, sort_keys=True) for one in found]
+    out.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    emit({"file": str(out), "cases": len(lines)})
+
+
 def _print(found: Any) -> None:
     figures, checked = found["figures"], found["figures"]["checked"]
     emit({key: found[key] for key in ("id", "name", "state", "subject_ref", "judge", "n_labels")})
@@ -95,6 +123,9 @@ def _print(found: Any) -> None:
             "other half: judge": f"{float(checked['judged']):.3f}",
             "other half: corrected": _interval(checked["corrected"]),
             "off-format replies": figures["table"]["unscorable"] + checked["table"]["unscorable"],
+            "self-agreement": _share(figures.get("self_agreement"), "no question was asked twice"),
+            "order bias": _share(figures.get("order_bias"), "it compares no pairs"),
+            "ends": figures.get("ends_at", "never"),
         }
     )
     if found["state"] == "not usable":

@@ -50,6 +50,7 @@ class RunView:
     result: Mapping[str, Any]
     took: Sequence[Mapping[str, str]]
     slices: Markup
+    tables: Sequence[evaluation.reports.Table]
     flips: Sequence[Mapping[str, Any]]
     n_gained: int
     n_lost: int
@@ -129,6 +130,7 @@ def _view(reader: Reader, run: Run, outcome: str, start: int) -> RunView:
         result=said.get("result", {}),
         took=said.get("took", ()),
         slices=evaluation.reports.forest(said.get("slices", ()), paired=run.baseline is not None),
+        tables=evaluation.reports.tables_of(said) if closed else (),
         flips=said.get("flips", ()),
         n_gained=said.get("n_gained", 0),
         n_lost=said.get("n_lost", 0),

@@ -5,13 +5,14 @@ import contextlib
 import random
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, Side
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.suite import Limits
 from assent.evaluation.domain.target import Target
 from assent.evaluation.journal import Journal
+from assent.evaluation.panel import Panel
 from assent.evaluation.throttle import Throttle
 from assent.evaluation.upstream import Failure, Upstream
 from assent.kernel.clock import Clock, SystemClock, to_text
@@ -38,6 +39,8 @@ class Ask:
     row: Row
     repeat: int
     key: str
+    earlier: CaseRecord | None = None
+    """A record of an earlier run with the answer, to be judged anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class _State:
     outcomes: Counter[str]
     waiting: deque[Ask]
     began_s: float
+    panel: Panel | None = None
     n_tokens: int = 0
     n_requests: int = 0
     money: float = 0.0
@@ -90,6 +94,16 @@ class _State:
     stopped: str | None = None
     resumable: bool = False
     over_budget: bool = False
+
+    @property
+    def all_requests(self) -> int:
+        """Requests to the subjects and to judges."""
+        return self.n_requests + (0 if self.panel is None else self.panel.n_requests)
+
+    @property
+    def all_tokens(self) -> int:
+        """Tokens of the subjects and of judges."""
+        return self.n_tokens + (0 if self.panel is None else self.panel.n_tokens)
 
 
 class Engine:
@@ -112,9 +126,15 @@ class Engine:
         self._pace = pace or Pace()
 
     async def run(
-        self, asks: Iterable[Ask], journal: Journal, enough: Enough | None = None
+        self,
+        asks: Iterable[Ask],
+        journal: Journal,
+        enough: Enough | None = None,
+        panel: Panel | None = None,
     ) -> AsyncGenerator[Progress, None]:
         """Ask what the journal does not hold yet; give progress until all is done, it is enough, or it stops.
+
+        `panel` asks the judges of the suite, where it has some; it stands in the place of `judge`.
 
         Closing the iterator cancels what is in flight; what was answered stays in the journal.
         """
@@ -124,6 +144,7 @@ class Engine:
             outcomes=Counter(record.outcome.value for record in journal.records.values()),
             waiting=deque(ask for ask in planned if (ask.side, ask.key) not in journal.records),
             began_s=asyncio.get_running_loop().time(),
+            panel=panel,
             proven=_proven(planned, journal),
         )
         for record in journal.records.values():  # a run that goes on has spent what it spent before
@@ -162,6 +183,8 @@ class Engine:
             await asyncio.gather(*workers, return_exceptions=True)
             for upstream in upstreams.values():
                 await upstream.close()
+            if panel is not None:
+                await panel.close()
 
     def _watch(self, state: _State) -> None:
         """Stop where a budget is used up, or nothing but failures came for too long."""
@@ -200,6 +223,8 @@ class Engine:
         self, ask: Ask, state: _State, throttle: Throttle, upstream: Upstream
     ) -> CaseRecord | None:
         """Ask until there is an answer or no hope; None where the run stopped in between."""
+        if ask.earlier is not None:
+            return await self._anew(ask, ask.earlier, state)
         loop = asyncio.get_running_loop()
         try:
             body = upstream.body(ask.row)
@@ -226,21 +251,36 @@ class Engine:
                 await asyncio.sleep(self._backoff(n_attempts, failure.retry_after_s))
                 continue
             state.proven[ask.side] = ask
-            outcome, scores = self._judge(ask.row, answer, ask.key)
-            return CaseRecord(
+            record = CaseRecord(
                 side=ask.side,
                 sample=ask.row.key,
                 repeat=ask.repeat,
                 answer_key=ask.key,
-                outcome=outcome,
+                outcome=Outcome.SCORED,
                 answer=answer,
-                scores=scores,
+                scores=(),
                 error="",
                 asked_at=to_text(self._clock.now()),
                 latency_ms=round(1000 * latency_s, 3),
                 attempts=n_attempts,
             )
+            return await self._anew(ask, record, state)
         return None
+
+    async def _anew(self, ask: Ask, record: CaseRecord, state: _State) -> CaseRecord:
+        """Judge the answer of a record, whose replies of judges are kept."""
+        answer = record.answer or Answer("")
+        if state.panel is None:
+            outcome, scores = self._judge(ask.row, answer, ask.key)
+            return replace(record, outcome=outcome, scores=scores)
+        bench = state.panel.bench
+        known = {reply.key: reply for reply in record.replies}
+        replies = await state.panel.ask(bench.consultations(ask.row, answer), known)
+        outcome, scores = bench.score(ask.row, answer, ask.key, replies)
+        error = ""
+        if outcome is Outcome.ERROR:
+            error = next(score.note for score in scores if score.value is None)
+        return replace(record, outcome=outcome, scores=scores, error=error, replies=replies)
 
     async def _probe(self, side: Side, state: _State, throttle: Throttle, upstream: Upstream) -> None:
         """Ask an answered case again where nothing is answered: an answer says that there is no outage."""
@@ -330,8 +370,8 @@ def _progress(state: _State, throttle: Throttle) -> Progress:
         outcomes=dict(state.outcomes),
         in_flight=throttle.in_flight,
         window=throttle.window,
-        n_tokens=state.n_tokens,
-        n_requests=state.n_requests,
+        n_tokens=state.all_tokens,
+        n_requests=state.all_requests,
         stopped=state.stopped,
         resumable=state.resumable,
         over_budget=state.over_budget,

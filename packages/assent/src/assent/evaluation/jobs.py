@@ -11,9 +11,10 @@ from assent.evaluation import service
 from assent.evaluation.domain.cases import CaseRecord, Side, answer_key
 from assent.evaluation.domain.result import asked_in_order, decided_early
 from assent.evaluation.domain.usage import spent_on
-from assent.evaluation.engine import Ask, Cost, Engine, Enough, JudgeAnswer, Progress
+from assent.evaluation.engine import Ask, Cost, Engine, Enough, Progress
 from assent.evaluation.journal import Journal
-from assent.evaluation.scorers import compile_suite
+from assent.evaluation.panel import Panel
+from assent.evaluation.scorers import Bench, compile_suite
 from assent.evaluation.service import JOB, Plan, Run, RunProgress
 from assent.kernel.canonical import digest
 from assent.kernel.clock import from_text
@@ -73,10 +74,9 @@ def _header(found: Run) -> dict[str, str | None]:
 def _carry_out(runtime: Runtime, found: Run, journal: Journal) -> None:
     with runtime.session.read() as reader:
         plan = service.plan(reader, found)
-    judge = compile_suite(plan.suite).score
-    asks = list(asks_of(plan))
-    _reuse(plan, asks, judge, journal, runtime.clock.now())
-    last = asyncio.run(_ask(runtime, plan, judge, asks, journal))
+    bench = compile_suite(plan.suite)
+    asks = _reuse(plan, list(asks_of(plan)), bench, journal, runtime.clock.now())
+    last = asyncio.run(_ask(runtime, plan, bench, asks, journal))
     if last is None:
         return
     if last.stopped is not None and last.resumable:
@@ -117,43 +117,44 @@ def _enough(plan: Plan) -> Enough | None:
     return look
 
 
-def _reuse(plan: Plan, asks: list[Ask], judge: JudgeAnswer, journal: Journal, now: datetime) -> None:
-    """Take over answers that earlier runs got to the same question, and judge them anew."""
+def _reuse(plan: Plan, asks: list[Ask], bench: Bench, journal: Journal, now: datetime) -> list[Ask]:
+    """Take over answers that earlier runs got to the same question, and judge them anew.
+
+    Gives the cases; those whose answers judges have yet to see hold the earlier record.
+    """
     oldest = now - timedelta(days=plan.suite.reuse_days)
+    found = []
     for ask in asks:
         run_id, record = plan.earlier.get(ask.key, ("", None))
-        if record is None or record.answer is None or (ask.side, ask.key) in journal.records:
+        known = record is not None and record.answer is not None and from_text(record.asked_at) >= oldest
+        if not known or record is None or (ask.side, ask.key) in journal.records:
+            found.append(ask)
             continue
-        if from_text(record.asked_at) < oldest:
-            continue
-        outcome, scores = judge(ask.row, record.answer, ask.key)
-        journal.append(
-            CaseRecord(
-                side=ask.side,
-                sample=ask.row.key,
-                repeat=ask.repeat,
-                answer_key=ask.key,
-                outcome=outcome,
-                answer=record.answer,
-                scores=scores,
-                error="",
-                asked_at=record.asked_at,
-                latency_ms=record.latency_ms,
-                attempts=record.attempts,
-                reused_from=record.reused_from or run_id,
-            )
+        taken = replace(
+            record,
+            side=ask.side,
+            sample=ask.row.key,
+            repeat=ask.repeat,
+            error="",
+            reused_from=record.reused_from or run_id,
         )
+        found.append(replace(ask, earlier=taken))
+        if not bench.judges and taken.answer is not None:
+            outcome, scores = bench.score(ask.row, taken.answer, ask.key)
+            journal.append(replace(taken, outcome=outcome, scores=scores, replies=()))
     journal.sync()
+    return found
 
 
 async def _ask(
-    runtime: Runtime, plan: Plan, judge: JudgeAnswer, asks: list[Ask], journal: Journal
+    runtime: Runtime, plan: Plan, bench: Bench, asks: list[Ask], journal: Journal
 ) -> Progress | None:
     """Run the engine, telling how far it is; None where the run was cancelled meanwhile."""
-    engine = Engine(plan.targets, judge, plan.suite.limits, clock=runtime.clock, costs=_costs(plan))
+    engine = Engine(plan.targets, bench.score, plan.suite.limits, clock=runtime.clock, costs=_costs(plan))
+    panel = Panel(bench, plan.judges, plan.suite.limits) if bench.judges else None
     last: Progress | None = None
     told_s = -PROGRESS_S
-    steps = engine.run(asks, journal, _enough(plan))
+    steps = engine.run(asks, journal, _enough(plan), panel)
     try:
         async for last in steps:
             now_s = asyncio.get_running_loop().time()

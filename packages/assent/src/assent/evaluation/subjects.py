@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from assent.evaluation.domain.dataset import Row
+from assent.evaluation.domain.judge import Judge
 from assent.evaluation.domain.numbers import split_ref
 from assent.evaluation.domain.target import Messages, Target
 from assent.evidence import service as evidence
@@ -166,3 +167,20 @@ def _asked(asked: Any) -> Messages:
 def testify(tx: Tx, project: str, subject: str, value: Mapping[str, Any], *, kind: str) -> None:
     """Record what a run, or an imported result, says as evidence of its subject."""
     evidence.record(tx, project=project, kind=kind, subject=subject, value=value)
+
+
+def upstream_model(reader: Reader, project: str, digest: str) -> str:
+    """Name the upstream model that a model version pins."""
+    return str(registry.get_by_digest(reader, project, digest).document["upstream_model"])
+
+
+def judge_target(reader: Reader, project: str, judge: Judge) -> Target:
+    """Gather how a judge is asked. Raises: NotFound (no such provider), Invalid (its key cannot be read)."""
+    provider = providers.get_provider(reader, project, judge.provider)
+    return Target(
+        base_url=provider.base_url,
+        api_key=providers.resolve_key(provider.api_key),
+        upstream_model=judge.model,
+        parameters=judge.parameters,
+        render=lambda _row: (),
+    )

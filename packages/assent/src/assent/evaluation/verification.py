@@ -7,7 +7,6 @@ from assent.evaluation import service
 from assent.evaluation.domain import usage
 from assent.evaluation.domain.cases import CaseRecord, answer_key
 from assent.evaluation.domain.dataset import Row
-from assent.evaluation.domain.result import summarise, to_document
 from assent.evaluation.domain.suite import Suite
 from assent.evaluation.journal import read_records
 from assent.evaluation.scorers import compile_suite
@@ -35,11 +34,8 @@ def verify(reader: Reader, run_id: str) -> list[Check]:
     suite, rows = service.contents_of(reader, run)
     header, records = read_records(reader.blobs.get(run.journal))
     published = service.result_of(reader, run) or {}
-    result = summarise(
-        suite, rows, records, paired=run.baseline is not None, stopped=published.get("stopped")
-    )
-    took = usage.to_documents(records, usage.prices_of(published.get("usage", ())))
-    document = {**to_document(result), "usage": took}
+    at, prices = run.ended_at or reader.now(), usage.prices_of(published.get("usage", ()))
+    result, document = service.judging.result(reader, run, records, at, published.get("stopped"), prices)
     checks = [
         Check("journal", header.get("run") == run.id, run.id, str(header.get("run"))),
         _same("digest", run.digest, result.digest),
@@ -75,7 +71,9 @@ def _wrong_records(run: Run, suite: Suite, rows: tuple[Row, ...], records: list[
             yield f"record {number} is of another run"
         elif (record.side, key) in seen:
             yield f"record {number} stands twice"
-        elif record.answer is not None and not _scores_again(bench.score(row, record.answer, key), record):
+        elif record.answer is not None and not _scores_again(
+            bench.score(row, record.answer, key, record.replies), record
+        ):
             yield f"record {number} scores otherwise"
         seen.add((record.side, key))
 

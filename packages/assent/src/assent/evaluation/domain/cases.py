@@ -61,6 +61,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    """What a judge replied: `text`, or None and why. `order`: 1 where it saw a pair swapped."""
+
+    judge: str
+    key: str
+    order: int
+    text: str | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CaseRecord:
     """One case of a run, as the journal keeps it."""
 
@@ -76,6 +87,7 @@ class CaseRecord:
     latency_ms: float | None
     attempts: int
     reused_from: str | None = None
+    replies: tuple[Reply, ...] = ()
 
     def score(self, metric: str) -> float | None:
         """Give the value of a metric: None where this case has none."""
@@ -95,6 +107,7 @@ class CaseRecord:
             "outcome": self.outcome.value,
             "answer": None if self.answer is None else self.answer.digest(),
             "scores": [[s.name, s.key, s.value] for s in self.scores],
+            **({"replies": [[r.key, r.text] for r in self.replies]} if self.replies else {}),
         }
 
 

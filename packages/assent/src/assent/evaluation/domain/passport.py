@@ -8,14 +8,14 @@ usable.
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from assent.evaluation.domain.fields import Fields, Mistakes
+from assent.evaluation.domain.judge import PAIR_LABELS, Judge
 from assent.evaluation.domain.proportions import Interval, share_interval
 from assent.evaluation.domain.quantiles import normal_quantile
-from assent.kernel.canonical import digest
 from assent.kernel.errors import Invalid
 
 MIN_YOUDEN = 0.2
@@ -23,31 +23,29 @@ MIN_CASES = 10
 """Cases of each class in the half that calibrates; below, nothing can be said."""
 MAX_CASES = 100_000
 TAIL = 0.025
-_MAX_TEXT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """A judge: model, prompt, parameters and parser; `digest` covers them all."""
-
-    labels: tuple[str, ...]
-    positive: str
-    document: Mapping[str, Any]
-    digest: str
-
-    def parse(self, reply: str) -> str | None:
-        """Read the label that a reply is; anything else than exactly one label is off-format: None."""
-        label = reply.strip()
-        return label if label in self.labels else None
+MAX_REPLY = 20_000
+MAX_AGAIN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One case: what people said, and what the judge replied."""
+    """One case: what people said, and what the judge replied.
+
+    `again` are its replies to the same question asked again, `swapped` that of a pairwise judge in the
+    other order.
+    """
 
     id: str
     human: str
     reply: str
+    again: tuple[str, ...] = ()
+    swapped: str | None = None
+
+    def label(self, judge: Judge) -> str | None:
+        """Read what the judge said; None: off-format."""
+        if judge.pairwise:
+            return judge.resolve(self.reply, self.swapped or "")
+        return judge.parse(self.reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +92,21 @@ class Passport:
     kappa: Estimate
     table: Counts
     checked: "Checked"
+    self_agreement: "Share | None" = None
+    order_bias: "Share | None" = None
 
     @property
     def usable(self) -> bool:
         """Whether the judge is surely better than chance by MIN_YOUDEN."""
         return self.youden.interval.low > MIN_YOUDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of `n` cases with its interval."""
+
+    estimate: Estimate
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,42 +126,6 @@ class Checked:
         return self.corrected.interval.low <= self.human <= self.corrected.interval.high
 
 
-def parse_judge(raw: Any) -> Judge:
-    """Read a judge as people write it. Raises: Invalid with every mistake."""
-    mistakes = Mistakes()
-    fields = Fields(raw, "", mistakes)
-    model = fields.text("model", required=True, max_length=200)
-    prompt = fields.text("prompt", required=True, max_length=_MAX_TEXT)
-    parameters: Mapping[str, Any] = fields.take(
-        "parameters", {}, lambda v: isinstance(v, Mapping), "a mapping"
-    )
-    parser = Fields(fields.raw("parser"), "parser", mistakes)
-    labels = parser.items("labels")
-    if not 2 <= len(labels) <= 50 or not all(_is_label(one) for one in labels):  # noqa: PLR2004 -- in the message
-        parser.wrong("labels", "must be a list of 2 to 50 texts without space around them")
-        labels = ()
-    if len(set(labels)) != len(labels):
-        parser.wrong("labels", "names a label twice")
-    positive = parser.text("positive", required=True, max_length=200)
-    if labels and positive not in labels:
-        parser.wrong("positive", f"{positive!r} is not one of the labels")
-    parser.close()
-    fields.close()
-    mistakes.check("The judge")
-    document = {
-        "kind": "judge",
-        "model": model,
-        "prompt": prompt,
-        "parameters": dict(parameters),
-        "parser": {"labels": list(labels), "positive": positive},
-    }
-    return Judge(tuple(labels), positive, document, digest(document))
-
-
-def _is_label(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200 and value == value.strip()  # noqa: PLR2004 -- one line
-
-
 def parse_cases(raw: Sequence[Any], judge: Judge) -> list[Labelled]:
     """Read labelled cases. Raises: Invalid with every mistake."""
     mistakes = Mistakes()
@@ -163,20 +135,39 @@ def parse_cases(raw: Sequence[Any], judge: Judge) -> list[Labelled]:
         raise Invalid(f"A calibration takes at most {MAX_CASES:,} cases, not {len(raw):,}.")
     for number, one in enumerate(raw, start=1):
         fields = Fields(one, f"case {number}", mistakes)
-        case = Labelled(
-            fields.text("id", required=True, max_length=200),
-            fields.text("human", required=True, max_length=200),
-            fields.take("reply", "", lambda v: isinstance(v, str) and len(v) <= _MAX_TEXT, "text"),
-        )
+        case = _case(fields, judge)
         fields.close()
-        if case.human not in judge.labels:
-            fields.wrong("human", f"{case.human[:60]!r} is not one of the judge's labels")
         if case.id in seen:
             fields.wrong("id", f"{case.id[:60]!r} stands twice")
         seen.add(case.id)
         cases.append(case)
     mistakes.check("The labels")
     return cases
+
+
+def _case(fields: Fields, judge: Judge) -> Labelled:
+    again = fields.items("again")
+    if len(again) > MAX_AGAIN or not all(_is_reply(one) for one in again):
+        fields.wrong("again", f"must be a list of at most {MAX_AGAIN} texts")
+        again = ()
+    case = Labelled(
+        fields.text("id", required=True, max_length=200),
+        fields.text("human", required=True, max_length=200),
+        fields.take("reply", "", _is_reply, "text"),
+        tuple(again),
+        fields.take("swapped", None, _is_reply, "text"),
+    )
+    if judge.pairwise is (case.swapped is None):
+        why = "is missing: what it replied in the other order" if judge.pairwise else "is for pairwise judges"
+        fields.wrong("swapped", why)
+    known = case.human in PAIR_LABELS if judge.pairwise else judge.parse(case.human) == case.human
+    if not known:
+        fields.wrong("human", f"{case.human[:60]!r} is not one of the judge's labels")
+    return case
+
+
+def _is_reply(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_REPLY
 
 
 def calibrates(case: Labelled) -> bool:
@@ -189,11 +180,11 @@ def tabulate(judge: Judge, cases: Sequence[Labelled]) -> Counts:
     counts = {(True, True): 0, (True, False): 0, (False, True): 0, (False, False): 0}
     unscorable = 0
     for case in cases:
-        label = judge.parse(case.reply)
+        label = case.label(judge)
         if label is None:
             unscorable += 1
         else:
-            counts[case.human == judge.positive, label == judge.positive] += 1
+            counts[judge.is_positive(case.human), judge.is_positive(label)] += 1
     return Counts(
         counts[True, True], counts[True, False], counts[False, True], counts[False, False], unscorable
     )
@@ -206,7 +197,7 @@ def calibrate(judge: Judge, cases: Sequence[Labelled]) -> Passport:
     if min(table.n_positive, table.n_negative, other.n) < MIN_CASES:
         raise Invalid(
             f"The half that calibrates holds {table.n_positive} readable replies to cases that people called "
-            f"{judge.positive!r} and {table.n_negative} to others, the other half {other.n}; "
+            f"{_called(judge)} and {table.n_negative} to others, the other half {other.n}; "
             f"each takes {MIN_CASES}.",
             remedy="Label more cases.",
         )
@@ -222,7 +213,31 @@ def calibrate(judge: Judge, cases: Sequence[Labelled]) -> Passport:
         kappa(table),
         table,
         Checked(other, other.n_positive / other.n, judged, corrected),
+        agreement([[c.reply, *c.again] for c in cases if c.again], judge),
+        order_bias([(c.reply, c.swapped) for c in cases if c.swapped is not None], judge),
     )
+
+
+def _called(judge: Judge) -> str:
+    return " or ".join(map(repr, judge.positive)) if judge.bounds is None else f"{judge.at_least:g} or more"
+
+
+def agreement(asked: Iterable[Sequence[str]], judge: Judge) -> Share | None:
+    """Give the share of questions to which a judge replied the same each time; None: none was asked twice.
+
+    A reply that is off-format agrees with nothing.
+    """
+    read = [[judge.parse(reply) for reply in replies] for replies in asked if len(replies) > 1]
+    same = sum(one[0] is not None and len(set(one)) == 1 for one in read)
+    return Share(share_of(same, len(read)), len(read)) if read else None
+
+
+def order_bias(asked: Iterable[tuple[str, str]], judge: Judge) -> Share | None:
+    """Give the share of pairs in which what a judge prefers is a place, not a text; None: no pair."""
+    read = [(judge.parse(one), judge.parse(other)) for one, other in asked]
+    pairs = [pair for pair in read if None not in pair]
+    followed = sum(pair in {("first", "first"), ("second", "second")} for pair in pairs)
+    return Share(share_of(followed, len(pairs)), len(pairs)) if pairs else None
 
 
 def share_of(k: int, n: int) -> Estimate:
@@ -287,7 +302,7 @@ def to_document(passport: Passport) -> dict[str, Any]:
     return {
         "usable": passport.usable,
         **{
-            name: _written(getattr(passport, name))
+            name: written(getattr(passport, name))
             for name in ("sensitivity", "specificity", "youden", "kappa")
         },
         "table": _counted(passport.table),
@@ -295,18 +310,31 @@ def to_document(passport: Passport) -> dict[str, Any]:
             "table": _counted(checked.table),
             "human": format(checked.human, ".9g"),
             "judged": format(checked.judged, ".9g"),
-            "corrected": None if checked.corrected is None else _written(checked.corrected),
+            "corrected": None if checked.corrected is None else written(checked.corrected),
             "holds": checked.holds,
         },
+        "self_agreement": shared(passport.self_agreement),
+        "order_bias": shared(passport.order_bias),
     }
 
 
-def _written(estimate: Estimate) -> dict[str, str]:
+def shared(found: Share | None) -> dict[str, Any] | None:
+    """Write a share with its interval and its cases."""
+    return None if found is None else {**written(found.estimate), "n": found.n}
+
+
+def written(estimate: Estimate) -> dict[str, str]:
+    """Write an estimate as decimal text."""
     return {
         "value": format(estimate.value, ".9g"),
         "low": format(estimate.interval.low, ".9g"),
         "high": format(estimate.interval.high, ".9g"),
     }
+
+
+def table_of(document: Mapping[str, int]) -> Counts:
+    """Read a table as it was written."""
+    return Counts(**document)
 
 
 def _counted(table: Counts) -> dict[str, int]:

@@ -12,7 +12,8 @@ Kind = Literal["benchmark", "safety", "regression"]
 KINDS = ("benchmark", "safety", "regression")
 GRADED = ("f1", "rouge_l", "hallucination")
 """Kinds of scorers whose scores lie between 0 and 1."""
-SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label", "answered", *GRADED)
+JUDGE = "judge"
+SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label", "answered", *GRADED, JUDGE)
 REFUSED = "refused"
 """The metric that every suite has: the share of answers that are refusals."""
 
@@ -30,6 +31,9 @@ class ScorerSpec:
         """Whether each score is 0 or 1 by construction."""
         if self.kind == "label":
             return all(value in {0, 1} for value in self.config.get("scores", {}).values())
+        if self.kind == JUDGE:
+            judge = self.config.get("judge") or {}
+            return "labels" in judge.get("parser", {})
         return self.kind not in GRADED
 
 

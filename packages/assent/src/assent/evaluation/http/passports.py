@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from assent.evaluation import service
 from assent.evaluation.service import NewCalibration, Passport
 from assent.identity.domain import Permission
+from assent.kernel.errors import NotFound
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1/projects/{project}")
@@ -29,6 +30,7 @@ class CalibrationWire(Wire):
     judge: Any
     subject: str
     cases: list[Any]
+    valid_days: int = 180
 
 
 class CheckWire(Wire):
@@ -51,7 +53,7 @@ class PassportQuery(Wire):
 @router.post("/judge-passports", status_code=201)
 def calibrate_judge(project: ProjectPath, body: CalibrationWire, call: Calibrating) -> dict[str, Any]:
     """Measure a judge against people's labels and record its passport."""
-    new = NewCalibration(project, body.name, body.judge, body.subject, body.cases)
+    new = NewCalibration(project, body.name, body.judge, body.subject, body.cases, body.valid_days)
     with call.begin() as tx:
         return _wire(service.calibrate(tx, new))
 
@@ -83,6 +85,18 @@ def check_judge(project: ProjectPath, body: CheckWire, call: Reading) -> dict[st
     """Give the passport by which this very judge may decide on a version; refused where there is none."""
     with call.read() as reader:
         return _wire(service.check_judge(reader, project, body.name, body.judge, body.subject))
+
+
+@router.get("/runs/{run}/judgements")
+def list_judgements(
+    project: ProjectPath, run: str, call: Reading, metric: Annotated[str, Query(max_length=100)]
+) -> list[dict[str, Any]]:
+    """List what the judge `metric` replied about each answer, for people to label beside it."""
+    with call.read() as reader:
+        found = service.get_run(reader, run)
+        if found.project != project:
+            raise NotFound(f"There is no run {run}.")
+        return service.judging.judgements(reader, found, metric)
 
 
 def _wire(passport: Passport) -> dict[str, Any]:

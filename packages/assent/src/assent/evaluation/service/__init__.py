@@ -1,6 +1,6 @@
 """Evaluation's use cases: register what is asked, run it, publish what came of it, prove it again."""
 
-from assent.evaluation.service import reports
+from assent.evaluation.service import judging, reports
 from assent.evaluation.service.bindings import (
     NewBinding,
     bind_suite,
@@ -8,6 +8,7 @@ from assent.evaluation.service.bindings import (
     list_due,
     unbind_suite,
 )
+from assent.evaluation.service.contents import contents_of, records_of
 from assent.evaluation.service.estimates import estimate_run
 from assent.evaluation.service.imports import (
     Measured,
@@ -35,12 +36,10 @@ from assent.evaluation.service.runs import (
     asked_of,
     cancel,
     close,
-    contents_of,
     get_run,
     list_runs,
     plan,
     progress_of,
-    records_of,
     result_of,
     resume,
     submit,
@@ -93,6 +92,7 @@ __all__ = [
     "get_passport",
     "get_run",
     "get_suite",
+    "judging",
     "list_bindings",
     "list_datasets",
     "list_due",

@@ -12,7 +12,8 @@ from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.estimate import Asked, Past, estimate
 from assent.evaluation.domain.numbers import split_ref
 from assent.evaluation.domain.suite import Suite
-from assent.evaluation.service.runs import MAX_JOURNALS, NewRun, asked_of, records_of
+from assent.evaluation.service.contents import records_of
+from assent.evaluation.service.runs import MAX_JOURNALS, NewRun, asked_of
 from assent.evaluation.service.versions import get_dataset_by_digest, get_suite, rows_of, suite_of
 from assent.evaluation.subjects import Manner, Subject
 from assent.kernel.canonical import digest

@@ -1,7 +1,8 @@
 """Calibrate judges against people's labels, and tell whether a judge may decide."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -9,10 +10,13 @@ import msgspec
 from assent.evaluation import store, subjects
 from assent.evaluation.domain import passport as domain
 from assent.evaluation.domain.events import JudgeCalibrated
+from assent.evaluation.domain.judge import Judge, parse_judge
+from assent.evaluation.domain.numbers import split_ref
 from assent.evaluation.store import PassportRecord
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
-from assent.kernel.errors import NotFound, Reason, Refused
+from assent.kernel.clock import from_text, to_text
+from assent.kernel.errors import Invalid, NotFound, Reason, Refused
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
 from assent.web.api import checked_name
@@ -20,22 +24,28 @@ from assent.web.api import checked_name
 ENDED = "ended"
 USABLE = "usable"
 NOT_USABLE = "not usable"
+EXPIRED = "expired"
+MAX_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
 class NewCalibration:
-    """A judge's document, the version whose answers it judged, and people's labels beside its replies."""
+    """A judge's document, the version whose answers it judged, and people's labels beside its replies.
+
+    The passport ends after `valid_days`, 1 to 3,650.
+    """
 
     project: str
     name: str
     judge: Any
     subject: str
     cases: Sequence[Any]
+    valid_days: int = 180
 
 
 @dataclass(frozen=True, slots=True)
 class Passport:
-    """A passport as it stands now: `state` is usable, not usable, or ended."""
+    """A passport as it stands now: `state` is usable, not usable, expired, or ended."""
 
     record: PassportRecord
     state: str
@@ -47,11 +57,14 @@ def calibrate(tx: Tx, new: NewCalibration) -> Passport:
     """Measure a judge and record its passport. Raises: Invalid with every mistake, NotFound."""
     checked_name(new.name, "judge")
     identity.get_project(tx, new.project)
-    judge = domain.parse_judge(new.judge)
+    if not 1 <= new.valid_days <= MAX_DAYS:
+        raise Invalid(f"A passport holds for 1 to {MAX_DAYS:,} days, not {new.valid_days:,}.")
+    judge = parse_judge(new.judge)
     cases = domain.parse_cases(new.cases, judge)
     subject = subjects.get(tx, new.project, new.subject)
     measured = domain.calibrate(judge, cases)
-    document = domain.to_document(measured)
+    ends_at = to_text(tx.now() + timedelta(days=new.valid_days))
+    document = {**domain.to_document(measured), "ends_at": ends_at}
     passport_id = new_id("pass")
     tx.record(
         JudgeCalibrated(
@@ -62,13 +75,19 @@ def calibrate(tx: Tx, new: NewCalibration) -> Passport:
             document=tx.blobs.put(canonical(judge.document)),
             subject=subject.digest,
             subject_ref=subject.ref,
-            labels=tx.blobs.put(canonical([{"id": c.id, "human": c.human, "reply": c.reply} for c in cases])),
+            labels=tx.blobs.put(canonical([_case(one) for one in cases])),
             n_labels=len(cases),
             usable=measured.usable,
             figures={key: canonical(value).decode() for key, value in document.items()},
         )
     )
     return get_passport(tx, new.project, passport_id)
+
+
+def _case(case: domain.Labelled) -> dict[str, Any]:
+    again = {"again": list(case.again)} if case.again else {}
+    swapped = {} if case.swapped is None else {"swapped": case.swapped}
+    return {"id": case.id, "human": case.human, "reply": case.reply, **again, **swapped}
 
 
 def get_passport(reader: Reader, project: str, passport: str) -> Passport:
@@ -92,22 +111,39 @@ def check_judge(reader: Reader, project: str, name: str, raw: Any, subject: str)
 
     Raises: Refused (none, ended, not usable), Invalid, NotFound.
     """
-    judge = domain.parse_judge(raw)
+    judge = parse_judge(raw)
     version = subjects.get(reader, project, subject)
-    wanted = {"name": name, "subject": version.digest}
+    wanted = {"name": name, "system": version.name}
     found = list_passports(reader, project, wanted, limit=1)
     remedy = f"Calibrate it: assent judge calibrate {name} JUDGE --subject {version.ref} --labels LABELS"
     if not found:
-        raise _refused(f"{name} has no passport for {version.ref}", remedy)
+        raise _refused(f"{name} has no passport for {version.name}", remedy)
     passport = found[0]
-    if passport.record.judge != judge.digest:
-        passport = replace(passport, state=ENDED)
-    if passport.state == ENDED:
+    if passport.record.judge != judge.digest or passport.state == ENDED:
         raise _refused(f"{name} was changed since its passport {passport.record.id}", remedy)
+    if passport.state == EXPIRED:
+        raise _refused(f"the passport {passport.record.id} of {name} ended", remedy)
     if passport.state == NOT_USABLE:
         text = f"the passport {passport.record.id} of {name} says not usable"
         raise _refused(text, "Have people decide, or calibrate a better judge.")
     return passport
+
+
+def standing_of(
+    reader: Reader, project: str, judge: Judge, subject_ref: str, at: datetime
+) -> tuple[str, Passport | None]:
+    """Say how exactly this judge stands for a system at a time: usable, or why it may not decide."""
+    wanted = {"judge": judge.digest, "system": split_ref(subject_ref)[0], "until": at}
+    found = store.list_passports(reader, project, wanted, (None, 1))
+    if not found:
+        return "it has no passport", None
+    passport = _standing(reader, found[0], at)
+    said = {
+        ENDED: f"its passport {found[0].id} ended when the judge was changed",
+        EXPIRED: f"its passport {found[0].id} ended at {passport.figures.get('ends_at')}",
+        NOT_USABLE: f"its passport {found[0].id} says not usable",
+    }
+    return said.get(passport.state, passport.state), passport
 
 
 def _refused(why: str, remedy: str) -> Refused:
@@ -115,14 +151,18 @@ def _refused(why: str, remedy: str) -> Refused:
     return Refused(f"The judge may not decide: {why}.", reasons=[reason])
 
 
-def _standing(reader: Reader, record: PassportRecord) -> Passport:
-    """Say how a passport stands: it ends when the judge of its name was calibrated with another digest."""
-    newest = store.list_passports(reader, record.project, {"name": record.name}, (None, 1))[0]
+def _standing(reader: Reader, record: PassportRecord, at: datetime | None = None) -> Passport:
+    """Say how a passport stands at a time: it ends with its days, or as its judge is calibrated changed."""
+    at = at or reader.now()
+    named = {"name": record.name, "until": at}
+    system = split_ref(record.subject_ref)[0]
+    newest = store.list_passports(reader, record.project, named, (None, 1))[0]
+    latest = store.list_passports(reader, record.project, {**named, "system": system}, (None, 1))[0]
+    figures = {key: msgspec.json.decode(value) for key, value in record.figures.items()}
     state = USABLE if record.usable else NOT_USABLE
-    same = {"name": record.name, "subject": record.subject}
-    latest = store.list_passports(reader, record.project, same, (None, 1))[0]
+    if "ends_at" in figures and from_text(figures["ends_at"]) <= at:
+        state = EXPIRED
     if newest.judge != record.judge or latest.id != record.id:
         state = ENDED
-    figures = {key: msgspec.json.decode(value) for key, value in record.figures.items()}
     judge = msgspec.json.decode(reader.blobs.get(record.document))
     return Passport(record, state, judge, figures)

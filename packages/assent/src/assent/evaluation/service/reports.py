@@ -11,13 +11,17 @@ from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.gate import Direction, Gate, Rule
 from assent.evaluation.domain.several import Contrast, contrast, scores_of, slices, with_holm
 from assent.evaluation.domain.suite import REFUSED, gate_document
-from assent.evaluation.service.runs import contents_of, records_of, result_of
+from assent.evaluation.service.contents import contents_of, records_of
+from assent.evaluation.service.report_tables import Table, tables_of
+from assent.evaluation.service.runs import result_of
 from assent.evaluation.store import Run
 from assent.kernel.clock import to_text
 from assent.kernel.errors import Conflict, Invalid
 from assent.kernel.tx import Reader
 from assent.web import charts
 from assent.web.charts import Estimate, Limit, percent
+
+__all__ = ["Table", "compare", "flips", "forest", "limits_of", "report", "tables_of", "to_html"]
 
 MAX_FLIPS = 200
 MAX_TEXT = 4000
@@ -193,6 +197,7 @@ def to_html(said: Mapping[str, Any], gate: Gate) -> str:
         charts.intervals("Levels, 95 % intervals", _estimates(result["levels"], "metric")),
         _took_table(said["took"]),
         forest(said["slices"], paired=paired),
+        *(table.to_html() for table in tables_of(said)),
         _flip_table(said) if paired else Markup(),
         Markup("<h2>Proof</h2><p>Subject {}<br>Cases {}</p>").format(
             said["subject_digest"], result["digest"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,11 +16,12 @@ from assent.evaluation.domain.events import (
     RunSubmitted,
 )
 from assent.evaluation.domain.numbers import split_ref
-from assent.evaluation.domain.result import summarise, to_document
 from assent.evaluation.domain.suite import Suite
 from assent.evaluation.domain.target import Target
 from assent.evaluation.journal import read_records
-from assent.evaluation.service.versions import get_dataset_by_digest, get_suite, rows_of, suite_of
+from assent.evaluation.service import judging
+from assent.evaluation.service.contents import contents_of, records_of
+from assent.evaluation.service.versions import get_suite, suite_of
 from assent.evaluation.store import Run, RunProgress
 from assent.kernel.canonical import canonical
 from assent.kernel.errors import Conflict, Invalid, NotFound, Reason, Refused
@@ -59,6 +59,7 @@ def submit(tx: Tx, new: NewRun) -> Run:
     through = subjects.model_through(tx, new.project, subject, new.through)
     suite = suite_of(tx, version)
     gate = suite.gate
+    judging.targets_of(tx, new.project, suite)
     baseline = subjects.baseline(tx, new.project, subject, gate.baseline, new.environment)
     asked = [subject] if baseline is None else [subject, baseline]
     _check_budget(suite, {one.ref: subjects.price(tx, new.project, one.digest, through) for one in asked})
@@ -165,6 +166,7 @@ class Plan:
     targets: Mapping[Side, Target]
     prices: Mapping[Side, Price | None]
     earlier: Mapping[str, tuple[str, CaseRecord]]
+    judges: Mapping[str, Target]
 
 
 def plan(reader: Reader, run: Run) -> Plan:
@@ -181,7 +183,8 @@ def plan(reader: Reader, run: Run) -> Plan:
                 for record in records_of(reader, journal):
                     if record.answer is not None:
                         earlier.setdefault(record.answer_key, (run_id, record))
-    return Plan(run, suite, rows, targets, _prices(reader, run), earlier)
+    judges = judging.targets_of(reader, run.project, suite)
+    return Plan(run, suite, rows, targets, _prices(reader, run), earlier, judges)
 
 
 def asked_of(subject: str, through: str | None) -> str:
@@ -202,25 +205,6 @@ def _prices(reader: Reader, run: Run) -> dict[Side, Price | None]:
     }
 
 
-def contents_of(reader: Reader, run: Run) -> tuple[Suite, tuple[Row, ...]]:
-    """Read the suite and the rows of a run."""
-    version = store.suite_by_digest(reader, run.project, run.suite)
-    if version is None:
-        raise NotFound(f"The suite {run.suite_ref} is not registered in {run.project}.")
-    dataset = get_dataset_by_digest(reader, run.project, version.dataset)
-    return suite_of(reader, version), rows_of(reader, dataset)
-
-
-def records_of(reader: Reader, journal: str) -> Sequence[CaseRecord]:
-    """Read the records of a closed run's journal."""
-    return _records(journal, reader.blobs.get(journal))
-
-
-@lru_cache(maxsize=8)
-def _records(_digest: str, content: bytes) -> tuple[CaseRecord, ...]:
-    return tuple(read_records(content)[1])
-
-
 def close(tx: Tx, run_id: str, journal: bytes, stopped: str | None = None) -> Run:
     """Publish what a run's journal says: one event, and the evidence `suite.verdict` of its subject.
 
@@ -229,10 +213,9 @@ def close(tx: Tx, run_id: str, journal: bytes, stopped: str | None = None) -> Ru
     run = store.lock_run(tx, run_id)
     if run is None or run.state != "submitted":
         return get_run(tx, run_id)
-    suite, rows = contents_of(tx, run)
+    suite, _ = contents_of(tx, run)
     records = read_records(journal)[1]
-    result = summarise(suite, rows, records, paired=run.baseline is not None, stopped=stopped)
-    document = {**to_document(result), "usage": usage.to_documents(records, _prices(tx, run))}
+    result, document = judging.result(tx, run, records, tx.now(), stopped, _prices(tx, run))
     figures = {
         name: None if document[name] is None else str(document[name])
         for name in ("estimate", "low", "high", "n", "method", "coverage", "p_value", "more_samples")

@@ -75,13 +75,22 @@ class PassportRecord:
 
 
 def list_passports(
-    reader: Reader, project: str, filters: Mapping[str, str], page: tuple[str | None, int]
+    reader: Reader, project: str, filters: Mapping[str, Any], page: tuple[str | None, int]
 ) -> list[PassportRecord]:
-    """List passports newest first, before a cursor (an id); `filters` are equalities of columns."""
+    """List passports newest first, before a cursor (an id).
+
+    `filters` are equalities of columns; `system` is the name before the version of `subject_ref`, `until`
+    the latest time of issue.
+    """
     before, limit = page
     query = sa.select(passports).where(passports.c.project == project)
     for column, value in filters.items():
-        query = query.where(passports.c[column] == value)
+        if column == "system":
+            query = query.where(passports.c.subject_ref.startswith(f"{value}@", autoescape=True))
+        elif column == "until":
+            query = query.where(passports.c.issued_at <= value)
+        else:
+            query = query.where(passports.c[column] == value)
     if before is not None:
         query = query.where(passports.c.id < before)
     found = reader.conn.execute(query.order_by(passports.c.id.desc()).limit(limit)).mappings()

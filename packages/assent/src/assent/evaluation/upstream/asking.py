@@ -10,7 +10,7 @@ import msgspec
 
 from assent.evaluation.domain.cases import Answer, ToolCall
 from assent.evaluation.domain.dataset import Row
-from assent.evaluation.domain.target import Target
+from assent.evaluation.domain.target import Messages, Target
 from assent.evaluation.upstream.connection import Broken, Endpoint, TooLong
 
 MAX_RETRY_AFTER_S = 120.0
@@ -108,12 +108,15 @@ class Upstream:
 
     def body(self, row: Row) -> bytes:
         """Write the request for a case: what the version fixes cannot be overridden by the case."""
-        messages = list(self._target.render(row))
+        return self.body_of(self._target.render(row))
+
+    def body_of(self, messages: Messages) -> bytes:
+        """Write the request that puts these messages."""
         return _encoder.encode(
             {
                 **self._target.parameters,
                 "model": self._target.upstream_model,
-                "messages": messages,
+                "messages": list(messages),
                 "stream": False,
             }
         )

@@ -1,0 +1,76 @@
+"""The tables of a run's report besides its gate: one shape, drawn by the page and by the console."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its heading and a sentence on how to read it; cells are text."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def anchor(self) -> str:
+        """Give the name of its place on a page."""
+        return self.title.casefold().replace(" ", "-")
+
+    def to_html(self) -> Markup:
+        """Draw it on a page of its own."""
+        head = Markup().join(Markup('<th scope="col">{}</th>').format(one) for one in self.columns)
+        body = Markup().join(
+            Markup("<tr>{}</tr>").format(Markup().join(Markup("<td>{}</td>").format(one) for one in row))
+            for row in self.rows
+        )
+        return Markup(
+            "<h2>{}</h2><p>{}</p><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>"
+        ).format(self.title, self.note, head, body)
+
+
+def tables_of(said: Mapping[str, Any]) -> list[Table]:
+    """List the tables that a report has something to say in."""
+    found = [_judges(said["result"].get("judges", ()))]
+    return [table for table in found if table.rows]
+
+
+def _judges(judges: Sequence[Mapping[str, Any]]) -> Table:
+    return Table(
+        "Judges",
+        "A judge decides a gate only by a usable passport; its rate is corrected for the errors found there.",
+        ("Metric", "Model", "May decide", "Passport", "Rate as judged", "Corrected", "Self-agreement",
+         "Order bias", "Off-format or unanswered", "Warnings"),
+        tuple(
+            (
+                one["metric"],
+                one["model"],
+                "yes" if one["state"] == "usable" else f"no: {one['state']}. {one['remedy']}",
+                "none" if one["passport"] is None else f"{one['passport']} on {one['calibrated_on']}",
+                "none" if one["judged"] is None else f"{percent(one['judged'])}, n = {one['n']}",
+                one["corrected"] if isinstance(one["corrected"], str) else interval(one["corrected"]),
+                interval(one["self_agreement"]),
+                interval(one["order_bias"]),
+                f"{one['off_format']} or {one['unanswered']} of {one['n_replies'] + one['unanswered']}",
+                "; ".join(one["warnings"]) or "none",
+            )
+            for one in judges
+        ),
+    )  # fmt: skip
+
+
+def percent(figure: str) -> str:
+    """Write a share in percent."""
+    return f"{100 * float(figure):.1f} %"
+
+
+def interval(found: Mapping[str, Any] | None) -> str:
+    """Write an estimate with its interval."""
+    if found is None:
+        return "not measured"
+    cases = f", n = {found['n']}" if "n" in found else ""
+    return f"{percent(found['value'])} [{percent(found['low'])}, {percent(found['high'])}]{cases}"
