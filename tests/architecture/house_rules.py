@@ -30,6 +30,7 @@ MORE_FILES: dict[str, set[str]] = {
         "journal",
         "scorers",
         "subjects",
+        "panel",
         "throttle",
         "upstream",
         "verification",

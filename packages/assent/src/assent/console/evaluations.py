@@ -50,7 +50,7 @@ class RunView:
     result: Mapping[str, Any]
     took: Sequence[Mapping[str, str]]
     slices: Markup
-    tables: Sequence[evaluation.reports.Table]
+    tables: Sequence[evaluation.reports.Listing]
     flips: Sequence[Mapping[str, Any]]
     n_gained: int
     n_lost: int

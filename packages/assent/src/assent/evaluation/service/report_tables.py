@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table with its heading and a sentence on how to read it; cells are text."""
+class Listing:
+    """A listing with its heading and a sentence on how to read it; cells are text."""
 
     title: str
     note: str
@@ -33,14 +33,14 @@ class Table:
         ).format(self.title, self.note, head, body)
 
 
-def tables_of(said: Mapping[str, Any]) -> list[Table]:
+def tables_of(said: Mapping[str, Any]) -> list[Listing]:
     """List the tables that a report has something to say in."""
     found = [_judges(said["result"].get("judges", ()))]
     return [table for table in found if table.rows]
 
 
-def _judges(judges: Sequence[Mapping[str, Any]]) -> Table:
-    return Table(
+def _judges(judges: Sequence[Mapping[str, Any]]) -> Listing:
+    return Listing(
         "Judges",
         "A judge decides a gate only by a usable passport; its rate is corrected for the errors found there.",
         ("Metric", "Model", "May decide", "Passport", "Rate as judged", "Corrected", "Self-agreement",

@@ -12,7 +12,7 @@ from assent.evaluation.domain.gate import Direction, Gate, Rule
 from assent.evaluation.domain.several import Contrast, contrast, scores_of, slices, with_holm
 from assent.evaluation.domain.suite import REFUSED, gate_document
 from assent.evaluation.service.contents import contents_of, records_of
-from assent.evaluation.service.report_tables import Table, tables_of
+from assent.evaluation.service.report_tables import Listing, tables_of
 from assent.evaluation.service.runs import result_of
 from assent.evaluation.store import Run
 from assent.kernel.clock import to_text
@@ -21,7 +21,7 @@ from assent.kernel.tx import Reader
 from assent.web import charts
 from assent.web.charts import Estimate, Limit, percent
 
-__all__ = ["Table", "compare", "flips", "forest", "limits_of", "report", "tables_of", "to_html"]
+__all__ = ["Listing", "compare", "flips", "forest", "limits_of", "report", "tables_of", "to_html"]
 
 MAX_FLIPS = 200
 MAX_TEXT = 4000
