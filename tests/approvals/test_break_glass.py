@@ -1,5 +1,6 @@
 """Break-glass from its opening to its review, on real databases with a real ledger."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -330,3 +331,24 @@ def test_a_review_is_overdue_exactly_when_its_time_is_over_and_nobody_did_it(row
     reasons = debt_reasons(used, NOW)
     assert len(reasons) == len(owed)
     assert all(name in reason.remedy for name, reason in zip(owed, reasons, strict=True))
+
+
+def test_what_has_ended_is_not_due_again():
+    used = BreakGlass(
+        id="bg_1",
+        project="p",
+        environment="e",
+        request="r",
+        subject="s",
+        ref="n@1.0.0",
+        name="n",
+        reason="d",
+        opened_by="a",
+        opened_at=NOW,
+        second_by=NOW,
+        ends_at=NOW,
+        review_by=NOW,
+    )
+    assert used.due(NOW) is Outcome.UNSECONDED
+    assert replace(used, seconded_by="b").due(NOW) is Outcome.OVER
+    assert replace(used, outcome=Outcome.TAKEN_BACK).due(NOW) is None

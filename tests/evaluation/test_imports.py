@@ -606,3 +606,5 @@ def test_a_file_of_too_many_results_or_metrics_is_refused():
         check_rows([row] * (MAX_ROWS + 1))
     with pytest.raises(TooLarge, match="200 metrics"):
         check_rows([replace(row, metric=f"m{i}") for i in range(MAX_FIGURES + 1)])
+    with pytest.raises(Invalid, match="names of 1 to"):
+        check_rows([replace(row, sample="")])
