@@ -54,6 +54,7 @@ class Receiver:
     def __init__(self, context=None):
         self.got, self.answers = [], []
         self.released = threading.Event()
+        self.meanwhile = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -80,6 +81,9 @@ class Receiver:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.got.append(Got(request.path, headers, body))
         answer = self.answers.pop(0) if self.answers else Answer()
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
         if answer.wait_s:
             self.released.wait(answer.wait_s)
         if answer.raw is not None:

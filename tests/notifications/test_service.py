@@ -1,6 +1,5 @@
 """Subscriptions: what may be asked for, what is kept where, and secrets that are shown once."""
 
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,14 +7,18 @@ import pytest
 import sqlalchemy as sa
 
 from assent.identity import service as identity
+from assent.installation import opened
+from assent.kernel.clock import FakeClock
 from assent.kernel.db import metadata
 from assent.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from assent.kernel.settings import load
 from assent.ledger import service as ledger
 from assent.notifications import jobs, service
 from assent.notifications.domain.subscriptions import DEFAULT_KINDS, Channel
 from assent.notifications.service import subscriptions
 from assent_client.verify.webhook import WebhookError, secret_bytes, verify_webhook
-from tests.notifications.conftest import PROJECT, Answer, office_in
+from tests.conftest import KeptJobs
+from tests.notifications.conftest import LOCAL, PROJECT, Answer, Office, office_in
 
 EMAIL = {"channel": Channel.EMAIL, "emails": ("ada@example.com", "bo@example.com")}
 MAIL = {"smtp_host": "127.0.0.1", "smtp_from": "assent@example.com"}
@@ -329,21 +332,52 @@ def test_a_receiver_that_keeps_a_tick_busy_is_left_after_a_while(office, receive
     assert len(receiver.got) == 2
 
 
-def test_a_restored_key_folder_of_another_installation_holds_nothing_up(tmp_path, receiver):
+def test_after_the_key_folder_was_lost_a_subscription_begins_anew(tmp_path, receiver):
     with office_in(tmp_path) as office:
         office.hook(receiver.url)
         office.happen("a")
     (tmp_path / "data/keys/secret").write_bytes(b"z" * 32)
-    shutil.rmtree(tmp_path / "data/blobs", ignore_errors=True)
-    from assent.installation import opened  # noqa: PLC0415 -- opened again, as it is
-    from assent.kernel.settings import load  # noqa: PLC0415 -- opened again, as it is
-
     settings = load(
         data_dir=tmp_path / "data",
         database_url=f"sqlite:///{tmp_path}/assent.db",
         origin="log.example/assent",
+        **LOCAL,
     )
-    with opened(settings) as runtime:
-        jobs.tail(runtime)
-        jobs.deliver(runtime)
-    assert receiver.got == []
+    with opened(settings, clock=FakeClock(), enqueue=KeptJobs()) as runtime:
+        office = Office(runtime, None)
+        office.tick()
+        assert receiver.got == []
+
+        target = service.judge_target(office.outside, Channel.WEBHOOK, receiver.url, ())
+        office.do(service.change, office.key, PROJECT, "oncall", None, target)
+        secret, _ = office.do(service.rotate, office.key, PROJECT, "oncall", 0)
+        office.pass_time(91)
+        office.tick()
+
+        (got,) = receiver.got
+        verify_webhook(got.body, got.headers, secret, now=office.clock.now().timestamp())
+
+
+def test_a_pause_stops_what_is_under_way_after_the_delivery_that_is(office, receiver):
+    office.hook(receiver.url)
+    for i in range(3):
+        office.happen(f"g{i}")
+    receiver.meanwhile = lambda: office.do(service.pause, PROJECT, "oncall")
+
+    office.tick()
+
+    assert [one.state for one in office.deliveries()] == ["pending", "pending", "delivered"]
+    assert len(receiver.got) == 1
+
+
+def test_how_a_receiver_does_is_known(office, receiver):
+    subscription, _ = office.hook(receiver.url)
+    office.happen("a")
+    receiver.answers = [Answer(503)]
+    office.tick()
+    found = office.ask(service.standing, subscription)
+    assert (found.n_failures, found.failing_since) == (1, office.clock.now())
+    assert found.retry_at > office.clock.now()
+    office.pass_time(7)
+    office.tick()
+    assert office.ask(service.standing, subscription) == service.Standing(0, None, None)

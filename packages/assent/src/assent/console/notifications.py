@@ -33,6 +33,7 @@ class Row:
     found: Subscription
     n_pending: int
     n_dead: int
+    standing: notifications.Standing
     actions: Sequence[tuple[str, str]]
     dead_address: str
 
@@ -93,7 +94,9 @@ def _rows(visit: Visit, reader: Reader, found: Sequence[Subscription]) -> list[R
         n_dead = counts.get(one.id, {}).get("dead", 0)
         may = Permission.DELIVERY_REPEAT in visit.allowed and n_dead and one.state == State.ENABLED
         again = f"/projects/{visit.project}/notifications/{one.name}/redeliveries" if may else ""
-        rows.append(Row(one, counts.get(one.id, {}).get("pending", 0), n_dead, _actions(visit, one), again))
+        standing = notifications.standing(reader, one)
+        n_pending = counts.get(one.id, {}).get("pending", 0)
+        rows.append(Row(one, n_pending, n_dead, standing, _actions(visit, one), again))
     return rows
 
 

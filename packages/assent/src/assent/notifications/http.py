@@ -174,7 +174,13 @@ def redeliver(project: ProjectPath, name: str, body: RedeliveryWire, call: Repea
 
 
 def _shown(reader: Reader, found: Subscription) -> dict[str, Any]:
-    return _subscription(found, service.counts(reader, found.project))
+    standing = service.standing(reader, found)
+    return {
+        **_subscription(found, service.counts(reader, found.project)),
+        "n_failures": standing.n_failures,
+        "failing_since": standing.failing_since,
+        "retry_at": standing.retry_at,
+    }
 
 
 def _subscription(found: Subscription, counts: dict[str, dict[str, int]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from assent.notifications.service.outbox import (
     STATES,
     Asked,
+    Standing,
     any_old,
     any_ready,
     counts,
@@ -17,6 +18,7 @@ from assent.notifications.service.outbox import (
     send,
     send_test,
     settle,
+    standing,
     tail,
 )
 from assent.notifications.service.outside import Outside, outside_of
@@ -42,6 +44,7 @@ __all__ = [
     "Courier",
     "Delivery",
     "Outside",
+    "Standing",
     "Target",
     "add",
     "any_old",
@@ -69,5 +72,6 @@ __all__ = [
     "send",
     "send_test",
     "settle",
+    "standing",
     "tail",
 ]

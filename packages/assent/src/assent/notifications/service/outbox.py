@@ -162,10 +162,12 @@ def settle(tx: Tx, lease_id: str, delivery: Delivery, outcome: Outcome) -> bool:
     Records that a subscription is disabled where its receiver failed for days, or said that it is gone.
     """
     now = tx.now()
+    found = store.find_by_id(tx, delivery.subscription, lock=True)
     receiver = store.find_receiver(tx, delivery.subscription, lock=True)
-    if receiver is None:
+    if found is None or receiver is None:
         return False
     tried = _tried(delivery, outcome, now)
+    because = None
     if outcome.ok:
         tried |= {"state": "delivered", "ended_at": now}
         state: dict[str, Any] = {"n_failures": 0, "failing_since": None, "retry_at": None}
@@ -173,13 +175,15 @@ def settle(tx: Tx, lease_id: str, delivery: Delivery, outcome: Outcome) -> bool:
         n_failures, since = receiver.n_failures + 1, receiver.failing_since or now
         chance = secrets.randbelow(_CHANCES) / _CHANCES
         rest = retries.rest(outcome, tried["n_tries"], n_failures, now, chance)
-        ended = {"state": "dead", "ended_at": now} if rest.due_at is None else {"due_at": rest.due_at}
-        tried |= ended
+        tried |= {"state": "dead", "ended_at": now} if rest.due_at is None else {"due_at": rest.due_at}
         state = {"n_failures": n_failures, "failing_since": since, "retry_at": rest.receiver_at}
-        _give_up(tx, delivery, retries.is_hopeless(outcome, since, now))
+        because = retries.is_hopeless(outcome, since, now)
     store.set_delivery(tx, delivery.id, **tried)
     store.set_receiver(tx, delivery.subscription, **state)
-    return receiver.lease == lease_id and not outcome.is_down and not outcome.is_gone
+    is_on = found.state == State.ENABLED
+    if because is not None and is_on:
+        _disable(tx, found, because)
+    return receiver.lease == lease_id and is_on and because is None and not outcome.is_down
 
 
 def _tried(delivery: Delivery, outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -197,10 +201,7 @@ def _tried(delivery: Delivery, outcome: Outcome, now: datetime) -> dict[str, Any
     }
 
 
-def _give_up(tx: Tx, delivery: Delivery, because: str | None) -> None:
-    found = store.find_by_id(tx, delivery.subscription, lock=True) if because else None
-    if because is None or found is None or found.state != State.ENABLED:
-        return
+def _disable(tx: Tx, found: Subscription, because: str) -> None:
     store.set_receiver(tx, found.id, until_leaf=ledger.head(tx).size)
     tx.record(
         SubscriptionDisabled(subscription=found.id, project=found.project, name=found.name, because=because)
@@ -225,6 +226,15 @@ def get_delivery(reader: Reader, project: str, id_: str) -> Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a receiver does: failures in a row, since when, and until when it is left alone."""
+
+    n_failures: int
+    failing_since: datetime | None
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Which deliveries to list, the newest first; `before` is the id that ended the page before."""
 
@@ -243,6 +253,12 @@ def list_deliveries(reader: Reader, project: str, asked: Asked) -> tuple[Sequenc
     id_ = None if asked.name is None else subscriptions.get(reader, project, asked.name).id
     found = store.list_deliveries(reader, project, id_, asked.state, asked.before, asked.limit)
     return found, found[-1].id if len(found) == asked.limit else None
+
+
+def standing(reader: Reader, subscription: Subscription) -> Standing:
+    """Say how the receiver of a subscription does."""
+    row = store.find_receiver(reader, subscription.id)
+    return Standing(row.n_failures, row.failing_since, row.retry_at)
 
 
 def counts(reader: Reader, project: str) -> dict[str, dict[str, int]]:
