@@ -216,8 +216,7 @@ def _print_run(found: Any) -> None:
             Column("best", "if missing: 1", right=True),
         ],
     )
-    if result.get("judges"):
-        emit(result["judges"], eval_report.JUDGES)
+    eval_report.print_more(result)
 
 
 def _verdict_lines(found: Any, result: Any) -> dict[str, Any]:

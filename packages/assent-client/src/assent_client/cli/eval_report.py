@@ -11,7 +11,7 @@ from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, emit, note
 from assent_client.errors import Invalid
 
-__all__ = ["JUDGES", "add_to", "interval"]
+__all__ = ["add_to", "print_more"]
 
 SLICES = [
     Column("name", "tag"),
@@ -26,10 +26,17 @@ JUDGES = [
     Column("model", "judge"),
     Column("state", "may decide"),
     Column("judged", right=True),
-    Column("corrected", show=lambda found: found if isinstance(found, str) else interval(found)),
-    Column("self_agreement", show=lambda found: interval(found) if found else "not measured"),
-    Column("order_bias", show=lambda found: interval(found) if found else "not measured"),
+    Column("corrected", show=lambda found: found if isinstance(found, str) else _interval(found)),
+    Column("self_agreement", show=lambda found: _interval(found) if found else "not measured"),
+    Column("order_bias", show=lambda found: _interval(found) if found else "not measured"),
     Column("warnings", show="; ".join),
+]
+CATEGORIES = [
+    Column("name", "category"),
+    Column("field", "by"),
+    Column("at_1", "hits at the first attempt", show=lambda found: found["says"]),
+    Column("attempts", right=True),
+    Column("at_k", "hits at any attempt", show=lambda found: found["says"]),
 ]
 METRICS = [
     Column("name", "metric"),
@@ -44,9 +51,16 @@ METRICS = [
 Which = Annotated[str, typer.Argument(metavar="RUN")]
 
 
-def interval(found: Any) -> str:
+def _interval(found: Any) -> str:
     """Write an estimate with its interval."""
     return f"{found['value']} [{found['low']}, {found['high']}]"
+
+
+def print_more(result: Any) -> None:
+    """Print what a result says beside its gate: judges, categories."""
+    for name, columns in (("judges", JUDGES), ("categories", CATEGORIES)):
+        if result.get(name):
+            emit(result[name], columns)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -96,8 +110,7 @@ def _print_report(found: Any) -> None:
             "flips": f"{found['n_gained']} gained, {found['n_lost']} lost",
         }
     )
-    if result.get("judges"):
-        emit(result["judges"], JUDGES)
+    print_more(result)
     if found["slices"]:
         emit(found["slices"], SLICES)
     if found["flips"]:

@@ -35,6 +35,15 @@ LIST = [
     Column("digest"),
     Column("registered_at", "registered"),
 ]  # fmt: skip
+PACKS = [
+    Column("name", "pack"),
+    Column("version"),
+    Column("n_rows", "cases", right=True),
+    Column("languages", show=", ".join),
+    Column("licence"),
+    Column("origin"),
+    Column("digest"),
+]
 Ref = Annotated[str, typer.Argument(metavar="NAME[@VERSION]")]
 
 
@@ -80,6 +89,22 @@ def diff(old: Ref, new: Ref) -> None:
     with connect() as api:
         before, after = (api.get(api.path("suites", *split_ref(ref)))["document"] for ref in (old, new))
     emit(list(_differences(before, after)), ["where", "before", "after"], empty="No difference.")
+
+
+@app.command()
+def packs() -> None:
+    """List the packs of datasets and suites that ship with Assent."""
+    with connect() as api:
+        emit(api.get(api.path("suite-packs")), PACKS)
+
+
+@app.command()
+def install(name: Annotated[str, typer.Argument(metavar="PACK")]) -> None:
+    """Register a pack's datasets and suites; what is there already stays as it is."""
+    with connect() as api:
+        found = api.post(api.path("suite-packs", name, "installations"), {})
+    note("Registered." if found["created"] else "This pack is registered already.")
+    emit(found["installed"], ["kind", "ref", "digest"])
 
 
 def _print_suite(found: Any) -> None:

@@ -13,13 +13,18 @@ def exact(config: Fields) -> Scorer:
 
 
 def includes(config: Fields) -> Scorer:
-    """Score 1 where the answer holds one of the targets; with `all`, each of them."""
+    """Score 1 where the answer holds one of the targets; with `all` each, with `absent` none of them.
+
+    Where they must be absent, tool calls are looked at too.
+    """
     fold = _folder(config)
     combine = all if config.flag("all", default=False) else any
+    absent = config.flag("absent", default=False)
 
     def score(case: Case) -> float:
-        answer = fold(case.answer)
-        return float(combine(fold(one) in answer for one in texts(case.target)))
+        calls = [f"{one.name} {one.arguments}" for one in case.tool_calls] if absent else []
+        answer = fold("\n".join([case.answer, *calls]))
+        return float(absent is not combine(fold(one) in answer for one in texts(case.target)))
 
     return score
 

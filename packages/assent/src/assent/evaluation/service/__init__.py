@@ -1,6 +1,6 @@
 """Evaluation's use cases: register what is asked, run it, publish what came of it, prove it again."""
 
-from assent.evaluation.service import judging, reports
+from assent.evaluation.service import judging, packs, reports
 from assent.evaluation.service.bindings import (
     NewBinding,
     bind_suite,
@@ -101,6 +101,7 @@ __all__ = [
     "list_runs",
     "list_suites",
     "measure",
+    "packs",
     "plan",
     "preview_dataset",
     "preview_suite",

@@ -6,7 +6,7 @@ from typing import Any
 
 from assent.evaluation import subjects
 from assent.evaluation.domain import judged as domain
-from assent.evaluation.domain import usage
+from assent.evaluation.domain import safety, usage
 from assent.evaluation.domain.cases import CaseRecord, Side
 from assent.evaluation.domain.judge import Judge, family_of
 from assent.evaluation.domain.judged import Standing
@@ -52,6 +52,8 @@ def result(
     document = {**to_document(found), "usage": usage.to_documents(records, prices)}
     if judged:
         document["judges"] = [domain.to_document(one) for one in judged]
+    if found_in := safety.categories(suite, rows, records):
+        document["categories"] = [one.to_document() for one in found_in]
     return found, document
 
 

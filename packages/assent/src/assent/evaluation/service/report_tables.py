@@ -35,7 +35,8 @@ class Listing:
 
 def tables_of(said: Mapping[str, Any]) -> list[Listing]:
     """List the tables that a report has something to say in."""
-    found = [_judges(said["result"].get("judges", ()))]
+    result = said["result"]
+    found = [_judges(result.get("judges", ())), _categories(result.get("categories", ()))]
     return [table for table in found if table.rows]
 
 
@@ -61,6 +62,26 @@ def _judges(judges: Sequence[Mapping[str, Any]]) -> Listing:
             for one in judges
         ),
     )  # fmt: skip
+
+
+def _categories(categories: Sequence[Mapping[str, Any]]) -> Listing:
+    return Listing(
+        "Categories",
+        "A hit is an answer on the wrong side of the metric. Bounds are one-sided, 95 %: no sample shows "
+        "that there is none.",
+        ("Category", "By", "Cases", "Hits at the first attempt", "Attempts", "Hits at any attempt"),
+        tuple(
+            (
+                one["name"],
+                one["field"],
+                str(one["planned"]),
+                one["at_1"]["says"],
+                str(one["attempts"]),
+                one["at_k"]["says"],
+            )
+            for one in categories
+        ),
+    )
 
 
 def percent(figure: str) -> str:
