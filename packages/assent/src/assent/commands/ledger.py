@@ -63,6 +63,30 @@ def replay(
 
 
 @app.command()
+def reindex() -> None:
+    """Write the index of words that `assent model search --text` asks anew, from the documents.
+
+    It holds nothing that is not in the documents: do it after a restore, or where a search misses a version.
+    It works on the database of ASSENT_DATA_DIR or ASSENT_DATABASE_URL, while servers run.
+
+    Example: assent ledger reindex
+    """
+    from assent.installation import opened  # noqa: PLC0415 -- as above
+    from assent.kernel.settings import load  # noqa: PLC0415 -- as above
+    from assent.kernel.tx import SYSTEM  # noqa: PLC0415 -- as above
+    from assent.registry import service as registry  # noqa: PLC0415 -- as above
+
+    with opened(load()) as runtime, runtime.session.begin(SYSTEM) as tx:
+        n, left_out = registry.reindex(tx)
+    emit({"n_versions": n, "left_out": left_out})
+    if left_out:
+        note(
+            "Left out, because their documents are erased or were changed: "
+            + ", ".join(left_out[:MAX_PRINTED])
+        )
+
+
+@app.command()
 def verify(
     *,
     trust: Annotated[Path | None, typer.Option(help="Root document that you trust.")] = None,

@@ -1,11 +1,11 @@
-"""Routes of prompts: register, list, show, compare, render, resolve."""
+"""Routes of prompts: register, list, show, compare, render."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import pydantic
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from assent.identity import service as identity
 from assent.identity.domain import Permission
@@ -14,7 +14,6 @@ from assent.prompts import service
 from assent.prompts.domain import Bump, split_ref
 from assent.prompts.service import NewPrompt, PromptVersion
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
-from assent.web.conditional import unchanged
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["prompts"])
 
@@ -144,26 +143,6 @@ def list_dependents(project: ProjectPath, name: str, version: str, call: Reading
     with call.read() as reader:
         found = service.get(reader, project, name, _number(version))
         return page([_line(one) for one in service.wholes_of(reader, project, found.digest)], None)
-
-
-@router.get("/resolve/prompt/{ref}", response_model=None)
-def resolve_prompt(
-    project: ProjectPath, ref: str, request: Request, response: Response, call: Reading
-) -> Response | dict[str, Any]:
-    """Give all that is needed to use `name@number`; its digest is the ETag."""
-    name, number = _named(ref)
-    with call.read() as reader:
-        found = service.get(reader, project, name, number)
-    if fresh := unchanged(request, found.digest):
-        return fresh
-    response.headers["etag"] = f'"{found.digest}"'
-    return {
-        "kind": "prompt",
-        "ref": found.ref,
-        "digest": found.digest,
-        "document": found.document,
-        "prompts": {},
-    }
 
 
 def _named(ref: str) -> tuple[str, str | None]:

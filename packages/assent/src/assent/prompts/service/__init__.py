@@ -29,6 +29,7 @@ from assent.prompts.store import (
     wholes_of,
 )
 from assent.prompts.store import list_suites as list_suite_bindings
+from assent.prompts.store import versions as version_rows
 
 __all__ = [
     "Comparison",
@@ -60,5 +61,6 @@ __all__ = [
     "render",
     "search",
     "unbind_suite",
+    "version_rows",
     "wholes_of",
 ]

@@ -22,8 +22,20 @@ def resolve_model(
 
     The digest is the ETag: a client that has it gets 304.
     """
+    return _answer(project, ref, "model", request, call)
+
+
+@router.get("/resolve/prompt/{ref}", response_model=None)
+def resolve_prompt(
+    project: str, ref: str, request: Request, call: Annotated[Call, requires(Permission.PROMPT_READ)]
+) -> Response:
+    """Give all that is needed to use `name@number`, `name@label` or `name@latest`; the digest is the ETag."""
+    return _answer(project, ref, "prompt", request, call)
+
+
+def _answer(project: str, ref: str, kind: str, request: Request, call: Call) -> Response:
     with call.read() as reader:
-        found = service.resolve(reader, project, ref)
+        found = service.resolve(reader, project, ref, kind)
     if fresh := unchanged(request, found.digest):
         return fresh
     return Response(found.wire(), media_type="application/json", headers={"etag": f'"{found.digest}"'})

@@ -34,6 +34,7 @@ from assent.registry.service.versions import (
     prompts_of,
     register,
     register_model,
+    reindex,
     search,
     status_of,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "prompts_of",
     "register",
     "register_model",
+    "reindex",
     "remove_label",
     "resolve",
     "roll_back_label",

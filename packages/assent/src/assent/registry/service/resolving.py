@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from assent.kernel.canonical import canonical
 from assent.kernel.errors import NotFound
@@ -16,8 +15,9 @@ from assent.registry.store import bundles
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A version, its document and its prompt's, as the texts that their digests are of."""
+    """A version of a model or prompt with its documents, as the texts that their digests are of."""
 
+    kind: str
     ref: str
     digest: str
     prompt: str | None
@@ -31,28 +31,29 @@ class Bundle:
         if self.prompt is not None:
             text = prompts.checked_content(f"the prompt of {self.ref}", self.prompt, self.prompt_content)
             used = b'{"%s":%s}' % (self.prompt.encode(), text)
-        known = canonical({"kind": "model", "ref": self.ref, "digest": self.digest})
+        known = canonical({"kind": self.kind, "ref": self.ref, "digest": self.digest})
         return b'%s,"document":%s,"prompts":%s}' % (known[:-1], document, used)
 
 
-def resolve(reader: Reader, project: str, ref: str) -> Bundle:
-    """Find what `name@number`, `name@label` or `name@latest` names, in one query.
+def resolve(reader: Reader, project: str, ref: str, kind: str = "model") -> Bundle:
+    """Find what `name@number`, `name@label` or `name@latest` names, in one query; `kind`: model or prompt.
 
     Raises: Invalid, NotFound.
     """
     name, at, which = ref.partition("@")
-    query: Any = bundles.BY_NUMBER
+    queries = bundles.QUERIES[kind]
+    query = queries.by_number
     if name and which == LATEST:
-        query = bundles.LATEST
+        query = queries.latest
     elif name and at and which[:1].isalpha():
         parse_label(which)
-        query = bundles.BY_LABEL
+        query = queries.by_label
     else:
         split_ref(ref)
     row = bundles.find_bundle(reader, query, {"project": project, "name": name, "which": which})
     if row is None:
         raise NotFound(
-            f"There is no model {ref[:200]} in {project}.",
-            remedy=f"`assent model list --name {name}` shows versions and labels.",
+            f"There is no {kind} {ref[:200]} in {project}.",
+            remedy=f"`assent {kind} list --name {name}` shows versions and labels.",
         )
-    return Bundle(f"{row.name}@{row.number}", row.digest, row.prompt, row.content, row.prompt_content)
+    return Bundle(kind, f"{row.name}@{row.number}", row.digest, row.prompt, row.content, row.prompt_content)

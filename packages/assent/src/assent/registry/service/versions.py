@@ -274,6 +274,14 @@ def search(
     return store.search(reader, project, wanted, before, limit)
 
 
+def reindex(tx: Tx) -> tuple[int, list[str]]:
+    """Write the index of words anew, for all projects.
+
+    Gives how many versions it holds, and the refs of those whose document is erased or was changed.
+    """
+    return store.rewrite_texts(tx)
+
+
 def contributors(reader: Reader, project: str, digest: str) -> frozenset[str]:
     """Give the ids of all who made a version: they do not approve it. Raises: NotFound."""
     return frozenset(get_by_digest(reader, project, digest).contributors)

@@ -1,5 +1,6 @@
 """Tables, projections and queries of the registry, by noun."""
 
+from assent.registry.store.indexing import rewrite_texts
 from assent.registry.store.labels import (
     Label,
     Move,
@@ -55,6 +56,7 @@ __all__ = [
     "projections",
     "put_document",
     "put_text",
+    "rewrite_texts",
     "search",
     "states",
     "steps_of",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import sqlalchemy as sa
 
 from assent.kernel.tx import Reader
@@ -10,8 +13,11 @@ from assent.registry.domain import Status
 from assent.registry.store.tables import documents, labels, states, versions
 
 _CONTENTS = prompts.documents.alias("contents")
-_HERE = (versions.c.project == sa.bindparam("project"), versions.c.name == sa.bindparam("name"))
-_BUNDLE = (
+_PROMPTS = prompts.version_rows
+_NAME: sa.BindParameter[str] = sa.bindparam("name")
+_PROJECT: sa.BindParameter[str] = sa.bindparam("project")
+_WHICH: sa.BindParameter[str] = sa.bindparam("which")
+_MODELS = (
     sa.select(
         versions.c.name,
         versions.c.number,
@@ -25,19 +31,43 @@ _BUNDLE = (
     .outerjoin(_CONTENTS, _CONTENTS.c.digest == versions.c.prompt)
     .where(states.c.status != Status.DELETED.value)
 )
-_POINTED = sa.select(labels.c.digest).where(
-    labels.c.project == sa.bindparam("project"),
-    labels.c.kind == "model",
-    labels.c.name == sa.bindparam("name"),
-    labels.c.label == sa.bindparam("which"),
-)
-BY_NUMBER = _BUNDLE.where(*_HERE, versions.c.number == sa.bindparam("which"))
-BY_LABEL = _BUNDLE.where(versions.c.digest == _POINTED.scalar_subquery())
-LATEST = _BUNDLE.where(*_HERE).order_by(versions.c.sort_key.desc()).limit(1)
+_TEXTS = sa.select(
+    _PROMPTS.c.name,
+    _PROMPTS.c.number,
+    _PROMPTS.c.digest,
+    sa.null().label("prompt"),
+    _CONTENTS.c.content,
+    sa.null().label("prompt_content"),
+).outerjoin(_CONTENTS, _CONTENTS.c.digest == _PROMPTS.c.digest)
 
 
-def find_bundle(
-    reader: Reader, query: sa.Select[tuple[str, str, str, str, str, str]], place: dict[str, str]
-) -> sa.Row[tuple[str, str, str, str, str, str]] | None:
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """How a version of one kind is found, in one query each."""
+
+    by_number: sa.Select[Any]
+    by_label: sa.Select[Any]
+    latest: sa.Select[Any]
+
+
+def _queries(kind: str, select: sa.Select[Any], table: sa.Table) -> Queries:
+    here = (table.c.project == _PROJECT, table.c.name == _NAME)
+    pointed = sa.select(labels.c.digest).where(
+        labels.c.project == _PROJECT,
+        labels.c.kind == kind,
+        labels.c.name == _NAME,
+        labels.c.label == _WHICH,
+    )
+    return Queries(
+        by_number=select.where(*here, table.c.number == _WHICH),
+        by_label=select.where(table.c.digest == pointed.scalar_subquery()),
+        latest=select.where(*here).order_by(table.c.sort_key.desc()).limit(1),
+    )
+
+
+QUERIES = {"model": _queries("model", _MODELS, versions), "prompt": _queries("prompt", _TEXTS, _PROMPTS)}
+
+
+def find_bundle(reader: Reader, query: sa.Select[Any], place: dict[str, str]) -> sa.Row[Any] | None:
     """Read a version by one of the queries above; `place`: project, name, which."""
     return reader.conn.execute(query, place).first()

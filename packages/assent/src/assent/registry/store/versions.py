@@ -62,7 +62,7 @@ class Edge:
 
 
 _STATE = [states.c.stage, states.c.status, states.c.since, states.c.because]
-_WHOLE = (
+WHOLE = (
     sa.select(versions, *_STATE, documents.c.content)
     .join(states, states.c.digest == versions.c.digest)
     .outerjoin(documents, documents.c.digest == versions.c.digest)
@@ -84,7 +84,7 @@ def erase_document(tx: Tx, digest: str) -> None:
 
 def find(reader: Reader, project: str, name: str, number: str | None) -> ModelVersion | None:
     """Find a version, or the one with the highest number."""
-    query = _WHOLE.where(versions.c.project == project, versions.c.name == name)
+    query = WHOLE.where(versions.c.project == project, versions.c.name == name)
     if number is not None:
         query = query.where(versions.c.number == number)
     return _first(reader, query.order_by(versions.c.sort_key.desc()))
@@ -92,7 +92,7 @@ def find(reader: Reader, project: str, name: str, number: str | None) -> ModelVe
 
 def find_by_digest(reader: Reader, digest: str, project: str | None = None) -> ModelVersion | None:
     """Find the version with this content."""
-    query = _WHOLE.where(versions.c.digest == digest)
+    query = WHOLE.where(versions.c.digest == digest)
     return _first(reader, query if project is None else query.where(versions.c.project == project))
 
 
@@ -124,7 +124,7 @@ def _first(reader: Reader, query: sa.Select[Any]) -> ModelVersion | None:
 
 def list_versions(reader: Reader, project: str, name: str) -> list[ModelVersion]:
     """List all versions of a name, newest first."""
-    query = _WHOLE.where(versions.c.project == project, versions.c.name == name)
+    query = WHOLE.where(versions.c.project == project, versions.c.name == name)
     return [
         ModelVersion(**row) for row in reader.conn.execute(query.order_by(versions.c.id.desc())).mappings()
     ]
