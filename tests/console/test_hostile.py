@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 
 from assent.compliance import service as compliance
 from assent.console.routes import ROUTERS
@@ -20,6 +21,10 @@ from assent.kernel.settings import load
 from assent.kernel.tx import SYSTEM
 from assent.ledger import service as ledger
 from assent.monitoring import service as monitoring
+from assent.notifications import service as notifications
+from assent.notifications import store as notifications_store
+from assent.notifications.domain.subscriptions import Channel
+from assent.notifications.service import Target, outbox
 from assent.prompts import service as prompts
 from assent.providers import service as providers
 from assent.registry import service as registry
@@ -136,6 +141,20 @@ def _plant_runs(console):
     return console.do(SYSTEM, evaluation.close, run.id, journal(console, run, lambda side, i: i % 2))
 
 
+def _plant_notifications(console):
+    """A receiver whose address and whose answers are hostile."""
+    target = Target(Channel.WEBHOOK, "https://example.com/x", (), BAD)
+    key = console.desk.runtime.signers.secret
+    console.do("root", notifications.add, key, PROJECT, "ops", ["default"], target)
+    console.do("root", identity.issue_key, PROJECT, "production", "another", ["support"])
+    broken = retirement.Announcement(sunset_at=console.clock.now() + timedelta(days=9), reason=BAD)
+    console.do("ada", retirement.deprecate, console.version("2.2.0"), broken)
+    console.do(SYSTEM, outbox.tail)
+    with console.desk.begin() as tx:
+        n = tx.conn.execute(sa.update(notifications_store.deliveries).values(error=BAD)).rowcount
+    assert n > 0
+
+
 def _plant_rest(console):
     soon = console.clock.now() + timedelta(days=30)
     announced = retirement.Announcement(sunset_at=soon, reason=BAD, successor="support@2.1.0")
@@ -148,6 +167,7 @@ def _plant_rest(console):
     console.do("root", compliance.attest, (PROJECT, "support"), ("nist-ai-600-1", "MG-2.4-001", 30), BAD)
     with console.desk.begin(console.people["root"]) as tx:
         identity.issue_token(tx, console.people["root"].id, BAD, None)
+    _plant_notifications(console)
     ada = console.signed_in("ada")
     card = f"{HERE}/cards/support/2.1.0"
     assert ada.submit(ada.get(card), f"{card}/drafts").status_code == 303
@@ -212,6 +232,9 @@ def addresses(console, request, rollout, run):
         "/projects/{project}/retirement/{name}/{version}/end": [f"{HERE}/retirement/support/2.0.0/end"],
         "/leaves/{index}": [f"/leaves/{index}" for index in range(n)],
         "/projects/{project}/people": [f"{HERE}/people"],
+        "/projects/{project}/notifications": [
+            f"{HERE}/notifications", f"{HERE}/notifications?name={bad[:60]}&state={bad[:60]}",
+        ],
         "/projects/{project}/policies": [
             f"{HERE}/policies", f"{HERE}/policies?policy={bad[:60]}&environment=production",
         ],

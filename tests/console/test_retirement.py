@@ -90,6 +90,8 @@ def test_the_page_tells_the_times_and_who_is_touched(console):
     assert "Notice given: 2 dependents, 2 calls in the day before" in words
     assert "Retire it : not now. The sunset of support@2.0.0 is" in words
     assert words.count("Brown-out: it is refused") == 2
+    asked = words_of(browser.get(f"{PLACE}/reinstatement"))
+    assert "serving it: production/support; 1 application called it in the last day" in asked
     order = [words.index(one) for one in ("Announced: each", "Notice given", "Sunset: from here on")]
     assert order == sorted(order)
 

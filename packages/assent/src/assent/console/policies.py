@@ -94,7 +94,9 @@ def _conditions(document: Any) -> list[Condition]:
             [
                 (name.replace("_", " "), _said(name, value))
                 for name, value in one.items()
-                if name not in {"kind", "id"} and not (name == "tiers" and set(value) == set(TIERS))
+                if name not in {"kind", "id"}
+                and value not in ([], None, "")
+                and not (name == "tiers" and set(value) == set(TIERS))
             ],
         )
         for one in document["conditions"]

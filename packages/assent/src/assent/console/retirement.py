@@ -36,7 +36,7 @@ WAIVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line of a timeline; `state` says whether it is over, now, or planned."""
+    """One line of a timeline; `state` says whether it is done, running, or planned."""
 
     at: datetime
     until: datetime | None
@@ -114,19 +114,19 @@ def address_of(deprecation: Deprecation) -> str:
 
 def _moments(reader: Reader, one: Deprecation, now: datetime) -> list[Moment]:
     given = {notice["days"]: notice for notice in service.list_notices(reader, one)}
-    found = [Moment(one.at, None, "Announced: each answer says so", "over")]
+    found = [Moment(one.at, None, "Announced: each answer says so", "done")]
     for days in NOTICE_DAYS:
         notice, due = given.get(days), one.sunset_at - timedelta(days=days)
         if notice is not None:
             n = len(notice["dependents"]) + len(notice["applications"])
             text = f"Notice given: {n} dependents, {notice['n_calls']} calls in the day before"
-            found.append(Moment(notice["at"], None, text, "over"))
+            found.append(Moment(notice["at"], None, text, "done"))
         elif due > now:
             found.append(Moment(due, None, "Notice to who still depends on it", "planned"))
     for start, until in one.brownouts:
-        state = "planned" if now < start else "running" if now < until else "over"
+        state = "planned" if now < start else "running" if now < until else "done"
         found.append(Moment(start, until, "Brown-out: it is refused, to show who calls it", state))
-    over = "over" if now >= one.sunset_at else "planned"
+    over = "done" if now >= one.sunset_at else "planned"
     found.append(Moment(one.sunset_at, None, "Sunset: from here on it is refused for good", over))
     return sorted(found, key=lambda moment: moment.at)
 

@@ -82,10 +82,11 @@ def day(text: str, what: str) -> datetime:
 
 
 def _who(found: Dependents) -> str:
+    n = len(found.calling)
     parts = [
         f"built from it: {', '.join(found.declared)}" if found.declared else "",
         f"serving it: {', '.join(found.serving)}" if found.serving else "",
-        f"{len(found.calling)} applications called it in the last day" if found.calling else "",
+        f"{n} application{'' if n == 1 else 's'} called it in the last day" if n else "",
     ]
     return "; ".join(part for part in parts if part) or "nobody"
 

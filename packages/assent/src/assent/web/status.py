@@ -68,6 +68,7 @@ LOOKS: dict[str, Look] = {
     "enabled": Look("check", "Enabled", Tone.GOOD),
     "live": Look("check", "Live", Tone.GOOD),
     "justified": Look("check", "Justified", Tone.GOOD),
+    "done": Look("check", "Done", Tone.QUIET),
     "settled": Look("check", "Settled", Tone.QUIET),
     "over": Look("undo", "Over", Tone.QUIET),
     "taken_back": Look("undo", "Taken back", Tone.QUIET),
