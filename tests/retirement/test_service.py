@@ -7,7 +7,7 @@ from assent.kernel.errors import Conflict, Invalid, Refused
 from assent.kernel.tx import Actor
 from assent.providers import service as providers
 from assent.registry import service as registry
-from assent.retirement import jobs, service
+from assent.retirement import jobs, service, store
 from assent.retirement.domain import State, WaiverKind
 from tests.delivery.releases import PROJECT
 
@@ -137,6 +137,24 @@ def test_notices_name_who_still_depends_each_once_and_missed_ones_are_not_repeat
         assert [one["days"] for one in desk.read(service.list_notices, found)] == expected
     (first, *_) = desk.read(service.list_notices, found)
     assert first["dependents"] == ["production/support"]
+
+
+def test_each_brown_out_is_told_of_a_day_before_once_and_not_when_it_is_over(desk, version):
+    start = desk.clock.now() + timedelta(days=10)
+    spans = [(start + timedelta(days=n), start + timedelta(days=n, hours=1)) for n in (0, 1, 5)]
+    found = announce(desk, version, days=40, brownouts=spans)
+
+    def told(advance_days):
+        desk.clock.advance(advance_days * 86_400)
+        jobs.notify(desk.runtime)
+        jobs.notify(desk.runtime)
+        return desk.read(store.told_brownouts, found.id)
+
+    assert told(8.9) == []
+    assert told(0.2) == [spans[0][0]]
+    assert told(4.8) == [spans[0][0]]  # the second went by while nobody looked; the third is not near
+    assert told(0.2) == [spans[0][0], spans[2][0]]
+    assert desk.events("retirement.brownout.") == ["retirement.brownout.neared"] * 2
 
 
 def test_versions_whose_base_model_ends_are_listed_and_told_once(desk, version):

@@ -18,6 +18,9 @@ MAX_WAIVER = timedelta(days=366)
 NOTICE_DAYS = (30, 7, 1, 0)
 """How many days before the sunset those who still call a version are named; 0 is the sunset itself."""
 
+BROWNOUT_NOTICE = timedelta(hours=24)
+"""How long before a brown-out those who still call a version are told of it."""
+
 DEFAULT_BROWNOUTS = ((timedelta(days=14), timedelta(minutes=5)), (timedelta(days=3), timedelta(minutes=30)))
 """Refusals before the sunset: how long before it each begins, and how long it lasts."""
 
@@ -90,6 +93,24 @@ class NoticeGiven(Event):
     subject: str
     days: int
     sunset_at: datetime
+    dependents: tuple[str, ...]
+    applications: tuple[str, ...]
+    n_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrownoutNeared(Event):
+    """Owners of dependents were told, a day before, when a version will be refused for a while."""
+
+    TYPE: ClassVar[str] = "retirement.brownout.neared"
+    deprecation: str
+    project: str
+    name: str
+    number: str
+    subject: str
+    successor_ref: str | None
+    starts_at: datetime
+    ends_at: datetime
     dependents: tuple[str, ...]
     applications: tuple[str, ...]
     n_calls: int
@@ -272,6 +293,17 @@ def due_notice(deprecation: Deprecation, given: Iterable[int], now: datetime) ->
     due = [days for days in NOTICE_DAYS if now >= deprecation.sunset_at - timedelta(days=days)]
     latest = min(due, default=None)
     return None if latest is None or any(days <= latest for days in given) else latest
+
+
+def due_brownout(
+    deprecation: Deprecation, told: Iterable[datetime], now: datetime
+) -> tuple[datetime, datetime] | None:
+    """Give the next brown-out that is to be told of; one that is over is told of no more."""
+    known = set(told)
+    for start, end in deprecation.brownouts:
+        if start not in known and start - BROWNOUT_NOTICE <= now < end:
+            return start, end
+    return None
 
 
 def claim_of(event: VersionDeprecated, at: datetime, state: State) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from assent.registry.service import ModelVersion
 from assent.retirement import store
 from assent.retirement.domain import (
     BaseModelNeared,
+    BrownoutNeared,
     Dependents,
     Deprecation,
     DeprecationUndone,
@@ -34,6 +35,7 @@ from assent.retirement.domain import (
     brownouts_of,
     checked_sunset,
     claim_of,
+    due_brownout,
     due_notice,
     expect_open,
     expect_retirable,
@@ -224,27 +226,32 @@ def list_notices(reader: Reader, deprecation: Deprecation) -> list[dict[str, Any
 
 
 def give_notice(tx: Tx, deprecation: Deprecation) -> bool:
-    """Record the notice that is due: who depends, who still calls. Gives whether one was."""
+    """Record the notices that are due: who depends, who still calls. Gives whether one was."""
     found = store.find(tx, deprecation.project, deprecation.subject, lock=True)
     if found is None or found.id != deprecation.id or found.state != State.DEPRECATED:
         return False
     days = due_notice(found, [one["days"] for one in list_notices(tx, found)], tx.now())
-    if days is None:
+    brownout = due_brownout(found, store.told_brownouts(tx, found.id), tx.now())
+    if days is None and brownout is None:
         return False
     version = registry.get_by_digest(tx, found.project, found.subject)
-    known = dependents(tx, version)
-    tx.record(
-        NoticeGiven(
-            deprecation=found.id,
-            days=days,
-            sunset_at=found.sunset_at,
-            dependents=(*known.declared, *known.serving),
-            applications=tuple(sorted(known.calling)),
-            n_calls=sum(known.calling.values()),
-            **_place(version),
-        )
-    )
+    about = {"deprecation": found.id, **_known(tx, version), **_place(version)}
+    if days is not None:
+        tx.record(NoticeGiven(days=days, sunset_at=found.sunset_at, **about))
+    if brownout is not None:
+        start, end = brownout
+        tx.record(BrownoutNeared(starts_at=start, ends_at=end, successor_ref=found.successor_ref, **about))
     return True
+
+
+def _known(reader: Reader, version: ModelVersion) -> dict[str, Any]:
+    """Say who depends and who calls, as notices tell it."""
+    known = dependents(reader, version)
+    return {
+        "dependents": (*known.declared, *known.serving),
+        "applications": tuple(sorted(known.calling)),
+        "n_calls": sum(known.calling.values()),
+    }
 
 
 def touched(reader: Reader, project: str, within: timedelta, wanted: Wanted = ALL) -> list[Touched]:

@@ -12,6 +12,7 @@ from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Reader, Writer
 from assent.retirement.domain import (
     BaseModelNeared,
+    BrownoutNeared,
     Deprecation,
     DeprecationUndone,
     NoticeGiven,
@@ -52,6 +53,13 @@ notices = table(
     sa.Column("dependents", Json, nullable=False),
     sa.Column("applications", Json, nullable=False),
     sa.Column("n_calls", sa.BigInteger, nullable=False),
+    kind="governed",
+)
+brownouts = table(
+    "retirement_brownouts",
+    sa.Column("deprecation", ID, primary_key=True),
+    sa.Column("starts_at", Utc, primary_key=True),
+    sa.Column("at", Utc, nullable=False),
     kind="governed",
 )
 neared = table(
@@ -120,6 +128,13 @@ def _noticed(conn: Writer, r: Recorded[NoticeGiven]) -> None:
     )
 
 
+@projections.on(BrownoutNeared)
+def _brownout_neared(conn: Writer, r: Recorded[BrownoutNeared]) -> None:
+    e = r.event
+    row = {"deprecation": e.deprecation, "starts_at": e.starts_at, "at": r.at}
+    conn.execute(sa.insert(brownouts).values(row))
+
+
 @projections.on(BaseModelNeared)
 def _neared(conn: Writer, r: Recorded[BaseModelNeared]) -> None:
     e = r.event
@@ -155,6 +170,12 @@ def list_notices(reader: Reader, deprecation: str) -> list[dict[str, Any]]:
     n = notices.c
     query = sa.select(notices).where(n.deprecation == deprecation).order_by(n.days.desc())
     return [dict(row) for row in reader.conn.execute(query).mappings()]
+
+
+def told_brownouts(reader: Reader, deprecation: str) -> list[datetime]:
+    """List the beginnings of the brown-outs that were told of."""
+    query = sa.select(brownouts.c.starts_at).where(brownouts.c.deprecation == deprecation)
+    return list(reader.conn.execute(query).scalars())
 
 
 def is_neared(reader: Reader, project: str, base_model: str, ends_on: str) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 ABOUT = (
     "name", "number", "ref", "environment", "kind", "label", "stage", "status", "effect", "verdict",
     "outcome", "because", "guard", "automatic", "step", "rollout", "request", "incident", "break_glass",
-    "run", "tier", "policy_ref", "successor_ref", "sunset_at", "brownouts", "days", "dependents",
+    "run", "tier", "policy_ref", "successor_ref", "sunset_at", "starts_at", "brownouts", "days", "dependents",
     "applications", "n_calls", "base_model", "ends_on", "versions", "live", "expires_at", "ends_at",
     "second_by", "review_by", "waiver", "group", "verb", "subscription", "channel", "kinds",
 )  # fmt: skip
