@@ -57,6 +57,7 @@ COMMANDS: dict[str, Entry] = {
     "dataset": Entry("Datasets: the cases that evaluations ask."),
     "suite": Entry("Suites: what is measured, and what passes."),
     "eval": Entry("Evaluations: run suites, read verdicts."),
+    "label": Entry("Labels of people: sort answers of a run, blind; agreement; export."),
     "judge": Entry("Judges: calibrate them against people, read their passports."),
     "policy": Entry("Policies: what a release must fulfil."),
     "request": Entry("Requests to release: ask, review, vote."),

@@ -20,6 +20,8 @@ PLACES = (
     Place("Search", "/search", Permission.MODEL_READ),
     Place("Prompts", "/prompts", Permission.PROMPT_READ),
     Place("Evaluations", "/evaluations", Permission.EVALUATION_READ),
+    Place("Labelling", "/labelling", Permission.EVALUATION_READ),
+    Place("Judges", "/judges", Permission.EVALUATION_READ),
     Place("Cards", "/cards", Permission.CARD_READ),
     Place("Policies", "/policies", Permission.POLICY_READ),
     Place("People", "/people", Permission.PERSON_READ),

@@ -10,6 +10,8 @@ from assent.console import (
     discussion_forms,
     evaluations,
     home,
+    judges,
+    labelling,
     leaf,
     ledger,
     notifications,
@@ -52,6 +54,8 @@ ROUTERS = (
     notifications.router,
     ledger.router,
     evaluations.router,
+    labelling.router,
+    judges.router,
 )
 
 

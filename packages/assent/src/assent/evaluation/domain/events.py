@@ -1,6 +1,6 @@
 """What happens in evaluation, as the ledger keeps it; figures are decimal text, bodies are digests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -119,3 +119,28 @@ class ResultImported(Event):
     result: str
     n_rows: int
     complete: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabellingOpened(Event):
+    """People are asked to sort answers of a run into labels; `question` is a body."""
+
+    TYPE: ClassVar[str] = "evaluation.labelling.opened"
+    id: str
+    project: str
+    run: str
+    question: str
+    labels: Sequence[str]
+    n_answers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerLabelled(Event):
+    """A person gave an answer (its key) a label; None takes back the one that they gave before."""
+
+    TYPE: ClassVar[str] = "evaluation.answer.labelled"
+    id: str
+    project: str
+    labelling: str
+    answer: str
+    label: str | None

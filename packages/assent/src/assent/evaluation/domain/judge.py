@@ -184,7 +184,7 @@ def _is_bound(value: Any) -> bool:
 
 def _label_parser(parser: Fields) -> dict[str, Any]:
     labels = parser.items("labels")
-    if not 2 <= len(labels) <= 50 or not all(_is_label(one) for one in labels):  # noqa: PLR2004 -- in the message
+    if not 2 <= len(labels) <= 50 or not all(is_label(one) for one in labels):  # noqa: PLR2004 -- in the message
         parser.wrong("labels", "must be a list of 2 to 50 texts without space around them")
         labels = ()
     if len(set(labels)) != len(labels):
@@ -206,5 +206,6 @@ def _positive(parser: Fields, labels: Sequence[str]) -> str | list[str]:
     return found if isinstance(found, str) else list(several)
 
 
-def _is_label(value: Any) -> bool:
+def is_label(value: Any) -> bool:
+    """Tell whether this can name a class of answers."""
     return isinstance(value, str) and 0 < len(value) <= 200 and value == value.strip()  # noqa: PLR2004 -- one line

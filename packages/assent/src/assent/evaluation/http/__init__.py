@@ -2,10 +2,19 @@
 
 from fastapi import APIRouter
 
-from assent.evaluation.http import bindings, estimates, imports, packs, passports, reports, runs
+from assent.evaluation.http import (
+    bindings,
+    estimates,
+    imports,
+    labelling,
+    packs,
+    passports,
+    reports,
+    runs,
+)
 
 router = APIRouter(tags=["evaluation"])
-for part in (runs, estimates, bindings, passports, packs, imports, reports):
+for part in (runs, estimates, bindings, passports, packs, imports, labelling, reports):
     router.include_router(part.router)
 
 __all__ = ["router"]

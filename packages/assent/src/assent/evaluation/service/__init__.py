@@ -1,6 +1,6 @@
 """Evaluation's use cases: register what is asked, run it, publish what came of it, prove it again."""
 
-from assent.evaluation.service import judging, packs, reports
+from assent.evaluation.service import judging, labelling, packs, reports
 from assent.evaluation.service.bindings import (
     NewBinding,
     bind_suite,
@@ -93,6 +93,7 @@ __all__ = [
     "get_run",
     "get_suite",
     "judging",
+    "labelling",
     "list_bindings",
     "list_datasets",
     "list_due",

@@ -1,6 +1,15 @@
 """Tables, projections and queries of evaluation."""
 
 from assent.evaluation.store.imports import Import, find_import, imports, list_imports
+from assent.evaluation.store.labels import (
+    Label,
+    Labelling,
+    find_labelling,
+    labellings,
+    labels,
+    labels_of,
+    list_labellings,
+)
 from assent.evaluation.store.passports import PassportRecord, list_passports, passports
 from assent.evaluation.store.records import (
     DatasetVersion,
@@ -30,6 +39,8 @@ from assent.evaluation.store.records import (
 __all__ = [
     "DatasetVersion",
     "Import",
+    "Label",
+    "Labelling",
     "PassportRecord",
     "Run",
     "RunProgress",
@@ -38,13 +49,18 @@ __all__ = [
     "datasets",
     "find_dataset",
     "find_import",
+    "find_labelling",
     "find_progress",
     "find_run",
     "find_suite",
     "imports",
     "journals_of",
     "journals_of_dataset",
+    "labellings",
+    "labels",
+    "labels_of",
     "list_imports",
+    "list_labellings",
     "list_passports",
     "list_runs",
     "list_versions",

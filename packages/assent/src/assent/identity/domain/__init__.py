@@ -55,6 +55,9 @@ class Permission(StrEnum):
     SUITE_BIND = "evaluation.suite.bind"
     RUN_SUBMIT = "evaluation.run.submit"
     JUDGE_CALIBRATE = "evaluation.judge.calibrate"
+    LABELLING_OPEN = "evaluation.labelling.open"
+    LABELLING_EXPORT = "evaluation.labelling.export"
+    ANSWER_LABEL = "evaluation.answer.label"
     RESULT_IMPORT = "evaluation.result.import"
     POLICY_READ = "approvals.policy.read"
     POLICY_REGISTER = "approvals.policy.register"
@@ -127,6 +130,9 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.SUITE_BIND,
         Permission.RUN_SUBMIT,
         Permission.JUDGE_CALIBRATE,
+        Permission.LABELLING_OPEN,
+        Permission.LABELLING_EXPORT,
+        Permission.ANSWER_LABEL,
         Permission.RESULT_IMPORT,
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
@@ -139,6 +145,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
     "reviewer": _READING
     | {
         Permission.RETIREMENT_WAIVE,
+        Permission.ANSWER_LABEL,
         Permission.REQUEST_VOTE,
         Permission.REQUEST_COMMENT,
         Permission.POLICY_CONFIRM,
