@@ -11,8 +11,7 @@ from fastapi.responses import Response
 from assent.console.timeline import Names
 from assent.console.visit import PageRoute, Visit, see_other, visits
 from assent.evaluation.domain.agreement import Agreement
-from assent.evaluation.service import labelling
-from assent.evaluation.store import Labelling
+from assent.evaluation.service import Labelling, labelling
 from assent.identity.domain import Permission
 from assent.kernel.errors import AssentError
 from assent.kernel.tx import Reader, Tx

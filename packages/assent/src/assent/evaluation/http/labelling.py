@@ -9,9 +9,8 @@ from fastapi import APIRouter, Query
 
 from assent.evaluation.domain.agreement import Agreement
 from assent.evaluation.domain.result import figure
-from assent.evaluation.service import labelling
+from assent.evaluation.service import Labelling, labelling
 from assent.evaluation.service.labelling import NewLabelling, Standing
-from assent.evaluation.store import Labelling
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires

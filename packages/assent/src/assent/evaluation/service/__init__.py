@@ -58,13 +58,14 @@ from assent.evaluation.service.versions import (
     rows_of,
     suite_of,
 )
-from assent.evaluation.store import DatasetVersion, Import, Run, RunProgress, SuiteVersion
+from assent.evaluation.store import DatasetVersion, Import, Labelling, Run, RunProgress, SuiteVersion
 from assent.prompts.service import SuiteBinding
 
 __all__ = [
     "JOB",
     "DatasetVersion",
     "Import",
+    "Labelling",
     "Measured",
     "NewBinding",
     "NewCalibration",
