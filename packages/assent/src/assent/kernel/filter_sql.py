@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assent.kernel.errors import Invalid
+from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.filters import All, AnyOf, Comparison, Filter, Not, parse_filter, refused
 
 Clause = sa.ColumnElement[bool]
@@ -220,3 +220,20 @@ def _span(text: str, term: Term) -> tuple[datetime, datetime]:
     except (ValueError, OverflowError) as error:
         raise term.refuse(f"{text[:80]!r} is no time such as 2026-03-03 or 2026-03-03T12:00Z") from error
     return begin, end
+
+
+def translated(column: Operand, known_as: Callable[[str], str]) -> Field:
+    """Compare what people name otherwise than the row does: people by their names, say.
+
+    `known_as` gives the row's value, or raises NotFound.
+    """
+    inner = plain(column)
+
+    def compare(term: Term) -> Clause:
+        try:
+            values = tuple(known_as(value) for value in term.values)
+        except NotFound as error:
+            raise term.refuse(error.message.rstrip(".")) from error
+        return inner(Term(term.operator, values, term.refuse))
+
+    return compare

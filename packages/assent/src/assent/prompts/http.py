@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pydantic
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from assent.identity import service as identity
 from assent.identity.domain import Permission
@@ -13,7 +13,7 @@ from assent.kernel.tx import Reader
 from assent.prompts import service
 from assent.prompts.domain import Bump, split_ref
 from assent.prompts.service import NewPrompt, PromptVersion
-from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.api import Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["prompts"])
 
@@ -51,21 +51,6 @@ class DeprecationWire(pydantic.BaseModel):
     successor: str | None = pydantic.Field(None, max_length=200)
 
 
-class PromptQuery(pydantic.BaseModel):
-    """Which versions: those that have all of these."""
-
-    model_config = pydantic.ConfigDict(extra="forbid")
-
-    name: str | None = None
-    tag: str | None = None
-    format: str | None = None
-    status: str | None = None
-    digest: str | None = None
-    registered_by: str | None = None
-    cursor: str | None = pydantic.Field(None, max_length=100)
-    limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
-
-
 @router.post("/prompts", status_code=201)
 def register_prompt(
     project: ProjectPath, body: NewPromptWire, response: Response, call: Writing, *, check: bool = False
@@ -82,17 +67,6 @@ def register_prompt(
         wire = _prompt(tx, version)
     response.status_code = 201 if created else 200
     return {**wire, "created": created}
-
-
-@router.get("/prompts")
-def list_prompts(
-    project: ProjectPath, call: Reading, asked: Annotated[PromptQuery, Query()]
-) -> dict[str, Any]:
-    """List prompt versions, newest first."""
-    where = asked.model_dump(exclude_none=True, exclude={"cursor", "limit"})
-    with call.read() as reader:
-        found = service.search(reader, project, where, before=asked.cursor, limit=asked.limit)
-    return page([_line(one) for one in found], found[-1].id if len(found) == asked.limit else None)
 
 
 @router.get("/prompts/{name}/{version}")
@@ -134,7 +108,7 @@ def deprecate_prompt(
     """Say that a version should not be taken up any more; it serves on where it is live."""
     with call.begin() as tx:
         found = service.get(tx, project, name, _number(version))
-        return _line(service.deprecate(tx, found, body.reason, body.successor))
+        return service.version_to_wire(service.deprecate(tx, found, body.reason, body.successor))
 
 
 @router.get("/prompts/{name}/{version}/dependents")
@@ -142,7 +116,9 @@ def list_dependents(project: ProjectPath, name: str, version: str, call: Reading
     """List the prompt versions that this one is a fragment of, newest first."""
     with call.read() as reader:
         found = service.get(reader, project, name, _number(version))
-        return page([_line(one) for one in service.wholes_of(reader, project, found.digest)], None)
+        return page(
+            [service.version_to_wire(one) for one in service.wholes_of(reader, project, found.digest)], None
+        )
 
 
 def _named(ref: str) -> tuple[str, str | None]:
@@ -154,27 +130,9 @@ def _number(version: str) -> str | None:
     return None if version == LATEST else version
 
 
-def _line(version: PromptVersion) -> dict[str, Any]:
-    return {
-        "id": version.id,
-        "name": version.name,
-        "version": version.number,
-        "ref": version.ref,
-        "digest": version.digest,
-        "format": version.format,
-        "bump": version.bump,
-        "status": version.status,
-        "since": version.since,
-        "successor": version.successor,
-        "contributors": list(version.contributors),
-        "registered_at": version.registered_at,
-        "registered_by": version.registered_by,
-    }
-
-
 def _prompt(reader: Reader, version: PromptVersion) -> dict[str, Any]:
     return {
-        **_line(version),
+        **service.version_to_wire(version),
         "created_by": identity.name_of(reader, version.registered_by),
         "contributor_names": [identity.name_of(reader, one) for one in version.contributors],
         "document": version.document,

@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from assent.identity import service as identity
+from assent.kernel import filter_sql
 from assent.kernel.canonical import digest_bytes
 from assent.kernel.db import Json, Utc, table
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.events import Recorded
+from assent.kernel.filter_sql import Field
 from assent.kernel.guards import unchanging
 from assent.kernel.tx import Projections, Reader, Tx, Writer
 from assent.prompts.domain import (
@@ -292,25 +295,68 @@ def _first(reader: Reader, query: sa.Select[Any]) -> PromptVersion | None:
     return None if row is None else PromptVersion(**row)
 
 
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """An expression over the fields of versions; `more` are fields that other slices know of."""
+
+    text: str
+    more: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list: what is older than the id `before`, at most `limit`."""
+
+    before: str | None = None
+    limit: int | None = None
+
+
 def list_versions(
     reader: Reader,
     project: str,
     where: Mapping[str, str],
-    before: str | None = None,
-    limit: int | None = None,
+    page: Page | None = None,
+    filtered: Filtered | None = None,
 ) -> list[PromptVersion]:
-    """List versions, newest first; `where` may name a name, a tag, a status, a format."""
+    """List versions, newest first; `where` may name a name, a tag, a status, a format.
+
+    Raises: Invalid with the place of the mistake in the filter.
+    """
     query = _WITH_CONTENT.where(versions.c.project == project)
     for key, value in where.items():
         if key == "tag":
-            tagged = sa.select(tags.c.version).where(tags.c.project == project, tags.c.tag == value)
-            query = query.where(versions.c.id.in_(tagged))
+            query = query.where(_tagged(project, tags.c.tag == value))
         else:
             query = query.where((states.c if key == "status" else versions.c)[key] == value)
-    if before is not None:
-        query = query.where(versions.c.id < before)
-    rows = reader.conn.execute(query.order_by(versions.c.id.desc()).limit(limit)).mappings()
+    if filtered is not None:
+        fields = {**_fields(reader, project), **filtered.more}
+        query = query.where(filter_sql.where(filtered.text, fields))
+    wanted = page or Page()
+    if wanted.before is not None:
+        query = query.where(versions.c.id < wanted.before)
+    rows = reader.conn.execute(query.order_by(versions.c.id.desc()).limit(wanted.limit)).mappings()
     return [PromptVersion(**row) for row in rows]
+
+
+def _tagged(project: str, compare: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return versions.c.id.in_(sa.select(tags.c.version).where(tags.c.project == project, compare))
+
+
+def _fields(reader: Reader, project: str) -> dict[str, Field]:
+    v, s = versions.c, states.c
+    return {
+        "name": filter_sql.plain(v.name),
+        "digest": filter_sql.plain(v.digest),
+        "format": filter_sql.choice(v.format, ("text", "chat")),
+        "version": filter_sql.keyed(v.sort_key, lambda text: parse_number(text).sort_key, "version number"),
+        "status": filter_sql.choice(s.status, list(Status)),
+        "registered_at": filter_sql.moment(v.registered_at),
+        "since": filter_sql.moment(s.since),
+        "tag": filter_sql.held(tags.c.tag, lambda compare: _tagged(project, compare)),
+        "registered_by": filter_sql.translated(
+            v.registered_by, lambda text: identity.get_account(reader, text).id
+        ),
+    }
 
 
 def list_names(reader: Reader, project: str) -> list[str]:

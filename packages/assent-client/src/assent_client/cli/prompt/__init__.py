@@ -120,13 +120,17 @@ def list_(
     status: Annotated[
         str | None, typer.Option("--status", help="draft, review, approved or deprecated.")
     ] = None,
+    filter: Annotated[  # noqa: A002 -- the name of the option
+        str | None, typer.Option("--filter", help="As in `assent model search`: status = approved.")
+    ] = None,
 ) -> None:
     """List prompt versions, newest first.
 
-    Example: assent prompt list --name greeting
+    Example: assent prompt list --filter 'status = approved AND NOT label = production'
     """
+    asked = {"name": name, "tag": tag, "status": status, "filter": filter}
     with connect() as api:
-        found = list(api.pages(api.path("prompts"), name=name, tag=tag, status=status))
+        found = list(api.pages(api.path("prompts"), **asked))
     emit(found, LIST, empty="No prompts.")
 
 

@@ -18,8 +18,9 @@ from assent.prompts.service.versions import (
     register,
     search,
 )
-from assent.prompts.service.wire import change_to_wire, comparison_to_wire, fields_to_wire
+from assent.prompts.service.wire import change_to_wire, comparison_to_wire, fields_to_wire, version_to_wire
 from assent.prompts.store import (
+    Filtered,
     PromptVersion,
     SuiteBinding,
     checked_content,
@@ -33,6 +34,7 @@ from assent.prompts.store import versions as version_rows
 
 __all__ = [
     "Comparison",
+    "Filtered",
     "NewPrompt",
     "NewSuiteBinding",
     "PromptVersion",
@@ -62,5 +64,6 @@ __all__ = [
     "search",
     "unbind_suite",
     "version_rows",
+    "version_to_wire",
     "wholes_of",
 ]

@@ -27,7 +27,7 @@ from assent.prompts.domain import (
     refuse,
 )
 from assent.prompts.service import fragments, schemas, templates
-from assent.prompts.store import PromptVersion
+from assent.prompts.store import Filtered, PromptVersion
 from assent.web.api import checked_name
 from assent.web.diff import Field, Line, document_diff, text_diff
 
@@ -205,10 +205,19 @@ def list_prompts(reader: Reader, project: str) -> list[str]:
 
 
 def search(
-    reader: Reader, project: str, where: Mapping[str, str], *, before: str | None = None, limit: int = 50
+    reader: Reader,
+    project: str,
+    where: Mapping[str, str],
+    *,
+    before: str | None = None,
+    limit: int = 50,
+    filtered: Filtered | None = None,
 ) -> list[PromptVersion]:
-    """List the versions that have all these values (name, tag, format, digest), newest first."""
-    return store.list_versions(reader, project, where, before, limit)
+    """List the versions that have all these values (name, tag, format, digest), newest first.
+
+    Raises: Invalid with the place of the mistake in the filter.
+    """
+    return store.list_versions(reader, project, where, store.Page(before, limit), filtered)
 
 
 @dataclass(frozen=True, slots=True)

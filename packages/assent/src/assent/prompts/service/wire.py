@@ -1,4 +1,4 @@
-"""Differences between versions in their JSON form."""
+"""Versions, and differences between them, in their JSON form."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from assent.prompts.domain import InterfaceChange
 from assent.prompts.service.versions import Comparison
+from assent.prompts.store import PromptVersion
 from assent.web.diff import Field, Line, Mark
 
 
@@ -42,4 +43,23 @@ def _line(line: Line) -> dict[str, Any]:
         "before": line.before,
         "after": line.after,
         "pieces": [{"mark": str(piece.mark), "text": piece.text} for piece in line.pieces],
+    }
+
+
+def version_to_wire(version: PromptVersion) -> dict[str, Any]:
+    """Give what stands in lists: no document."""
+    return {
+        "id": version.id,
+        "name": version.name,
+        "version": version.number,
+        "ref": version.ref,
+        "digest": version.digest,
+        "format": version.format,
+        "bump": version.bump,
+        "status": version.status,
+        "since": version.since,
+        "successor": version.successor,
+        "contributors": list(version.contributors),
+        "registered_at": version.registered_at,
+        "registered_by": version.registered_by,
     }

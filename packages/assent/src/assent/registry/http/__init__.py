@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from assent.registry.http import labels, resolving, versions
+from assent.registry.http import labels, prompts, resolving, versions
 
 often = resolving.router
 router = APIRouter(prefix="/v1/projects/{project}")
-for part in (labels.router, versions.router):
+for part in (labels.router, prompts.router, versions.router):
     router.include_router(part)
 
 __all__ = ["often", "router"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assent.identity import service as identity
+from assent.kernel import filter_sql
 from assent.kernel.canonical import digest_bytes, is_digest
 from assent.kernel.errors import Conflict, Gone, NotFound
 from assent.kernel.ids import new_id
@@ -272,6 +273,11 @@ def search(
     Raises: Invalid with the place of the mistake in the filter.
     """
     return store.search(reader, project, wanted, before, limit)
+
+
+def prompt_fields(project: str) -> dict[str, filter_sql.Field]:
+    """Give the fields of a filter over prompt versions that the registry knows of."""
+    return {"label": store.label_of_prompt(project)}
 
 
 def reindex(tx: Tx) -> tuple[int, list[str]]:

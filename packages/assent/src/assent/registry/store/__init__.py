@@ -12,7 +12,7 @@ from assent.registry.store.labels import (
     steps_of,
     was_labelled,
 )
-from assent.registry.store.search import Search, erase_text, put_text, search, texts
+from assent.registry.store.search import Search, erase_text, label_of_prompt, put_text, search, texts
 from assent.registry.store.tables import documents, edges, labels, projections, states, tags, versions
 from assent.registry.store.versions import (
     Edge,
@@ -44,6 +44,7 @@ __all__ = [
     "find_label",
     "find_tombstone",
     "label_at",
+    "label_of_prompt",
     "labels",
     "labels_of",
     "list_edges",

@@ -15,7 +15,7 @@ from assent.identity import service as identity
 from assent.kernel import filter_sql
 from assent.kernel.canonical import is_digest
 from assent.kernel.db import is_sqlite, table
-from assent.kernel.errors import Invalid, NotFound
+from assent.kernel.errors import Invalid
 from assent.kernel.filter_sql import Clause, Field, Term
 from assent.kernel.guards import unchanging
 from assent.kernel.tx import Reader, Tx
@@ -198,8 +198,10 @@ def _fields(reader: Reader, project: str) -> dict[str, Field]:
         "since": filter_sql.moment(s.since),
         "tag": filter_sql.held(tags.c.tag, lambda compare: _tagged(reader, project, compare)),
         "label": filter_sql.held(labels.c.label, lambda compare: _labelled(reader, project, compare)),
-        "prompt": _translated(v.prompt, lambda text: _prompt(reader, project, text)),
-        "registered_by": _translated(v.registered_by, lambda text: identity.get_account(reader, text).id),
+        "prompt": filter_sql.translated(v.prompt, lambda text: _prompt(reader, project, text)),
+        "registered_by": filter_sql.translated(
+            v.registered_by, lambda text: identity.get_account(reader, text).id
+        ),
     }
 
 
@@ -254,19 +256,16 @@ def _each(held: sa.Select[Any], key: sa.ColumnElement[Any]) -> Clause:
     return held.where(held.selected_columns[0] == key).correlate(versions).exists()
 
 
-def _translated(column: sa.ColumnElement[Any], known_as: Any) -> Field:
-    """Compare what people name otherwise than the row does: prompts by their refs, people by their names."""
-    inner = filter_sql.plain(column)
-
-    def compare(term: Term) -> Clause:
-        try:
-            values = tuple(known_as(value) for value in term.values)
-        except NotFound as error:
-            raise term.refuse(error.message.rstrip(".")) from error
-        return inner(Term(term.operator, values, term.refuse))
-
-    return compare
-
-
 def _prompt(reader: Reader, project: str, text: str) -> str:
     return prompts.get(reader, project, *split_ref(text)).digest if "@" in text else text
+
+
+def label_of_prompt(project: str) -> Field:
+    """Compare the labels that point to a prompt version."""
+    rows = prompts.version_rows
+
+    def holds(compare: Clause) -> Clause:
+        where = (labels.c.project == project, labels.c.kind == "prompt", compare)
+        return rows.c.digest.in_(sa.select(labels.c.digest).where(*where))
+
+    return filter_sql.held(labels.c.label, holds)
