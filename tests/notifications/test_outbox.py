@@ -12,6 +12,7 @@ from assent.ledger import replay
 from assent.ledger import service as ledger
 from assent.notifications import jobs, service
 from assent.notifications.domain.retries import Outcome
+from assent.notifications.service import outbox
 from assent_client.verify.webhook import WebhookError, verify_webhook
 from tests.notifications.conftest import PROJECT, Answer, receiving
 
@@ -130,7 +131,7 @@ def test_a_worker_that_dies_between_sending_and_settling_sends_again_under_the_s
             jobs.serve(office.runtime, office.outside, lease, subscription)
     office.tick()
     assert len(receiver.got) == 1  # the dead worker's lease holds
-    office.pass_time(91)
+    office.pass_time(31)
     office.tick()
 
     first, second = receiver.got
@@ -321,7 +322,7 @@ def test_a_subscription_that_is_removed_while_it_is_served_ends_quietly(office, 
     with office.begin() as tx:
         lease, (subscription,) = service.lease(tx)
     with office.read() as reader:
-        _, ((delivery, heard),) = service.due(reader, office.key, subscription)
+        _, ((delivery, heard),) = service.due(reader, office.key, lease, subscription)
     office.do(service.remove, PROJECT, "oncall")
 
     assert office.do(service.settle, lease, delivery, Outcome(ok=True, status=204)) is False
@@ -377,8 +378,6 @@ def test_without_a_subscription_ticks_write_nothing(office):
 
 
 def test_a_tick_reads_more_leaves_than_one_batch(office, receiver, monkeypatch):
-    from assent.notifications.service import outbox  # noqa: PLC0415 -- its limit is made small
-
     monkeypatch.setattr(outbox, "BATCH", 3)
     office.hook(receiver.url)
     for i in range(8):
@@ -445,3 +444,37 @@ def test_while_a_receiver_is_down_its_other_deliveries_wait_with_it(office, rece
     office.tick()
 
     assert [got.json["data"]["about"]["name"] for got in receiver.got] == ["g0", "g0", "g1", "g2"]
+
+
+def test_a_worker_that_lost_its_lease_delivers_nothing_more(office, receiver):
+    office.hook(receiver.url)
+    office.happen("a")
+    office.happen("b")
+    office.tail()
+    with office.begin() as tx:
+        lease, (subscription,) = service.lease(tx)
+    receiver.meanwhile = lambda: office.pass_time(31)
+    jobs.serve(office.runtime, office.outside, lease, subscription)
+    assert len(receiver.got) == 1
+    jobs.serve(office.runtime, office.outside, lease, subscription)
+    assert len(receiver.got) == 1
+    jobs.serve(office.runtime, office.outside, "lse_other", subscription)
+
+    office.tick()
+
+    assert [got.json["data"]["about"]["name"] for got in receiver.got] == ["a", "b"]
+
+
+def test_receivers_take_turns(office, receiver, monkeypatch):
+    monkeypatch.setattr(outbox, "MAX_RECEIVERS", 1)
+    monkeypatch.setattr(outbox, "MAX_AT_ONCE", 1)
+    for name in ("first", "second"):
+        office.hook(f"http://127.0.0.1:{receiver.port}/{name}", name)
+    office.happen("a")
+    office.happen("b")
+    for _ in range(4):
+        office.tick()
+        office.pass_time(1)
+
+    assert sorted(got.path for got in receiver.got[:2]) == ["/first", "/second"]
+    assert len(receiver.got) == 4

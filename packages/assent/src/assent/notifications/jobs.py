@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 8
 MAX_BUSY_S = 45.0
-"""How long one tick goes on with one receiver; shorter than a lease."""
+"""How long one tick goes on with one receiver."""
 
 
 @tick("notifications.tail", every_s=2)
@@ -61,7 +61,7 @@ def serve(runtime: Runtime, outside: Outside, lease: str, subscription: str) -> 
 def _serve(runtime: Runtime, outside: Outside, lease: str, subscription: str) -> None:
     until = time.monotonic() + MAX_BUSY_S
     with runtime.session.read() as reader:
-        found = service.due(reader, outside.secret, subscription)
+        found = service.due(reader, outside.secret, lease, subscription)
     if found is None:
         return
     courier, waiting = found

@@ -41,7 +41,9 @@ from assent_client.verify.webhook import sign
 BATCH = 500
 MAX_RECEIVERS = 16
 MAX_AT_ONCE = 50
-LEASE_S = 90.0
+LEASE_S = 30.0
+"""How long a receiver is held without a sign; each delivery that was settled renews it."""
+
 MAX_PAGE = 200
 STATES = ("pending", "delivered", "dead")
 _CHANCES = 1_000_000
@@ -105,16 +107,22 @@ def lease(tx: Tx) -> tuple[str, list[str]]:
     return lease_id, store.lease(tx, lease_id, until, MAX_RECEIVERS)
 
 
-def due(reader: Reader, key: bytes, subscription: str) -> tuple[Courier, list[tuple[Delivery, Heard]]] | None:
+def due(
+    reader: Reader, key: bytes, lease_id: str, subscription: str
+) -> tuple[Courier, list[tuple[Delivery, Heard]]] | None:
     """Give what is due for a subscription, in the order of leaves, and what to deliver it with.
 
-    None where it was removed or stopped meanwhile. Raises: Unavailable.
+    None where it was removed or stopped meanwhile, or the lease is over. Raises: Unavailable.
     """
-    found = store.find_by_id(reader, subscription)
-    if found is None or found.state != State.ENABLED:
+    found, receiver = store.find_by_id(reader, subscription), store.find_receiver(reader, subscription)
+    if found is None or found.state != State.ENABLED or not _is_held(receiver, lease_id, reader.now()):
         return None
     waiting = store.list_due(reader, subscription, MAX_AT_ONCE)
     return subscriptions.courier(reader, key, found), [(one, heard(reader, one.leaf)) for one in waiting]
+
+
+def _is_held(receiver: Any, lease_id: str, now: datetime) -> bool:
+    return receiver is not None and receiver.lease == lease_id and receiver.lease_until > now
 
 
 def heard(reader: Reader, index: int) -> Heard:
@@ -180,10 +188,12 @@ def settle(tx: Tx, lease_id: str, delivery: Delivery, outcome: Outcome) -> bool:
         because = retries.is_hopeless(outcome, since, now)
     store.set_delivery(tx, delivery.id, **tried)
     store.set_receiver(tx, delivery.subscription, **state)
-    is_on = found.state == State.ENABLED
+    is_on, is_held = found.state == State.ENABLED, _is_held(receiver, lease_id, now)
+    if is_held:
+        store.set_receiver(tx, found.id, lease_until=now + timedelta(seconds=LEASE_S))
     if because is not None and is_on:
         _disable(tx, found, because)
-    return receiver.lease == lease_id and is_on and because is None and not outcome.is_down
+    return is_held and is_on and because is None and not outcome.is_down
 
 
 def _tried(delivery: Delivery, outcome: Outcome, now: datetime) -> dict[str, Any]:
@@ -212,7 +222,7 @@ def release(tx: Tx, lease_id: str, subscription: str) -> None:
     """Give a receiver back, where it is still held."""
     receiver = store.find_receiver(tx, subscription, lock=True)
     if receiver is not None and receiver.lease == lease_id:
-        store.set_receiver(tx, subscription, lease=None, lease_until=None)
+        store.set_receiver(tx, subscription, lease=None, lease_until=tx.now())
 
 
 def get_delivery(reader: Reader, project: str, id_: str) -> Delivery:

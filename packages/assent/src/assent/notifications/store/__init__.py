@@ -146,8 +146,12 @@ def any_ready(reader: Reader) -> bool:
 
 
 def lease(tx: Tx, lease_id: str, until: datetime, n: int) -> list[str]:
-    """Take up to `n` receivers that have something due; nobody else delivers to them until then."""
-    query = _ready(tx.now()).order_by(receivers.c.subscription).limit(n)
+    """Take up to `n` receivers that have something due, those first that were served longest ago.
+
+    Nobody else delivers to them until then.
+    """
+    oldest = sa.nulls_first(receivers.c.lease_until.asc())
+    query = _ready(tx.now()).order_by(oldest, receivers.c.subscription).limit(n)
     found = list(tx.conn.execute(query.with_for_update(of=receivers, skip_locked=True)).scalars())
     for subscription in found:
         set_receiver(tx, subscription, lease=lease_id, lease_until=until)
