@@ -10,8 +10,9 @@ import typer
 
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import split_ref
-from assent_client.cli.output import Column, emit, note
+from assent_client.cli.output import Column, emit, note, print_text
 from assent_client.cli.strict_yaml import read
+from assent_client.cli.suite_forms import FORMS, Form
 from assent_client.errors import Invalid
 
 __all__ = ["app", "gate_text"]
@@ -66,6 +67,15 @@ def register(
         found = api.post(api.path("suites"), body)
     note("Registered." if found["created"] else "This suite is registered already.")
     emit(found, LIST)
+
+
+@app.command()
+def new(form: Annotated[Form, typer.Option("--form", help="What kind of questions.")]) -> None:
+    """Print a suite to start from, as YAML, with a row of its dataset.
+
+    Example: assent suite new --form choice > suite.yaml
+    """
+    print_text(FORMS[form])
 
 
 @app.command("list")

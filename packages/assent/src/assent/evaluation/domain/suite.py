@@ -13,7 +13,10 @@ KINDS = ("benchmark", "safety", "regression")
 GRADED = ("f1", "rouge_l", "hallucination")
 """Kinds of scorers whose scores lie between 0 and 1."""
 JUDGE = "judge"
-SCORER_KINDS = ("exact", "includes", "regex", "numeric", "json_schema", "label", "answered", *GRADED, JUDGE)
+PROGRAMS = ("choice", "tool_call", "instruction", "leak", "secrets", "pii")
+SCORER_KINDS = (
+    "exact", "includes", "regex", "numeric", "json_schema", "label", "answered", *GRADED, *PROGRAMS, JUDGE,
+)  # fmt: skip
 REFUSED = "refused"
 """The metric that every suite has: the share of answers that are refusals."""
 
@@ -34,6 +37,8 @@ class ScorerSpec:
         if self.kind == JUDGE:
             judge = self.config.get("judge") or {}
             return "labels" in judge.get("parser", {})
+        if self.kind == "instruction":
+            return self.config.get("strict") is True
         return self.kind not in GRADED
 
 

@@ -8,7 +8,18 @@ from assent.evaluation.domain.cases import Answer, Outcome, Reply, Score, score_
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.fields import Fields, Mistakes
 from assent.evaluation.domain.suite import RefusalRule, ScorerSpec, Suite
-from assent.evaluation.scorers import judged, labels, patterns, structure, texts, words
+from assent.evaluation.scorers import (
+    choices,
+    instructions,
+    judged,
+    labels,
+    leaks,
+    patterns,
+    structure,
+    texts,
+    tools,
+    words,
+)
 from assent.evaluation.scorers.base import Case, Scorer, Unanswered, Unscorable
 from assent.evaluation.scorers.judged import Consultation, JudgeScorer
 from assent.evaluation.scorers.patterns import Pattern
@@ -30,6 +41,12 @@ KINDS: Mapping[str, Callable[[Fields], Scorer]] = {
     "f1": words.f1,
     "rouge_l": words.rouge_l,
     "hallucination": words.hallucination,
+    "choice": choices.choice,
+    "tool_call": tools.tool_call,
+    "instruction": instructions.instruction,
+    "leak": leaks.leak,
+    "secrets": leaks.secrets,
+    "pii": leaks.pii,
     "judge": judged.judge,
 }
 """Each kind of scorer with what compiles its configuration."""
