@@ -289,3 +289,19 @@ def test_a_request_is_not_shown_through_another_project(console):
     console.do("root", identity.create_project, "other", "Other")
 
     assert console.signed_in("rita").get(f"/projects/other/requests/{request.id}").status_code == 404
+
+
+def test_an_approval_for_less_is_given_and_shown(console):
+    request, _ = console.filed()
+    address = f"/projects/shop/requests/{request.id}"
+    console.sign_in()
+    rita = console.signed_in("rita")
+    page = rita.get(address)
+    for wrong in ({"max_share": "a lot"}, {"until": "soon"}, {"max_share": "7"}):
+        refused = rita.submit(page, f"{address}/votes", verdict="approve", comment="typed", **wrong)
+        assert (refused.status_code, "typed</textarea>" in refused.text) == (422, True)
+        assert f'value="{next(iter(wrong.values()))}"' in refused.text
+    until = f"{console.clock.now():%Y}-12-31"
+    answer = rita.submit(page, f"{address}/votes", verdict="approve", max_share="0,1", until=until)
+    assert answer.status_code == 303
+    assert f"Holds for a share of at most 0.1, until {until} 00:00 UTC only." in words_of(rita.get(address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,9 +109,25 @@ def show(request: Which) -> None:
 
 
 @app.command()
-def approve(request: Which, comment: Comment = None, digest: Seen = None) -> None:
-    """Vote for it; refused with every reason where your vote would not count."""
-    _vote("approve", request, comment, digest)
+def approve(
+    request: Which,
+    comment: Comment = None,
+    digest: Seen = None,
+    max_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="It may have at most this share of the traffic.")
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], metavar="DATE", help="It ends then, in UTC."),
+    ] = None,
+) -> None:
+    """Vote for it; refused with every reason where your vote would not count.
+
+    Example: assent request approve support@2.1.0 --max-share 0.1 --until 2027-01-31
+    """
+    end = None if until is None else until.replace(tzinfo=UTC).isoformat()
+    proviso = {"max_share": None if max_share is None else str(max_share), "until": end}
+    _vote("approve", request, comment, digest, **{k: v for k, v in proviso.items() if v is not None})
 
 
 @app.command()
@@ -204,7 +221,7 @@ def _print_changes(found: Mapping[str, Any]) -> None:
         print_text("nothing.")
 
 
-def _vote(verdict: str, request: str, comment: str | None, digest: str | None) -> None:
+def _vote(verdict: str, request: str, comment: str | None, digest: str | None, **proviso: str) -> None:
     with connect() as api:
         found = _find(api, request)
         body = {
@@ -212,6 +229,7 @@ def _vote(verdict: str, request: str, comment: str | None, digest: str | None) -
             "subject": digest or found["subject"],
             "policy": found["policy"],
             "comment": comment,
+            **proviso,
         }
         found = api.post(api.path("requests", found["id"], "votes"), body)
     emit(found, _print)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -44,6 +45,7 @@ class VoteRow:
     digest: str
     stale: bool
     comment: str
+    proviso: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Typed:
     said: Said = Said()
     review: str = ""
     finding: str = ""
+    max_share: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ def _votes(reader: Reader, request: approvals.Request, names: Names) -> list[Vot
             digest=vote.subject,
             stale=vote.stale,
             comment=vote.comment or "",
+            proviso=approvals.told(vote.proviso),
         )
         for vote in approvals.list_votes(reader, request.id)
     ]
@@ -227,7 +232,12 @@ def vote(
     request: Request, visit: Seen, request_id: str, form: Annotated[Form, Depends(posted_form)]
 ) -> Response:
     """Cast a vote on the digest that was on the page; what cannot be taken is shown with what was typed."""
-    typed = Typed(form.text("verdict"), form.fields.get("comment", "").replace("\r\n", "\n"))
+    typed = Typed(
+        form.text("verdict"),
+        form.fields.get("comment", "").replace("\r\n", "\n"),
+        max_share=form.text("max_share"),
+        until=form.text("until"),
+    )
     fresh: identity.Session | None = None
     try:
         if form.text("code", limit=2000):
@@ -274,9 +284,25 @@ def _cast(visit: Visit, session: identity.Session, request_id: str, form: Form) 
                 policy=form.text("policy"),
                 verdict=verdict,
                 comment=form.text("comment") or None,
+                proviso=_proviso(form),
                 step_up_s=round(most_s),
             ),
         )
+
+
+def _proviso(form: Form) -> approvals.Proviso:
+    """Read what an approval holds for only. Raises: Invalid."""
+    share, until = form.text("max_share", limit=20).replace(",", "."), form.text("until", limit=20)
+    try:
+        return approvals.Proviso(
+            max_share=Decimal(share) if share else None,
+            until=datetime.strptime(until, "%Y-%m-%d").replace(tzinfo=UTC) if until else None,
+        )
+    except (ValueError, InvalidOperation):
+        raise Invalid(
+            "The proviso cannot be read.",
+            reasons=[Reason("proviso", "A share is a number such as 0.1, an end a day: YYYY-MM-DD.")],
+        ) from None
 
 
 def _trouble(error: AssentError) -> Trouble:

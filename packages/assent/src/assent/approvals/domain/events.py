@@ -119,7 +119,10 @@ class RequestExecuted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteCast(Event):
-    """A person voted on what they saw: this subject under this policy. A later vote takes its place."""
+    """A person voted on what they saw: this subject under this policy. A later vote takes its place.
+
+    An approval may hold for a share of at most `max_share` (decimal text) only, and until a moment.
+    """
 
     TYPE: ClassVar[str] = "approvals.vote.cast"
     vote: str
@@ -133,6 +136,8 @@ class VoteCast(Event):
     auth_at: datetime
     verdict: str
     comment: str | None
+    max_share: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

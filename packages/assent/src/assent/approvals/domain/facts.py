@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -47,13 +48,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ballot:
-    """A person's vote as it stands now; `subject` and `policy` are what the person saw."""
+    """A person's vote as it stands now; `subject` and `policy` are what the person saw.
+
+    An approval may hold for a largest share only, and until a moment.
+    """
 
     vote: str
     voter: str
     verdict: Verdict
     subject: str
     policy: str
+    max_share: Decimal | None = None
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether it has not ended."""
+        return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +104,13 @@ class Facts:
                 yield claim
 
     def counted(self, verdict: Verdict) -> tuple[Ballot, ...]:
-        """Give the votes on this very subject under this very policy."""
+        """Give the votes on this very subject under this very policy that have not ended."""
         return tuple(
             ballot
             for ballot in self.ballots
-            if ballot.verdict is verdict and (ballot.subject, ballot.policy) == (self.subject, self.policy)
+            if ballot.verdict is verdict
+            and ballot.holds(self.now)
+            and (ballot.subject, ballot.policy) == (self.subject, self.policy)
         )
 
     def independent(self, person: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any
 
 import pydantic
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from assent.approvals import service
 from assent.approvals.http.wire import Wire
-from assent.approvals.service import NewVote, Request, Vote
+from assent.approvals.service import NewVote, Proviso, Request, Vote
 from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
@@ -28,6 +29,8 @@ class NewVoteWire(Wire):
     subject: str = pydantic.Field(max_length=100)
     policy: str = pydantic.Field(max_length=100)
     comment: str | None = pydantic.Field(None, max_length=10_000)
+    max_share: Decimal | None = pydantic.Field(None, gt=0, le=1, max_digits=10)
+    until: pydantic.AwareDatetime | None = None
 
 
 class RequestQuery(Wire):
@@ -93,6 +96,7 @@ def vote(project: ProjectPath, request: str, body: NewVoteWire, call: Voting) ->
         policy=body.policy,
         verdict=body.verdict,
         comment=body.comment,
+        proviso=Proviso(max_share=body.max_share, until=body.until),
         step_up_s=call.runtime.settings.step_up_s,
     )
     with call.begin() as tx:
@@ -167,4 +171,6 @@ def vote_wire(reader: Reader, vote: Vote) -> dict[str, Any]:
         "stale": vote.stale,
         "counts": vote.counts,
         "comment": vote.comment,
+        "max_share": None if vote.proviso.max_share is None else str(vote.proviso.max_share),
+        "until": vote.proviso.until,
     }

@@ -3,9 +3,17 @@
 from assent.approvals.domain.break_glass import BreakGlass, Finding, Outcome
 from assent.approvals.domain.facts import Ok, Result, Verdict
 from assent.approvals.domain.policy import passes, reasons_of
+from assent.approvals.domain.provisos import Proviso, told
 from assent.approvals.domain.requests import Kind, Request, State
 from assent.approvals.policy_schema import schema
-from assent.approvals.service.assessing import Assessment, Question, assess, assess_request, result_wire
+from assent.approvals.service.assessing import (
+    Assessment,
+    Question,
+    assess,
+    assess_request,
+    result_wire,
+    share_reasons,
+)
 from assent.approvals.service.backtest import Backtest, backtest
 from assent.approvals.service.break_glass import (
     BREAK_GLASS,
@@ -95,6 +103,7 @@ __all__ = [
     "Ok",
     "Outcome",
     "PolicyVersion",
+    "Proviso",
     "Question",
     "Request",
     "Result",
@@ -144,8 +153,10 @@ __all__ = [
     "schema",
     "second_break_glass",
     "settle",
+    "share_reasons",
     "since_vote",
     "submit",
+    "told",
     "vote",
     "vote_reasons",
     "withdraw",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from assent.approvals.domain.break_glass import BreakGlass
 from assent.approvals.domain.conditions import MinimumSoak
 from assent.approvals.domain.facts import Ballot, Facts, Ok, Result, Verdict
 from assent.approvals.domain.policy import Policy
+from assent.approvals.domain.provisos import growth_reasons
 from assent.approvals.domain.requests import Kind, Request, evaluators_asked, groups_named
 from assent.approvals.service import policies
 from assent.approvals.service.policies import InForce
@@ -25,7 +27,7 @@ from assent.evidence import service as evidence
 from assent.evidence.domain import LIVE, Evidence
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
-from assent.kernel.errors import NotFound
+from assent.kernel.errors import NotFound, Reason
 from assent.kernel.tx import Reader, Tx
 from assent.providers import service as providers
 
@@ -71,6 +73,14 @@ def assess_request(reader: Reader, request: Request) -> Assessment:
     draft = _Draft(request.project, request.environment, request.plan, request)
     facts = _facts(reader, asked, _subject_of(reader, request), draft)
     return Assessment(in_force=asked, facts=facts, results=asked.policy.judge(facts))
+
+
+def share_reasons(reader: Reader, request: Request, share: float) -> list[Reason]:
+    """Say why the votes on a request do not allow this share of the traffic now, if they do not."""
+    if not any(one.max_share or one.until for one in ballots_of(reader, request.id)):
+        return []
+    found = assess_request(reader, request)
+    return growth_reasons(found.in_force.policy, found.facts, share)
 
 
 def keep_results(tx: Tx, results: Sequence[Result]) -> str:
@@ -234,6 +244,8 @@ def ballots_of(reader: Reader, request: str, as_of: datetime | None = None) -> t
             verdict=Verdict(row.verdict),
             subject=row.subject,
             policy=row.policy,
+            max_share=None if row.max_share is None else Decimal(row.max_share),
+            until=row.until,
         )
         for row in last.values()
         if row.verdict != store.WITHDRAWN

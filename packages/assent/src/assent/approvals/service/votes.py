@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from assent.approvals import store
 from assent.approvals.domain.events import VoteCast, VoteWithdrawn
 from assent.approvals.domain.policy import checked_verdict
+from assent.approvals.domain.provisos import Proviso, checked_proviso
 from assent.approvals.domain.requests import (
     STEP_UP_S,
     Request,
@@ -25,6 +27,8 @@ from assent.kernel.errors import Invalid, NotFound, Reason, Refused, Stale
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Actor, Reader, Tx
 
+NO_PROVISO = Proviso()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVote:
@@ -39,6 +43,7 @@ class NewVote:
     policy: str
     verdict: str
     comment: str | None = None
+    proviso: Proviso = NO_PROVISO
     step_up_s: int = STEP_UP_S
 
 
@@ -60,6 +65,7 @@ class Vote:
     stale: bool
     counts: bool
     comment: str | None
+    proviso: Proviso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,7 @@ def vote(tx: Tx, new: NewVote) -> Cast:
     verdict = checked_verdict(new.verdict)
     if verdict is None:
         raise Invalid(f"{new.verdict!r} is no verdict.", remedy="Say approve, reject or abstain.")
+    proviso = checked_proviso(new.proviso, verdict, tx.now())
     request = asked.get(tx, new.request, new.project, lock=True)
     _expect_shown(request, new)
     assessment = assess_request(tx, request)
@@ -99,6 +106,8 @@ def vote(tx: Tx, new: NewVote) -> Cast:
         auth_at=tx.actor.auth_at or tx.now(),
         verdict=verdict.value,
         comment=keep_comment(tx, new.comment),
+        max_share=None if proviso.max_share is None else format(proviso.max_share.normalize(), "f"),
+        until=proviso.until,
     )
     tx.record(event)
     decision = settle(tx, asked.get(tx, request.id))
@@ -156,6 +165,9 @@ def list_votes(reader: Reader, request: str) -> list[Vote]:
             stale=stale or (row.subject, row.policy) != (found.subject, found.policy),
             counts=not stale and last.get(row.voter) == row.id and row.verdict != store.WITHDRAWN,
             comment=comment_text(reader, row.comment),
+            proviso=Proviso(
+                max_share=None if row.max_share is None else Decimal(row.max_share), until=row.until
+            ),
         )
         for row, stale in shown
     ]

@@ -106,6 +106,8 @@ votes = table(
     sa.Column("auth_at", Utc),
     sa.Column("verdict", sa.String(20), nullable=False),
     sa.Column("comment", DIGEST),
+    sa.Column("max_share", sa.String(40)),
+    sa.Column("until", Utc),
     sa.Column("at", Utc, nullable=False),
     kind="governed",
 )
@@ -246,6 +248,8 @@ def _voted(conn: Writer, r: Recorded[VoteCast]) -> None:
             auth_at=e.auth_at,
             verdict=e.verdict,
             comment=e.comment,
+            max_share=e.max_share,
+            until=e.until,
             at=r.at,
         )
     )
@@ -327,6 +331,8 @@ class VoteRow:
     auth_at: datetime | None
     verdict: str
     comment: str | None
+    max_share: str | None
+    until: datetime | None
     at: datetime
 
 

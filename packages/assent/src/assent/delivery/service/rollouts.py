@@ -164,8 +164,15 @@ def _moved(tx: Tx, ask: Ask, rollout: Rollout, event: Event) -> Rollout:
 
 
 def _indebted(reader: Reader, rollout: Rollout, facts: Facts) -> Facts:
-    """Object to growth while the review of a break-glass of this system is overdue."""
-    return replace(facts, objections=tuple(approvals.debts(reader, rollout.project, rollout.name)))
+    """Object to growth that nobody agreed to, or while the review of a break-glass is overdue."""
+    debts = approvals.debts(reader, rollout.project, rollout.name)
+    share = 1.0 if rollout.is_last_step else rollout.plan.steps[rollout.step + 1].share
+    return replace(facts, objections=(*debts, *_beyond(reader, rollout, share)))
+
+
+def _beyond(reader: Reader, rollout: Rollout, share: float) -> list[Reason]:
+    request = approvals.get(reader, rollout.request)
+    return approvals.share_reasons(reader, request, share)
 
 
 def record(tx: Tx, rollout: Rollout, event: Event, reason: str | None) -> Recorded[Event]:
@@ -200,5 +207,7 @@ def _admitted(tx: Tx, rollout: Rollout, facts: Facts, *, admit: bool) -> Facts:
             return facts
         decision = approvals.admit(tx, rollout.request)
     except Refused as error:
-        return replace(facts, objections=error.reasons)
+        return replace(facts, objections=(*error.reasons, *_beyond(tx, rollout, rollout.plan.first_share)))
+    if beyond := _beyond(tx, rollout, rollout.plan.first_share):
+        return replace(facts, objections=tuple(beyond))
     return replace(facts, decision=decision.event, decision_kind=decision.kind)
