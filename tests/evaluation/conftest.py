@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -293,9 +293,10 @@ class Served:
     url: str
     desk: Desk
     tokens: dict
+    closing: ExitStack
 
     def api(self, who="admin"):
-        return Api(self.url, self.tokens[who], PROJECT)
+        return self.closing.enter_context(Api(self.url, self.tokens[who], PROJECT))
 
 
 @pytest.fixture
@@ -309,8 +310,8 @@ def served(desk):
     app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
     app.include_router(http.router)
     install_errors(app)
-    with listening(app) as port, working(desk):
-        yield Served(f"http://127.0.0.1:{port}", desk, tokens)
+    with listening(app) as port, working(desk), ExitStack() as closing:
+        yield Served(f"http://127.0.0.1:{port}", desk, tokens, closing)
 
 
 @contextmanager
