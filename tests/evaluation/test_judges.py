@@ -271,6 +271,14 @@ def test_once_a_judge_is_surely_down_each_question_is_put_once(desk, monkeypatch
     assert asked(desk.upstream) < 24
 
 
+def test_what_judges_read_and_write_counts_in_the_budgets(desk):
+    ready(desk, limits={"in_flight": 1, "tokens": 400})
+    serve(desk.upstream)
+    closed, result = run(desk)
+    assert (closed.verdict, result["stopped"]) == ("inconclusive", "the budget of 400 tokens is used up")
+    assert asked(desk.upstream, "m-1") <= 400 / 16 + 2
+
+
 def test_repeats_show_whether_a_judge_agrees_with_itself(desk):
     ready(desk, n=40, scorer={"repeats": 3})
     seen = {}

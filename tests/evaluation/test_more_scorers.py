@@ -4,7 +4,6 @@ import json
 import string
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,6 @@ from assent.evaluation.domain.suite import parse_suite
 from assent.evaluation.scorers import compile_suite
 from assent.evaluation.scorers.instructions import INSTRUCTIONS
 from assent.evaluation.scorers.leaks import is_card, is_iban, is_nhs
-from assent.evaluation.service import NewVersion
 from assent.kernel.errors import Invalid
 from tests.evaluation.test_service import PROJECT
 
@@ -319,16 +317,17 @@ def test_any_text_holds_a_secret_or_none(text):
 
 
 @pytest.mark.parametrize("form", ["gsm8k", "choice", "instruction", "json", "tools", "grounding"])
-def test_a_form_is_a_suite_that_registers_with_the_row_that_it_shows(command, served, form):
+def test_a_form_is_a_suite_that_registers_with_the_row_that_it_shows(command, served, tmp_path, form):
     code, out = command("suite", "new", "--form", form)
     assert code == 0
     row = json.loads(next(line for line in out.out.splitlines() if "A row" in line).partition(": ")[2])
-    served.desk.write(service.register_dataset, NewVersion(PROJECT, f"{form}-rows", [row]))
-    document = yaml.safe_load(out.out)
-    suite, created = served.desk.write(
-        service.register_suite, NewVersion(PROJECT, document.pop("name"), document)
-    )
-    assert (suite.ref, created) == (f"{form}@1.0.0", True)
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (tmp_path / "suite.yaml").write_text(out.out.replace("baseline: live", "baseline: assistant@1.0.0"))
+    served.desk.model("1.0.0", "good")
+    assert command("dataset", "register", f"{form}-rows", "rows.jsonl")[0] == 0
+    code, out = command("suite", "register", "suite.yaml")
+    assert code == 0, out.err
+    suite = served.desk.read(service.get_suite, PROJECT, form)
     scorer = compile_suite(served.desk.read(service.suite_of, suite))
     case = parse_dataset([row]).rows[0]
     right = {

@@ -23,7 +23,7 @@ _HEAD = """\
 # A row of the dataset: {row}
 name: {name}
 kind: {kind}
-dataset: {dataset}            # assent dataset register rows.jsonl --name {dataset}
+dataset: {dataset}            # assent dataset register {dataset} rows.jsonl
 """
 _GATE = """\
 gate: {{metric: {metric}, rule: non_inferior, margin: {margin}, direction: {direction}, baseline: live}}

@@ -198,8 +198,8 @@ class Engine:
     def _hold_to_budgets(self, state: _State, now: float) -> None:
         limits = self._limits
         for name, used, budget in (
-            ("requests", state.n_requests, limits.requests),
-            ("tokens", state.n_tokens, limits.tokens),
+            ("requests", state.all_requests, limits.requests),
+            ("tokens", state.all_tokens, limits.tokens),
             ("seconds", int(now - state.began_s), limits.seconds),
             (limits.currency, state.money, limits.money),
         ):
