@@ -12,7 +12,8 @@ from assent.cards import service
 from assent.kernel.errors import NotFound as NotFoundHere
 from assent_client.cli.main import main
 from assent_client.errors import Forbidden, Invalid, NotFound
-from tests.cards.conftest import FORM, NAME, PROJECT
+from tests.cards.conftest import FORM, NAME, PROJECT, measure
+from tests.cards.test_bias import register
 
 REF = f"{NAME}@2.1.0"
 PUBLIC = f"/cards/{PROJECT}/{NAME}/2.1.0"
@@ -70,6 +71,9 @@ def test_the_page_allows_its_own_style_and_nothing_else(served):
 def test_a_card_in_json_follows_the_published_schema(served):
     schema = get(served, "/cards/schema.json").json()
     validator = jsonschema.Draft202012Validator(schema)
+    served.do(register)
+    for kind in ("bias", "judged"):
+        served.do(measure, kind, f"{NAME}@2.1.0")
     served.publish()
     with served.api("ada") as api:
         newer = api.post(api.path("cards"), {"version": f"{NAME}@2.0.0"})

@@ -121,6 +121,46 @@ def test_a_run_under_way_says_how_far_it_is(console, runs):
     assert "0 of 0 cases." in words
 
 
+def test_a_run_shows_gaps_between_groups_and_hits_by_category(console, runs):
+    swaps = {"women": {"who": "Anna"}, HOSTILE: {"who": "Paul"}}
+    rows = [
+        {"id": f"t{i}", "input": f"{{{{who}}}} {i}", "swaps": swaps, "metadata": {"category": HOSTILE}}
+        for i in range(40)
+    ]
+    console.do(SYSTEM, evaluation.register_dataset, NewVersion(PROJECT, "swaps", rows))
+    document = {
+        "kind": "safety", "dataset": "swaps", "scorers": [{"kind": "exact"}], "groups": "group",
+        "gate": {"metric": "exact", "max_gap": 0.1},
+    }  # fmt: skip
+    console.do(SYSTEM, evaluation.register_suite, NewVersion(PROJECT, "fairness", document))
+    run = console.do(SYSTEM, evaluation.submit, NewRun(PROJECT, "fairness", "support@2.1.0"))
+    suite, found = console.read(evaluation.contents_of, run)
+    lines = [
+        write_line(
+            canonical(
+                {"journal": 1, "run": run.id, "subject": run.subject, "suite": run.suite, "baseline": None}
+            )
+        )
+    ]
+    for row in found:
+        key = answer_key(run.subject, digest(dict(suite.solver)), row.key, 0)
+        score = Score("exact", "k", float(row.metadata["group"] == "women"))
+        record = CaseRecord(
+            side="candidate", sample=row.key, repeat=0, answer_key=key, outcome=Outcome.SCORED, answer=Answer("x"),
+            scores=(score,), error="", asked_at="2026-11-24T12:00:00Z", latency_ms=1.0, attempts=1,
+        )  # fmt: skip
+        lines.append(write_line(msgspec.json.encode(record)))
+    console.do(SYSTEM, evaluation.close, run.id, b"".join(lines))
+    answer = console.signed_in("rita").get(f"{PAGE}/{run.id}")
+    words = words_of(answer)
+    assert "Gaps: exact" in words
+    assert "gap of 10 points" in words
+    assert "largest gap between two groups, in points" in words
+    assert f"women minus {HOSTILE} 100.0 %" in words
+    assert "40 of 80: upper bound" in words
+    assert "<script>alert" not in answer.text
+
+
 def test_imported_results_are_listed(console):
     measured = evaluation.measure("jsonl", "r", b'{"sample":"a","metric":"m","value":1}')
     console.do(SYSTEM, evaluation.take_over, NewImport(PROJECT, "support@2.1.0", "facts", measured))

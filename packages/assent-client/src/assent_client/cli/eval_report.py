@@ -38,6 +38,14 @@ CATEGORIES = [
     Column("attempts", right=True),
     Column("at_k", "hits at any attempt", show=lambda found: found["says"]),
 ]
+GAPS = [
+    Column("name", "group or pair"),
+    Column("value", "estimate or difference", right=True),
+    Column("low", right=True),
+    Column("high", right=True),
+    Column("n", "clusters", right=True),
+    Column("adjusted", "p (Holm)", right=True),
+]
 METRICS = [
     Column("name", "metric"),
     Column("value", "difference", right=True),
@@ -61,6 +69,9 @@ def print_more(result: Any) -> None:
     for name, columns in (("judges", JUDGES), ("categories", CATEGORIES)):
         if result.get(name):
             emit(result[name], columns)
+    for gap in result.get("gaps", ()):
+        note(f"Groups: {gap['metric']}")
+        emit([*gap["groups"], *gap["pairs"]], GAPS)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -22,6 +22,10 @@ app = typer.Typer()
 
 def gate_text(gate: Mapping[str, Any]) -> str:
     """Say a gate in words."""
+    if gate["rule"] == "max_gap":
+        return (
+            f"{gate['metric']} no further apart than {gate['max_gap']} between groups, alpha {gate['alpha']}"
+        )
     limit = {"non_inferior": f"within {gate.get('margin')} of", "superior": "better than"}
     if gate["rule"] == "threshold":
         bound = "at least" if gate["direction"] == "higher" else "at most"

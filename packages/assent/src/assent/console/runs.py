@@ -46,6 +46,8 @@ def _bar(gate: Gate) -> Limit:
     if gate.rule is Rule.THRESHOLD:
         word = "at least" if gate.direction is Direction.HIGHER else "at most"
         return Limit(gate.limit, f"{word} {percent(gate.limit)}")
+    if gate.rule is Rule.MAX_GAP:
+        return Limit(gate.limit, f"gap of {100 * gate.limit:g} points")
     if gate.rule is Rule.SUPERIOR:
         return Limit(0.0, "no difference")
     return Limit(-gate.sign * gate.limit, f"margin {100 * gate.limit:g} points")
@@ -58,9 +60,10 @@ def _judged(gate: Gate, result: Mapping[str, Any], baseline: str | None) -> Mark
     shown = f"{show(value)} [{show(low)}, {show(high)}], n = {result['n']}"
     estimate = Estimate(gate.metric, value, low, high, shown, TONES[result["verdict"]])
     limits = [_bar(gate)]
-    if compares and limits[0].value:
+    if gate.compares and limits[0].value:
         limits.append(Limit(0.0, "no difference"))
-    title = f"candidate minus {baseline}, in points" if compares else "share of cases"
+    title = f"candidate minus {baseline}, in points" if gate.compares else "share of cases"
+    title = "largest gap between two groups, in points" if gate.rule is Rule.MAX_GAP else title
     return charts.intervals(title, [estimate], limits, charts.in_points if compares else percent)
 
 

@@ -7,7 +7,9 @@
  "evaluations":[{"suite","suite_digest","kind","dataset","run","verdict","metric","rule","direction","estimate",
                  "low","high","n","method","coverage","scorers":[…],"baseline","ended_at",
                  "levels":[{"metric","value","low","high","n"}],"latency":{"p50_ms","p95_ms","n"} | null,
-                 "n_gained","n_lost","lost":[case ids, at most MAX_NAMED]}],
+                 "n_gained","n_lost","lost":[case ids, at most MAX_NAMED],
+                 "gaps":[{"metric","groups":[…],"pair","value","low","high","n","adjusted"}]?,
+                 "judges":[{"metric","model","state","judged","corrected"}]?}],
  "predecessor":{"ref","digest","changes":[{"where","before","after"}]} | null,
  "declared":{…}}
 Figures are decimal text. It holds no time of its own, so the same records and text give the same digest.

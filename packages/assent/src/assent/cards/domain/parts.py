@@ -175,6 +175,8 @@ def _evaluation(document: Document) -> Iterable[Block]:
             verdict=None if one["verdict"] is None else f"{one['verdict']} ({one['metric']}, {one['rule']})",
             coverage=None if one["coverage"] is None else percent(one["coverage"]),
         )
+        for judge in one.get("judges", ()):
+            yield facts(judge_of=judge["metric"], model=judge["model"], rate=_judged(judge))
         if one["levels"]:
             yield Grid(
                 ("Metric", "Value", "95 % interval", "n"),
@@ -183,6 +185,17 @@ def _evaluation(document: Document) -> Iterable[Block]:
                     for level in one["levels"]
                 ),
             )
+
+
+def _judged(judge: Mapping[str, Any]) -> str | None:
+    """Say a judge's rate with its correction, or that there is none."""
+    if judge["judged"] is None:
+        return None
+    corrected = judge["corrected"]
+    if isinstance(corrected, str):
+        return f"{percent(judge['judged'])}, {corrected}"
+    bounds = interval(corrected["low"], corrected["high"])
+    return f"{percent(judge['judged'])}, corrected {percent(corrected['value'])} (95 % interval {bounds})"
 
 
 def _performance(row: Performance) -> tuple[str, str, str, str]:
@@ -244,6 +257,15 @@ def _safety(document: Document) -> Iterable[Block]:
                 safety_suite=one["suite"],
                 **{one["metric"]: None if found is None else measured_text(found)},
                 verdict=one["verdict"],
+            )
+    for one in document["evaluations"]:
+        for gap in one.get("gaps", ()):
+            yield facts(
+                tested_for_bias=f"{gap['metric']} on {one['suite']}, groups {', '.join(gap['groups'])}",
+                largest_gap=f"{gap['pair']}: {percent(gap['value'])}",
+                interval=f"{interval(gap['low'], gap['high'])} (95 %, n = {gap['n']})",
+                p_after_holm=gap["adjusted"],
+                verdict=one["verdict"] if one["rule"] == "max_gap" else None,
             )
     yield _declared(document, "safety.fairness")
     yield _items(document, "safety.mitigations", "Mitigations")

@@ -52,8 +52,13 @@ def _evaluation() -> dict[str, Any]:
     )
     figures = dict.fromkeys(("estimate", "low", "high", "n", "coverage"), FIGURE)
     latency = {"anyOf": [_closed(p50_ms=TEXT, p95_ms=TEXT, n=COUNT), {"type": "null"}]}
+    gap_figures = dict.fromkeys(("value", "low", "high", "adjusted"), FIGURE)
+    gap = _closed(**gap_figures, metric=TEXT, groups=_list(TEXT), pair=TEXT, n=COUNT)
+    corrected = {"anyOf": [TEXT, _closed(value=TEXT, low=TEXT, high=TEXT)]}
+    judge = _closed(metric=TEXT, model=TEXT, state=TEXT, judged=FIGURE, corrected=corrected)
     counts = {"n_gained": COUNT, "n_lost": COUNT}
     return _closed(
+        {"gaps": _list(gap), "judges": _list(judge)},
         **told,
         **judged,
         **figures,

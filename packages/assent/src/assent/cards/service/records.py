@@ -184,10 +184,30 @@ def _run(reader: Reader, run_id: str | None) -> dict[str, Any]:
             if level["side"] == CANDIDATE
         ],
         "latency": _latency(took),
+        **_extras(result),
         "n_gained": len(result["gained"]),
         "n_lost": len(result["lost"]),
         "lost": sorted(names.get(key, key) for key in result["lost"])[:MAX_NAMED],
     }
+
+
+def _extras(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what only some runs say: gaps between groups, and what judges may be believed."""
+    gaps = [
+        {
+            "metric": one["metric"],
+            "groups": [group["name"] for group in one["groups"]],
+            "pair": one["largest"]["name"],
+            **{key: one["largest"][key] for key in ("value", "low", "high", "n", "adjusted")},
+        }
+        for one in result.get("gaps", ())
+        if one["largest"] is not None
+    ]
+    judges = [
+        {key: one[key] for key in ("metric", "model", "state", "judged", "corrected")}
+        for one in result.get("judges", ())
+    ]
+    return {**({"gaps": gaps} if gaps else {}), **({"judges": judges} if judges else {})}
 
 
 def _dataset_ref(reader: Reader, run: evaluation.Run) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assent.evaluation.domain.fields import Fields, Mistakes
+from assent.evaluation.domain.swaps import expand
 from assent.kernel.canonical import digest
 from assent.kernel.errors import Invalid, TooLarge
 from assent_client.verify.merkle import leaf_hash, root_of_leaves
@@ -63,7 +64,8 @@ def merkle_digest(digests: Iterable[str]) -> str:
 
 
 def parse_dataset(rows: Sequence[Any]) -> Dataset:
-    """Read rows as people write them. Raises: Invalid (with every mistake), TooLarge."""
+    """Read rows as people write them, swaps written out. Raises: Invalid (with every mistake), TooLarge."""
+    rows = expand(rows)
     if len(rows) > MAX_ROWS:
         raise TooLarge(
             f"A dataset holds at most {MAX_ROWS:,} rows, not {len(rows):,}.",

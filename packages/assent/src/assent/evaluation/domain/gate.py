@@ -35,6 +35,7 @@ class Rule(StrEnum):
     NON_INFERIOR = "non_inferior"
     SUPERIOR = "superior"
     THRESHOLD = "threshold"
+    MAX_GAP = "max_gap"
 
 
 class Direction(StrEnum):
@@ -46,7 +47,9 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A requirement, fixed before the run. `limit`: the margin (≥ 0) or the threshold; `alpha`: one-sided.
+    """A requirement, fixed before the run. `limit`: the margin (≥ 0), the threshold or the gap.
+
+    `alpha` is one-sided.
 
     `early`: a run may stop as soon as the gate is decided, by an interval that holds at every look.
     """
@@ -58,6 +61,11 @@ class Gate:
     alpha: float
     baseline: str
     early: bool = False
+
+    @property
+    def compares(self) -> bool:
+        """Whether a baseline is asked beside the candidate."""
+        return self.rule in {Rule.NON_INFERIOR, Rule.SUPERIOR}
 
     @property
     def sign(self) -> int:

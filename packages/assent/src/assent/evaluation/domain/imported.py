@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from assent.evaluation.domain.cases import Outcome
+from assent.evaluation.domain.figures import figure
 from assent.evaluation.domain.paired import mean
 from assent.evaluation.domain.proportions import share_interval
-from assent.evaluation.domain.result import figure
 from assent.kernel.errors import Invalid, Reason, Refused, TooLarge
 
 MAX_ROWS = 500_000

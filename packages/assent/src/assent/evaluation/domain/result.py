@@ -10,7 +10,9 @@ import numpy as np
 
 from assent.evaluation.domain.cases import CaseRecord, Outcome, Side, run_digest
 from assent.evaluation.domain.dataset import Row
-from assent.evaluation.domain.gate import Judgement, Sample, Verdict, judge
+from assent.evaluation.domain.figures import figure
+from assent.evaluation.domain.gaps import judge_gaps, scores_by_group
+from assent.evaluation.domain.gate import Judgement, Rule, Sample, Verdict, judge
 from assent.evaluation.domain.paired import mean
 from assent.evaluation.domain.proportions import Interval, share_interval
 from assent.evaluation.domain.sequential import judge_early
@@ -72,7 +74,10 @@ def summarise(
     tables = {side: _values(kept, side, suite.gate.metric) for side in sides}
     sample, keys, coverage = _sample(suite, looked_at, tables)
     gate = suite.gate
-    judgement = judge_early(gate, sample, len(rows)) if gate.early else judge(gate, sample)
+    if gate.rule is Rule.MAX_GAP:
+        judgement = judge_gaps(gate, scores_by_group(suite.groups or "", rows, kept, gate.metric)[0])
+    else:
+        judgement = judge_early(gate, sample, len(rows)) if gate.early else judge(gate, sample)
     if coverage < suite.coverage:
         reason = f"coverage is {coverage:.1%}, below the suite's minimum of {suite.coverage:.1%}"
         judgement = _inconclusive(judgement, reason)
@@ -209,11 +214,6 @@ def _level(suite: Suite, records: Sequence[CaseRecord], side: Side, metric: str,
         metric, side, value, low, high, len(by_sample), n_values / n_planned, total / n_planned,
         (total + missing) / n_planned,
     )  # fmt: skip
-
-
-def figure(value: float | None) -> str | None:
-    """Write a figure as decimal text of nine digits: leaves hold no floats."""
-    return None if value is None else format(value, ".9g")
 
 
 def to_document(result: Result) -> dict[str, Any]:

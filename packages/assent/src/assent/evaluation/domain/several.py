@@ -8,10 +8,10 @@ import numpy as np
 
 from assent.evaluation.domain.cases import CaseRecord, Side
 from assent.evaluation.domain.dataset import Row
+from assent.evaluation.domain.figures import figure
 from assent.evaluation.domain.paired import Floats, mean
 from assent.evaluation.domain.proportions import Discordant, Interval, mcnemar, share_interval, tango
 from assent.evaluation.domain.quantiles import student_tail
-from assent.evaluation.domain.result import figure
 
 _TAIL = 0.025
 MAX_SLICES = 100
@@ -75,7 +75,7 @@ def contrast(name: str, candidate: Scores, baseline: Scores | None) -> Contrast 
     if not both:
         return None
     a, b = (np.array([side[sample] for sample in both]) for side in (candidate, baseline))
-    if _is_binary(a) and _is_binary(b):
+    if is_binary(a) and is_binary(b):
         gained, lost = int(np.sum(a > b)), int(np.sum(a < b))
         pairs = Discordant(gained, lost, len(both))
         return Contrast(name, pairs.difference, tango(pairs, _TAIL), len(both), p_value=mcnemar(gained, lost))
@@ -87,14 +87,15 @@ def contrast(name: str, candidate: Scores, baseline: Scores | None) -> Contrast 
 
 
 def _level(name: str, values: Floats) -> Contrast:
-    if _is_binary(values):
+    if is_binary(values):
         interval = share_interval(float(np.sum(values)), len(values), _TAIL)
         return Contrast(name, float(np.mean(values)), interval, len(values))
     estimate = mean(values)
     return Contrast(name, estimate.value, estimate.interval(_TAIL), estimate.n)
 
 
-def _is_binary(values: Floats) -> bool:
+def is_binary(values: Floats) -> bool:
+    """Whether all are 0 or 1."""
     return bool(np.all((values == 0) | (values == 1)))
 
 

@@ -17,6 +17,14 @@ PROGRAMS = ("choice", "tool_call", "instruction", "leak", "secrets", "pii")
 SCORER_KINDS = (
     "exact", "includes", "regex", "numeric", "json_schema", "label", "answered", *GRADED, *PROGRAMS, JUDGE,
 )  # fmt: skip
+LIMITS = {Rule.NON_INFERIOR: "margin", Rule.THRESHOLD: "threshold", Rule.MAX_GAP: "max_gap"}
+"""The field of a gate that holds the limit of its rule."""
+TAKES = {
+    Rule.NON_INFERIOR: "a margin and no threshold",
+    Rule.THRESHOLD: "a threshold and no margin",
+    Rule.SUPERIOR: "neither margin nor threshold",
+    Rule.MAX_GAP: "max_gap and neither margin nor threshold",
+}
 REFUSED = "refused"
 """The metric that every suite has: the share of answers that are refusals."""
 
@@ -92,6 +100,8 @@ class Suite:
     limits: Limits
     reuse_days: int
     document: Mapping[str, Any]
+    groups: str | None = None
+    """The field of a row's metadata that names the group it speaks of."""
 
     def is_binary(self, metric: str) -> bool:
         """Whether the metric is 0 or 1 for each answer."""
@@ -120,6 +130,9 @@ def parse_suite(raw: Any, *, project: str, name: str) -> Suite:
         "coverage": fields.number("coverage", 0.95, 0.5, 1.0),
         "reuse_days": fields.whole("reuse_days", 30, 0, 3650),
     }
+    groups = None if fields.raw("groups") is None else fields.text("groups", max_length=100)
+    if gate.rule is Rule.MAX_GAP and groups is None:
+        fields.wrong("groups", "is missing", "Name the field of the metadata that holds the group: group.")
     fields.close()
     mistakes.check(f"The suite {name!r}")
     document = {
@@ -137,9 +150,16 @@ def parse_suite(raw: Any, *, project: str, name: str) -> Suite:
         },
         "gate": gate_document(gate),
         "limits": limits.to_document(),
+        **({"groups": groups} if groups is not None else {}),
     }
     return Suite(
-        scorers=tuple(scorers), refusal=refusal, gate=gate, limits=limits, document=document, **parts
+        scorers=tuple(scorers),
+        refusal=refusal,
+        gate=gate,
+        limits=limits,
+        document=document,
+        groups=groups,
+        **parts,
     )
 
 
@@ -152,7 +172,7 @@ def from_document(document: Mapping[str, Any]) -> Suite:
 
 def gate_document(gate: Gate) -> dict[str, Any]:
     """Write a gate with the field its rule uses."""
-    limit = {Rule.THRESHOLD: {"threshold": gate.limit}, Rule.NON_INFERIOR: {"margin": gate.limit}}
+    limit = {} if gate.rule is Rule.SUPERIOR else {LIMITS[gate.rule]: gate.limit}
     return {
         "metric": gate.metric,
         "rule": gate.rule.value,
@@ -160,7 +180,7 @@ def gate_document(gate: Gate) -> dict[str, Any]:
         "alpha": gate.alpha,
         "baseline": gate.baseline,
         **({"early": True} if gate.early else {}),
-        **limit.get(gate.rule, {}),
+        **limit,
     }
 
 
@@ -227,32 +247,29 @@ def _gate(fields: Fields, mistakes: Mistakes, metrics: set[str]) -> Gate:
             f"{metric!r} is not a scorer of this suite",
             "One of " + ", ".join(sorted(metrics)) + ".",
         )
-    default = Rule.THRESHOLD if "threshold" in gate else Rule.NON_INFERIOR
+    stated = [rule for rule, name in LIMITS.items() if name in gate]
+    default = stated[0] if stated else Rule.NON_INFERIOR
     rule = Rule(gate.one_of("rule", default, [r.value for r in Rule]))
-    margin = gate.number("margin", 0.0, 0.0, 1.0)
-    threshold = gate.number("threshold", 0.0, 0.0, 1.0)
-    if ("margin" in gate, "threshold" in gate) != (rule is Rule.NON_INFERIOR, rule is Rule.THRESHOLD):
-        gate.wrong("rule", f"{rule} takes " + {
-            Rule.NON_INFERIOR: "a margin and no threshold",
-            Rule.THRESHOLD: "a threshold and no margin",
-            Rule.SUPERIOR: "neither margin nor threshold",
-        }[rule])  # fmt: skip
-    if rule is Rule.NON_INFERIOR and "margin" in gate and margin == 0.0:
+    limits = {one: gate.number(name, 0.0, 0.0, 1.0) for one, name in LIMITS.items()}
+    limit = limits.get(rule, 0.0)
+    if stated != [one for one in LIMITS if one is rule]:
+        gate.wrong("rule", f"{rule} takes {TAKES[rule]}")
+    if rule in {Rule.NON_INFERIOR, Rule.MAX_GAP} and stated and limit == 0.0:
         gate.wrong(
-            "margin",
-            "must be above 0: no data could show that nothing at all was lost",
-            "Or use rule: superior.",
+            LIMITS[rule],
+            "must be above 0: no data could show that there is no difference at all",
+            "Say how much is harmless.",
         )
-    baseline = gate.text("baseline", "none" if rule is Rule.THRESHOLD else "live", max_length=300)
-    if (baseline == "none") is not (rule is Rule.THRESHOLD):
-        gate.wrong("baseline", "must be none for a threshold, and live or NAME@VERSION otherwise")
+    compares = rule in {Rule.NON_INFERIOR, Rule.SUPERIOR}
+    baseline = gate.text("baseline", "live" if compares else "none", max_length=300)
+    if (baseline != "none") is not compares:
+        gate.wrong("baseline", "must be none for a threshold or gap, and live or NAME@VERSION otherwise")
     direction = Direction(gate.one_of("direction", "higher", [d.value for d in Direction]))
     alpha = gate.number("alpha", 0.05, 1e-6, 0.25)
     early = gate.flag("early", default=False)
-    if early and fields.raw("cluster") is not None:
+    if early and (fields.raw("cluster") is not None or rule is Rule.MAX_GAP):
         gate.wrong("early", "needs cases that are independent", "Leave out `cluster`, or decide at the end.")
     gate.close()
-    limit = threshold if rule is Rule.THRESHOLD else margin
     return Gate(metric, rule, direction, limit, alpha, baseline, early)
 
 

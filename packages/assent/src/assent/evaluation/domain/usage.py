@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from assent.evaluation.domain.cases import Answer, CaseRecord, Side
+from assent.evaluation.domain.figures import figure
 from assent.evaluation.domain.paired import Floats, mean
 from assent.evaluation.domain.quantiles import incomplete_beta
-from assent.evaluation.domain.result import figure
 from assent.providers.domain.prices import Price, plain
 
 TAIL = 0.025

@@ -8,6 +8,7 @@ from assent.evaluation import subjects
 from assent.evaluation.domain import judged as domain
 from assent.evaluation.domain import safety, usage
 from assent.evaluation.domain.cases import CaseRecord, Side
+from assent.evaluation.domain.gaps import gaps
 from assent.evaluation.domain.judge import Judge, family_of
 from assent.evaluation.domain.judged import Standing
 from assent.evaluation.domain.passport import table_of
@@ -52,6 +53,9 @@ def result(
     document = {**to_document(found), "usage": usage.to_documents(records, prices)}
     if judged:
         document["judges"] = [domain.to_document(one) for one in judged]
+    if suite.groups is not None:
+        metrics = [one.name for one in suite.scorers]
+        document["gaps"] = [gaps(suite.groups, rows, records, one).to_document() for one in metrics]
     if found_in := safety.categories(suite, rows, records):
         document["categories"] = [one.to_document() for one in found_in]
     return found, document

@@ -1,10 +1,13 @@
 """The tables of a run's report besides its gate: one shape, drawn by the page and by the console."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
+
+BOUNDS = ("value", "low", "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Listing:
     @property
     def anchor(self) -> str:
         """Give the name of its place on a page."""
-        return self.title.casefold().replace(" ", "-")
+        return "-".join(re.findall(r"\w+", self.title.casefold()))
 
     def to_html(self) -> Markup:
         """Draw it on a page of its own."""
@@ -37,6 +40,7 @@ def tables_of(said: Mapping[str, Any]) -> list[Listing]:
     """List the tables that a report has something to say in."""
     result = said["result"]
     found = [_judges(result.get("judges", ())), _categories(result.get("categories", ()))]
+    found += [table for one in result.get("gaps", ()) for table in _gaps(one)]
     return [table for table in found if table.rows]
 
 
@@ -82,6 +86,32 @@ def _categories(categories: Sequence[Mapping[str, Any]]) -> Listing:
             for one in categories
         ),
     )
+
+
+def _gaps(gaps: Mapping[str, Any]) -> tuple[Listing, Listing]:
+    metric = gaps["metric"]
+    left_out = f" {gaps['n_without']} cases name no group or no cluster." if gaps["n_without"] else ""
+    return (
+        Listing(
+            f"Groups: {metric}",
+            f"The metric for each group, 95 % intervals; cases of one cluster count once.{left_out}",
+            ("Group", "Estimate", "Clusters"),
+            tuple((one["name"], _bounded(one), str(one["n"])) for one in gaps["groups"]),
+        ),
+        Listing(
+            f"Gaps: {metric}",
+            "Pairs of groups on the same clusters, 95 % intervals; p is adjusted for all pairs (Holm).",
+            ("Pair", "Difference", "Clusters", "p (Holm)"),
+            tuple(
+                (one["name"], _bounded(one), str(one["n"]), one["adjusted"] or "none")
+                for one in gaps["pairs"]
+            ),
+        ),
+    )
+
+
+def _bounded(one: Mapping[str, Any]) -> str:
+    return percent(one["value"]) if one["low"] is None else interval({key: one[key] for key in BOUNDS})
 
 
 def percent(figure: str) -> str:

@@ -23,6 +23,7 @@ from assent.web.charts import Estimate, Limit, percent
 
 __all__ = ["Listing", "compare", "flips", "forest", "limits_of", "report", "tables_of", "to_html"]
 
+WHAT = {Rule.THRESHOLD: "level", Rule.MAX_GAP: "largest gap between two groups"}
 MAX_FLIPS = 200
 MAX_TEXT = 4000
 _CSP = "default-src 'none'; style-src 'unsafe-inline'"
@@ -166,6 +167,8 @@ def limits_of(gate: Gate) -> list[Limit]:
     if gate.rule is Rule.THRESHOLD:
         word = "at least" if gate.direction is Direction.HIGHER else "at most"
         return [Limit(gate.limit, f"{word} {percent(gate.limit)}")]
+    if gate.rule is Rule.MAX_GAP:
+        return [Limit(gate.limit, f"largest gap allowed {percent(gate.limit)}")]
     bar = [] if gate.rule is Rule.SUPERIOR else [Limit(-gate.sign * gate.limit, f"margin {gate.limit:g}")]
     return [*bar, Limit(0.0, "no difference")]
 
@@ -184,7 +187,7 @@ def to_html(said: Mapping[str, Any], gate: Gate) -> str:
     paired = said["baseline"] is not None
     title = f"{said['suite']} on {said['subject']}"
     judged = charts.intervals(
-        f"{gate.metric}: {'candidate minus baseline' if gate.rule is not Rule.THRESHOLD else 'level'}",
+        f"{gate.metric}: {WHAT.get(gate.rule, 'candidate minus baseline')}",
         _estimates([{**result, "name": gate.metric, "value": result["estimate"]}], "name"),
         limits_of(gate),
     )

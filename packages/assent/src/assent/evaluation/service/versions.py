@@ -13,9 +13,9 @@ from assent.evaluation.domain.events import (
     DatasetRegistered,
     SuiteRegistered,
 )
+from assent.evaluation.domain.figures import figure
 from assent.evaluation.domain.gate import Gate
 from assent.evaluation.domain.numbers import next_number, split_ref
-from assent.evaluation.domain.result import figure
 from assent.evaluation.domain.suite import Suite, from_document, gate_document, parse_suite, suite_digest
 from assent.evaluation.scorers import compile_suite
 from assent.evaluation.store import DatasetVersion, SuiteVersion
