@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from assent.evaluation.domain.dataset import parse_dataset
 from assent.evaluation.domain.suite import SCORER_KINDS, RefusalRule, ScorerSpec
 from assent.evaluation.engine import Ask, Engine
 from assent.evaluation.journal import Journal, read_records
-from assent.evaluation.scorers import KINDS, Bench, Compiled
+from assent.evaluation.scorers import KINDS, Bench, Compiled, watchdog
 from assent.evaluation.scorers.base import Case
 from assent.evaluation.scorers.watchdog import OutOfTime, Watchdog
 from assent.evaluation.upstream import Upstream
@@ -145,3 +146,10 @@ def test_tool_calls_are_read_and_proven(upstream, target):
     assert answer.text == ""
     other = Answer("", tool_calls=(ToolCall("refund", '{"order": 8}'), answer.tool_calls[1]))
     assert len({answer.digest(), other.digest(), Answer("").digest()}) == 3
+
+
+def test_who_was_found_late_waits_for_the_interrupt_a_bounded_time(monkeypatch):
+    monkeypatch.setattr(watchdog, "_SETTLE_S", 0.05)
+    began = time.monotonic()
+    Watchdog()._settle(threading.get_ident())  # noqa: SLF001 -- the moment between finding and interrupting
+    assert 0.05 <= time.monotonic() - began < 2

@@ -1,8 +1,10 @@
 """Judges as scorers: asked over real sockets, read strictly, recorded, and allowed to decide by passport only."""
 
+import asyncio
 import json
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,8 @@ from assent.evaluation.domain.judge import family_of, parse_judge
 from assent.evaluation.domain.passport import calibrate as domain_calibrate
 from assent.evaluation.domain.passport import parse_cases, to_document
 from assent.evaluation.domain.suite import parse_suite
+from assent.evaluation.engine import Ask, Engine, Pace
+from assent.evaluation.journal import Journal
 from assent.evaluation.scorers import compile_suite
 from assent.evaluation.service import NewCalibration, NewRun, NewVersion
 from assent.kernel.errors import Conflict, Invalid, NotFound
@@ -587,3 +591,51 @@ def test_a_case_with_a_text_and_variables_is_asked_by_its_text():
     row = {"id": "1", "input": {"text": "Refund?", "variables": {"name": "Ann"}}}
     (asked,) = bench(JUDGE).consultations(parse_dataset([row]).rows[0], Answer("x"))
     assert asked.messages[1]["content"].splitlines()[1] == "Refund?"
+
+
+def test_a_run_that_goes_on_asks_no_judge_again_about_what_is_journalled(upstream, target, tmp_path):
+    made, found = bench(JUDGE), parse_dataset(rows(60)).rows
+    judge = made.judges["j"].judge
+    asks = [Ask("candidate", row, 0, f"key {row.id}") for row in found]
+    judge_target = replace(target, upstream_model="judge-1")
+    serve(upstream, judge=lambda request: upstream.Reply(upstream.completion(honest(request)), delay_s=0.01))
+    limits = parse_suite(
+        {
+            "dataset": "sha256:" + "a" * 64,
+            "scorers": [{"kind": "exact"}],
+            "gate": {"metric": "exact", "threshold": 0.5},
+            "limits": {"in_flight": 5},
+        },
+        project="p",
+        name="s",
+    ).limits
+
+    async def go(journal, *, until):
+        engine = Engine({"candidate": target}, made.score, limits, Pace(progress_s=0.02))
+        steps = engine.run(asks, journal, panel=panel.Panel(made, {judge.digest: judge_target}, limits))
+        async for step in steps:
+            if step.n_done >= until:
+                break
+        await steps.aclose()
+
+    with Journal(tmp_path / "run.jsonl", {"run": "run_1"}) as journal:
+        asyncio.run(go(journal, until=20))
+        before = dict(journal.records)
+        first = asked(upstream)
+    assert 20 <= len(before) < 60
+    with Journal(tmp_path / "run.jsonl", {"run": "run_1"}) as journal:
+        asyncio.run(go(journal, until=60))
+        after = dict(journal.records)
+    assert len(after) == 60
+    assert {key: after[key] for key in before} == before
+    assert asked(upstream) - first == 60 - len(before)
+    assert all(len(record.replies) == 1 for record in after.values())
+
+
+def test_beside_a_baseline_the_judge_sees_both_and_people_label_the_candidate(desk):
+    ready(desk, n=6, gate={"metric": "polite", "margin": 0.1, "baseline": "assistant@1.0.0"})
+    desk.model("1.1.0", "m-1")
+    serve(desk.upstream)
+    closed, _ = run(desk, "assistant@1.1.0")
+    assert len(desk.read(service.records_of, closed.journal)) == 12
+    assert len(desk.read(service.judging.judgements, closed, "polite")) == 6
