@@ -8,7 +8,7 @@ import pydantic
 from fastapi import APIRouter, Query
 
 from assent.evaluation.domain.agreement import Agreement
-from assent.evaluation.domain.result import figure
+from assent.evaluation.domain.figures import figure
 from assent.evaluation.service import Labelling, labelling
 from assent.evaluation.service.labelling import NewLabelling, Standing
 from assent.identity.domain import Permission
