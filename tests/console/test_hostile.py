@@ -39,11 +39,13 @@ MARK = "planted"
 BAD = f"{MARK}\"'><img src=x onerror=alert(1)><script>alert(1)</script></textarea></title>{{{{1234567*8}}}}"
 SOURCE = f'https://example.com/{MARK}"><script>alert(1)</script>'
 HERE = f"/projects/{PROJECT}"
+LABELLING = f"{HERE}/labelling"
 NOT_WALKED = {"/sign-in/oidc/{provider}", "/sign-in/oidc/{provider}/callback"}
 """They lead away: no page of ours."""
 
 SILENT = {
-    "/", "/projects/{project}/evaluations", "/projects/{project}/rollouts/{rollout_id}/live", "/projects/{project}/retirement/{name}/{version}/reinstatement",
+    "/", "/projects/{project}/evaluations", "/projects/{project}/rollouts/{rollout_id}/live",
+    "/projects/{project}/retirement/{name}/{version}/reinstatement",
     "/projects/{project}/retirement/{name}/{version}/waiver",
     "/projects/{project}/retirement/{name}/{version}/end",
     "/sign-in", "/sign-in/{code}", "/projects/{project}/policies", "/projects/{project}/cards",
@@ -138,6 +140,14 @@ def _plant_runs(console):
     }  # fmt: skip
     console.do(SYSTEM, evaluation.register_suite, NewVersion(PROJECT, "facts", document))
     run = console.do(SYSTEM, evaluation.submit, NewRun(PROJECT, "facts", "support@2.1.0"))
+    judge = {"model": BAD, "prompt": BAD, "parser": {"labels": ["yes", "no"], "positive": "yes"}}
+    cases = [
+        {"id": f"c{n}", "human": label, "reply": label if n % 10 else BAD}
+        for n in range(100)
+        for label in [("yes", "no")[n % 2]]
+    ]
+    new = evaluation.NewCalibration(PROJECT, "grader", judge, "support@2.1.0", cases)
+    console.do(SYSTEM, evaluation.calibrate, new)
     return console.do(SYSTEM, evaluation.close, run.id, journal(console, run, lambda side, i: i % 2))
 
 
@@ -195,7 +205,18 @@ def walk(furnished, tmp_path_factory):
             for role in ("engineer", "reviewer", "operator"):
                 identity.bind(tx, people["root"].id, role, "*")
         console.sign_in()
-        yield console.signed_in("root"), addresses(console, request, rollout, run)
+        browser = console.signed_in("root")
+        question = {"run": run.id, "question": BAD, "labels": "right, wrong"}
+        opened_at = browser.submit(browser.get(LABELLING), LABELLING, **question).headers["location"]
+        yield browser, {**addresses(console, request, rollout, run), **labelled(opened_at)}
+
+
+def labelled(opened_at):
+    return {
+        "/projects/{project}/labelling": [LABELLING],
+        "/projects/{project}/labelling/{labelling_id}": [opened_at],
+        "/projects/{project}/judges": [f"{HERE}/judges"],
+    }
 
 
 def addresses(console, request, rollout, run):
