@@ -1,0 +1,62 @@
+"""Every command line that a document shows can be typed: its words, options and arguments are there."""
+
+import re
+import shlex
+from itertools import takewhile
+
+import pytest
+from typer import BadParameter
+from typer.core import TyperGroup
+
+from assent_client.cli.tree import root
+from tests.architecture.house_rules import ROOT
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```|((?:^    .*\n)+)", re.MULTILINE | re.DOTALL)
+LINE = re.compile(r"^\s*(?:[$] )?(assent (?:.|(?<=\\)\n)+)$", re.MULTILINE)
+INLINE = re.compile(r"`(assent [^`]+)`")
+ELLIPSIS = "…"  # stands for what the reader knows
+USAGE_ERROR = BadParameter.__base__
+SHELL = {">", "|", "&", "&&"}
+
+
+def shown():
+    """Give (command line, whether it is whole) of what stands in blocks, and of what stands in a sentence."""
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        whole = [line for block in BLOCK.finditer(text) for line in LINE.findall(block[0])]
+        for command in dict.fromkeys([*whole, *INLINE.findall(text)]):
+            name = f"{path.relative_to(ROOT)}: {command[:60]}"
+            yield pytest.param(command.replace("\\\n", " "), command in whole, id=name)
+
+
+@pytest.mark.parametrize(("command", "whole"), list(shown()))
+def test_a_command_of_a_document_can_be_typed(command, whole, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    words = list(takewhile(lambda word: word not in SHELL, shlex.split(command, comments=True)))[1:]
+    found, path = root(), ["assent"]
+    while isinstance(found, TyperGroup):
+        context = found.make_context(path[-1], [], resilient_parsing=True)
+        if not words or words[0] == ELLIPSIS or words[0].startswith("-"):
+            return
+        found = found.get_command(context, words[0])
+        assert found is not None, f"{' '.join(path)} has no {words[0]!r}"
+        path.append(words.pop(0))
+    fault = typed(found, path[-1], words)
+    stands_for = any(word.isupper() or "|" in word or ELLIPSIS in word for word in words)
+    excused = {
+        None: True,
+        "MissingParameter": not whole,
+        "BadOptionUsage": not whole,
+        "BadParameter": stands_for,
+    }
+    assert excused.get(fault), f"{command}: {fault}"
+
+
+def typed(command, name, words):
+    """Give what is wrong with the words of a command, without running it."""
+    try:
+        command.make_context(name, list(words))
+    except USAGE_ERROR as error:
+        return type(error).__name__
+    return None
