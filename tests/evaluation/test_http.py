@@ -59,6 +59,7 @@ def test_a_run_is_listed_shown_looked_into_and_verified(story):
     assert run in story("eval", "list", "--verdict", "fail")[1].out
     shown = story("eval", "show", run)[1].out
     assert "wilson, n = 40" in shown
+    assert "candidate 40 scored" in shown
     assert story("eval", "watch", run)[0] == 1
     cases = story("eval", "cases", run, "--limit", "3")[1]
     assert "q0" in cases.out
@@ -71,6 +72,14 @@ def test_a_run_is_listed_shown_looked_into_and_verified(story):
     code, out = story("eval", "verify", run)
     assert code == 0
     assert "Everything agrees" in out.err
+
+
+def test_cases_that_went_wrong_are_counted_and_where_to_look_is_said(story, served):
+    served.desk.upstream.answer = lambda question, nth: served.desk.upstream.Reply(b"{}", status=400)
+    code, out = story("eval", "run", "quality", "--subject", "assistant@1.0.0")
+    assert code == 3
+    assert "candidate 40 error" in out.out
+    assert "--outcome error" in out.err
 
 
 def test_datasets_and_suites_are_listed_shown_and_compared(story, tmp_path):

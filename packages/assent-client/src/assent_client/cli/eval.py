@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -217,6 +217,8 @@ def _print_run(found: Any) -> None:
         ],
     )
     eval_report.print_more(result)
+    if any(of["error"] for of in result["outcomes"].values()):
+        note(f"What went wrong: assent eval cases {found['id']} --outcome error")
 
 
 def _verdict_lines(found: Any, result: Any) -> dict[str, Any]:
@@ -225,12 +227,17 @@ def _verdict_lines(found: Any, result: Any) -> dict[str, Any]:
         "estimate": f"{cell(result['estimate'])} [{cell(result['low'])}, {cell(result['high'])}]",
         "method": f"{result['method']}, n = {result['n']}, coverage {result['coverage']}",
         "exact McNemar p": result["p_value"],
+        "cases": "; ".join(f"{side} {_counts(of)}" for side, of in result["outcomes"].items()),
         "flips": f"{len(result['gained'])} gained, {len(result['lost'])} lost",
         "why": "; ".join(result["reasons"]) or None,
         "more cases would decide": result["more_samples"],
         "digest": result["digest"],
     }
     return {name: value for name, value in lines.items() if value is not None}
+
+
+def _counts(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in outcomes.items() if n) or "none"
 
 
 def _print_checks(found: Any) -> None:
