@@ -134,6 +134,26 @@ def test_projects_environments_and_groups_are_made_once(shop):
         do(shop, identity.create_group, "bank", "risk")
 
 
+def test_a_full_project_takes_a_group_with_as_many_statements_as_an_empty_one(shop):
+    def n_statements(action, *args):
+        said = []
+        with shop.begin() as tx:
+            sa.event.listen(tx.conn, "before_cursor_execute", lambda *args: said.append(args[2]))
+            action(tx, *args)
+        return len(said)
+
+    alone = n_statements(identity.create_group, "shop", "g"), n_statements(identity.list_groups, "shop")
+    with shop.begin() as tx:
+        for n in range(20):
+            identity.create_group(tx, "shop", f"g{n}")
+    full = n_statements(identity.create_group, "shop", "last"), n_statements(identity.list_groups, "shop")
+
+    assert full == alone
+    assert list(ask(shop, identity.list_groups, "shop")) == sorted(
+        ["g", "last", "risk", *(f"g{n}" for n in range(20))]
+    )
+
+
 def test_membership_counts_from_when_it_began_until_it_ends(shop):
     ada = do(shop, identity.add_person, "ada").id
     asked_at = shop.clock.now()

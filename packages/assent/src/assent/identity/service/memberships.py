@@ -18,7 +18,7 @@ from assent.identity.domain.memberships import (
     why_ended,
     why_not_confirm,
 )
-from assent.identity.service.projects import list_groups, members_of
+from assent.identity.service.projects import has_group, members_of
 from assent.identity.store import Account
 from assent.kernel.errors import Invalid, NotFound, Reason, Refused
 from assent.kernel.ids import new_id
@@ -130,7 +130,7 @@ def _require_unguarded(reader: Reader, project: str, group: str) -> None:
 
 
 def _candidate(reader: Reader, project: str, group: str, person: str) -> Account:
-    if group not in list_groups(reader, project):
+    if not has_group(reader, project, group):
         raise NotFound(f"{project} has no group {group!r}.", remedy="`assent group list` lists them.")
     account = store.find_account(reader.conn, person)
     if account is None:

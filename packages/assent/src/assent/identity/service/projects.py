@@ -103,18 +103,29 @@ def create_group(tx: Tx, project: str, name: str) -> None:
     """Create a group. Raises: Invalid, NotFound, Conflict."""
     checked_name(name, "group")
     get_project(tx, project)
-    if name in list_groups(tx, project):
+    if has_group(tx, project, name):
         raise Conflict(f"{project} has a group {name!r} already.")
     tx.record(GroupCreated(project=project, name=name))
 
 
 def list_groups(reader: Reader, project: str) -> dict[str, dict[str, datetime]]:
-    """List groups with their members, and since when each is one."""
-    g = store.groups
-    names = reader.conn.execute(
-        sa.select(g.c.name).where(g.c.project == project).order_by(g.c.name)
-    ).scalars()
-    return {name: members_of(reader, project, name) for name in names}
+    """List groups by name with their members, and since when each is one."""
+    g, m = store.groups.c, store.members.c
+    inside = sa.and_(m.project == g.project, m.group == g.name)
+    query = sa.select(g.name, m.person, m.since).outerjoin_from(store.groups, store.members, inside)
+    found: dict[str, dict[str, datetime]] = {}
+    for name, person, since in reader.conn.execute(query.where(g.project == project).order_by(g.name)):
+        held = found.setdefault(name, {})
+        if person is not None:
+            held[person] = since
+    return found
+
+
+def has_group(reader: Reader, project: str, name: str) -> bool:
+    """Tell whether a project has a group of this name."""
+    g = store.groups.c
+    query = sa.select(g.name).where(g.project == project, g.name == name)
+    return reader.conn.execute(query).first() is not None
 
 
 def members_of(reader: Reader, project: str, group: str) -> dict[str, datetime]:
@@ -154,6 +165,13 @@ def list_keys(reader: Reader, project: str, environment: str | None = None) -> l
     if environment is not None:
         query = query.where(k.c.environment == environment)
     return [dict(row) for row in reader.conn.execute(query).mappings()]
+
+
+def key_names(reader: Reader, project: str) -> dict[str, str]:
+    """Give the name of every key of a project by its id, revoked ones too."""
+    k = store.keys.c
+    rows = reader.conn.execute(sa.select(k.id, k.name).where(k.project == project))
+    return {row.id: row.name for row in rows}
 
 
 def revoke_key(tx: Tx, project: str, key: str) -> None:
