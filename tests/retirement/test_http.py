@@ -11,7 +11,7 @@ from assent.providers import service as providers
 from assent.registry import service as registry
 from assent_client.errors import Conflict, Forbidden, Invalid, NotFound, Refused
 from tests.approvals.conftest import assent, furnished, served, shop  # noqa: F401 -- fixtures
-from tests.approvals.shop import PLAN
+from tests.approvals.shop import PLAN, PROJECT
 from tests.retirement.traffic import called
 
 DAY_S = 86_400
@@ -124,8 +124,8 @@ def test_a_version_that_an_application_still_calls_is_not_retired_until_it_is_wa
             "declared": [],
             "serving": ["production/support"],
             "calls": [
-                {"day": day(live, 0), "application": "key_app", "n_calls": 2},
-                {"day": day(live, 0), "application": "key_other", "n_calls": 1},
+                {"day": day(live, 0), "application": "key_app", "name": None, "n_calls": 2},
+                {"day": day(live, 0), "application": "key_other", "name": None, "n_calls": 1},
             ],
         }
 
@@ -180,6 +180,23 @@ def test_touched_versions_are_filtered_and_paged(live):
         api.get(api.path("base-models", "touched"), filter="owner = (")
     with pytest.raises(Invalid), live.api("rita") as api:
         api.get(api.path("base-models", "touched"), within_days=-1)
+
+
+def test_applications_are_told_by_the_name_of_their_key(live, assent):  # noqa: F811 -- pytest's way
+    live.shop.do("root", lambda tx: identity.issue_key(tx, PROJECT, "production", "shop window", ["support"]))
+    ((key, _),) = live.shop.read(identity.key_names, PROJECT).items()
+    called(live.shop, live.shop.version("2.0.0"), key)
+    with live.api("rita") as api:
+        (row,) = api.get(path(api, "dependents"))["calls"]
+    assert (row["application"], row["name"]) == (key, "shop window")
+    assert f"shop window ({key})  1 calls" in assent("rita", "model", "dependents", "support@2.0.0")[1]
+    announce(live, "ada")
+    later(live, 31)
+    called(live.shop, live.shop.version("2.0.0"), key)
+    with live.api("ada") as api, pytest.raises(Refused, match="cannot be retired") as refused:
+        api.post(path(api, "retirements"), {"reason": "over"})
+    (calling,) = [one.message for one in refused.value.reasons if one.id == "calling"]
+    assert calling == f"The application shop window ({key}) called it once lately."
 
 
 def test_from_announcement_to_retirement_on_the_command_line(live, assent):  # noqa: F811 -- pytest's way

@@ -106,6 +106,7 @@ def _print_dependents(found: Mapping[str, Any]) -> None:
     for title, refs in (("Built from it", found["declared"]), ("Serving it", found["serving"])):
         print_text(f"{title}: {', '.join(refs) or 'nothing'}")
     for row in found["calls"]:
-        print_text(f"{row['day']}  {row['application']}  {row['n_calls']} calls")
+        who = f"{row['name']} ({row['application']})" if row.get("name") else row["application"]
+        print_text(f"{row['day']}  {who}  {row['n_calls']} calls")
     if not found["calls"]:
         print_text("Calling it lately: nobody")

@@ -196,7 +196,7 @@ def build(visit: Visit, reader: Reader) -> RetirementView:
     project, names, today = visit.project, Names(reader), reader.now().date()
     found = service.list_(reader, project)
     announced = [one for one in found if one.state is State.DEPRECATED]
-    keys = {key["id"]: key["name"] for key in identity.list_keys(reader, project)}
+    keys = identity.key_names(reader, project)
     return RetirementView(
         project=project,
         endings=[_ending(visit, reader, one, names, keys) for one in announced[:N_SHOWN]],

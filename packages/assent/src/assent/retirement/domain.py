@@ -176,11 +176,19 @@ class Deprecation:
 
 @dataclass(frozen=True, slots=True)
 class Dependents:
-    """Who depends on a version: declared by lineage, serving it, and calling it lately."""
+    """Who depends on a version: declared by lineage, serving it, and calling it lately.
+
+    `calling` counts calls by the id of an application's key, `names` says what those keys are called.
+    """
 
     declared: tuple[str, ...] = ()
     serving: tuple[str, ...] = ()
     calling: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, key: str) -> str:
+        """Give an application as people know it: the name of its key, then the key's id."""
+        return f"{self.names[key]} ({key})" if key in self.names else key
 
 
 def brownouts_of(
@@ -261,6 +269,10 @@ def expect_retirable(deprecation: Deprecation, dependents: Dependents, now: date
 
     Gives how many dependents a waiver leaves behind. Raises: Refused with every reason.
     """
+
+    def times(n: int) -> str:
+        return "once" if n == 1 else f"{n} times"
+
     reasons = []
     if now < deprecation.sunset_at:
         text = f"The sunset of {deprecation.ref} is {deprecation.sunset_at:%Y-%m-%d %H:%M} UTC."
@@ -270,11 +282,7 @@ def expect_retirable(deprecation: Deprecation, dependents: Dependents, now: date
         *(Reason("dependent", f"{one} is built from it.", move) for one in dependents.declared),
         *(Reason("live", f"{one} serves it.", "Release its successor there.") for one in dependents.serving),
         *(
-            Reason(
-                "calling",
-                f"The application {key} called it {'once' if n == 1 else f'{n} times'} lately.",
-                move,
-            )
+            Reason("calling", f"The application {dependents.named(key)} called it {times(n)} lately.", move)
             for key, n in sorted(dependents.calling.items())
         ),
     ]

@@ -85,7 +85,10 @@ def retire(project: ProjectPath, name: str, version: str, body: Wire, call: Depr
 
 @router.get("/models/{name}/{version}/dependents")
 def list_dependents(project: ProjectPath, name: str, version: str, call: Reading) -> dict[str, Any]:
-    """Say who depends on a version: declared, serving it, and calling it, per day and application."""
+    """Say who depends on a version: declared, serving it, and calling it, per day and application.
+
+    An application is the id of its key, with the name of that key, null where no key has the id.
+    """
     with call.read() as reader:
         found = registry.get(reader, project, name, version)
         return {"ref": found.ref, **_dependents(reader, found)}
@@ -127,7 +130,10 @@ def _dependents(reader: Reader, version: ModelVersion) -> dict[str, Any]:
     return {
         "declared": found.declared,
         "serving": found.serving,
-        "calls": [{"day": day, "application": who, "n_calls": n} for day, who, n in calls],
+        "calls": [
+            {"day": day, "application": who, "name": found.names.get(who), "n_calls": n}
+            for day, who, n in calls
+        ],
     }
 
 

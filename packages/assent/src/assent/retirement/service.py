@@ -10,6 +10,7 @@ from typing import Any
 from assent.delivery import service as delivery
 from assent.evidence import service as evidence
 from assent.evidence.domain import DEPRECATION
+from assent.identity import service as identity
 from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.ids import new_id
 from assent.kernel.locks import lock_name
@@ -201,7 +202,7 @@ def dependents(reader: Reader, version: ModelVersion) -> Dependents:
     calling: dict[str, int] = {}
     for _, application, n in callers(reader, version, LATELY_S):
         calling[application] = calling.get(application, 0) + n
-    return Dependents(tuple(sorted(declared)), serving, calling)
+    return Dependents(tuple(sorted(declared)), serving, calling, identity.key_names(reader, version.project))
 
 
 def callers(reader: Reader, version: ModelVersion, since_s: float) -> list[tuple[str, str, int]]:
