@@ -11,7 +11,7 @@ from assent.installation import opened
 from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
 from assent.notifications import jobs, service
-from assent.notifications.domain.subscriptions import Channel
+from assent.notifications.domain.subscriptions import DEFAULT_KINDS, Channel
 from assent.retirement import jobs as retirement_jobs
 from assent.retirement import service as retirement
 from tests.approvals.shop import PROJECT, Desk
@@ -217,3 +217,91 @@ def test_owners_hear_of_a_deprecation_and_its_notices_with_brown_outs_and_depend
     assert announced["link"] == "https://assent.example/projects/shop/versions/support/2.0.0"
     assert (notice["about"]["days"], notice["about"]["dependents"]) == (30, ["production/support"])
     assert b"Ada said so" not in b"".join(got.body for got in receiver.got)
+
+
+def add(console, browser, **fields):
+    typed = {"name": "oncall", "kinds": "default", "channel": "webhook", "target": "", **fields}
+    return browser.submit(browser.get(ADDRESS), ADDRESS, **typed)
+
+
+def test_a_webhook_is_added_by_form_and_its_secret_is_shown_this_once(console, receiver):
+    otto = console.signed_in("otto")
+    assert ">default</textarea>" in otto.get(ADDRESS).text
+
+    answer = add(console, otto, kinds="default, identity.group.created", target=receiver.url)
+
+    found = console.read(service.get, PROJECT, "oncall")
+    assert found.kinds == (*DEFAULT_KINDS, "identity.group.created")
+    key = console.desk.runtime.signers.secret
+    (secret,) = console.read(service.courier, key, found).secrets
+    assert (answer.status_code, f"<code>{secret}</code>" in answer.text) == (200, True)
+    assert answer.headers["cache-control"] == "no-store"
+    assert secret not in otto.get(ADDRESS).text
+    assert "s3cret" not in otto.get(ADDRESS).text
+    happen(console, "first")
+    assert len(receiver.got) == 1
+
+
+def test_slack_and_mail_have_no_secret_to_show(console, receiver):
+    otto = console.signed_in("otto")
+    assert add(console, otto, name="chat", channel="slack", target=receiver.url).status_code == 303
+    assert console.read(service.get, PROJECT, "chat").channel == "slack"
+    answer = add(console, otto, name="mail", channel="email", target="ada@example.com, bo@example.com")
+    assert (answer.status_code, "sends no e-mail" in words_of(answer)) == (422, True)
+    answer = add(console, otto, name="mail", channel="email", target="ada@example.com; nobody")
+    assert "'nobody' is not an e-mail address" in html.unescape(words_of(answer))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": "On Call"}, "On Call"),
+        ({"kinds": "nothing.*"}, "No event is called"),
+        ({"kinds": ""}, "No kind of event is named"),
+        ({"channel": "pigeon"}, "No channel is chosen"),
+        ({"target": "https://10.0.0.1/x"}, "private"),
+        ({"target": ""}, "leads to one URL"),
+        ({"target": "https://example.com/" + "x" * 6000}, "are allowed"),
+    ],
+)
+def test_what_cannot_be_added_is_said_and_stays_as_it_was_typed(console, receiver, fields, words):
+    otto = console.signed_in("otto")
+
+    answer = add(console, otto, **{"target": receiver.url, **fields})
+
+    assert (answer.status_code, words in words_of(answer)) == (422, True)
+    kept = {"name": "oncall", "target": receiver.url, **fields}
+    for name in ("name", "target"):
+        assert f'name="{name}"' in answer.text
+        assert f'value="{kept[name]}"' in answer.text
+    assert f">{fields.get('kinds', 'default')}</textarea>" in answer.text
+    assert console.read(service.list_, PROJECT) == []
+
+
+def test_kinds_and_target_are_changed_by_form(console, receiver):
+    subscribe(console, receiver)
+    otto = console.signed_in("otto")
+    changes = f"{ADDRESS}/oncall/changes"
+
+    answer = otto.submit(otto.get(ADDRESS), changes, kinds="delivery.*", target="")
+    assert answer.status_code == 303
+    assert console.read(service.get, PROJECT, "oncall").kinds == ("delivery.*",)
+    elsewhere = f"http://127.0.0.1:{receiver.port + 1}/x"
+    assert otto.submit(otto.get(ADDRESS), changes, kinds="delivery.*", target=elsewhere).status_code == 303
+    assert console.read(service.get, PROJECT, "oncall").target == f"http://127.0.0.1:{receiver.port + 1}"
+    answer = otto.submit(otto.get(ADDRESS), changes, kinds="nothing.*", target=elsewhere)
+    assert (answer.status_code, f'value="{elsewhere}"' in answer.text) == (422, True)
+    assert ">nothing.*</textarea>" in answer.text
+    assert ">default</textarea>" in answer.text
+
+
+def test_who_may_only_read_is_given_no_form_to_add_or_change(console, receiver):
+    subscribe(console, receiver)
+    rita = console.signed_in("rita")
+    page = rita.get(ADDRESS)
+    assert "Add a subscription" not in page.text
+    assert "/changes" not in page.text
+    token = rita.fields(rita.get("/"), "/sign-out")
+    for path in (ADDRESS, f"{ADDRESS}/oncall/changes"):
+        answer = rita.post(path, data={**token, "name": "x"}, headers={"origin": "http://127.0.0.1:8400"})
+        assert answer.status_code == 403

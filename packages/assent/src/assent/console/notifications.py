@@ -1,7 +1,8 @@
 """Notifications of a project: who is told of which events, what became of it, and what is done about it."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -11,15 +12,26 @@ from fastapi.responses import Response
 
 from assent.console.visit import PageRoute, Visit, see_other, visits
 from assent.identity.domain import Permission
-from assent.kernel.errors import AssentError
+from assent.kernel.errors import AssentError, Invalid
 from assent.kernel.tx import Reader, Tx
 from assent.notifications import service as notifications
 from assent.notifications.domain.retries import Outcome
-from assent.notifications.domain.subscriptions import State, Subscription
+from assent.notifications.domain.subscriptions import (
+    DEFAULT,
+    DEFAULT_KINDS,
+    MAX_ADDRESS,
+    MAX_ADDRESSES,
+    MAX_URL,
+    Channel,
+    State,
+    Subscription,
+)
 from assent.web.forms import Form, posted_form
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/notifications")
 PER_PAGE = 25
+MAX_TARGET = max(MAX_URL, MAX_ADDRESSES * (MAX_ADDRESS + 2))
+CHANNELS = {Channel.WEBHOOK: "Signed webhook", Channel.SLACK: "Slack or the like", Channel.EMAIL: "E-mail"}
 Seen = Annotated[Visit, visits(Permission.SUBSCRIPTION_READ)]
 Changing = Annotated[Visit, visits(Permission.SUBSCRIPTION_CHANGE)]
 Repeating = Annotated[Visit, visits(Permission.DELIVERY_REPEAT)]
@@ -36,6 +48,7 @@ class Row:
     standing: notifications.Standing
     actions: Sequence[tuple[str, str]]
     dead_address: str
+    change_address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,25 @@ class Tested:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed into a form; `changes` is the subscription that it changes, empty for a new one."""
+
+    name: str = ""
+    kinds: str = DEFAULT
+    channel: str = Channel.WEBHOOK.value
+    target: str = ""
+    changes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A subscription that was just added, with the signing secret that is shown this once."""
+
+    name: str
+    secret: str = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationsView:
     """What the page shows; `asked` is the subscription and the state that deliveries are listed of."""
@@ -75,6 +107,11 @@ class NotificationsView:
     states: Sequence[str]
     older: str
     tested: Tested | None
+    added: Added | None
+    may_change: bool
+    typed: Typed
+    default_kinds: Sequence[str] = DEFAULT_KINDS
+    channels: Sequence[tuple[str, str]] = tuple((one.value, word) for one, word in CHANNELS.items())
 
 
 def _actions(visit: Visit, found: Subscription) -> list[tuple[str, str]]:
@@ -96,7 +133,9 @@ def _rows(visit: Visit, reader: Reader, found: Sequence[Subscription]) -> list[R
         again = f"/projects/{visit.project}/notifications/{one.name}/redeliveries" if may else ""
         standing = notifications.standing(reader, one)
         n_pending = counts.get(one.id, {}).get("pending", 0)
-        rows.append(Row(one, n_pending, n_dead, standing, _actions(visit, one), again))
+        change = f"/projects/{visit.project}/notifications/{one.name}/changes"
+        change = change if Permission.SUBSCRIPTION_CHANGE in visit.allowed else ""
+        rows.append(Row(one, n_pending, n_dead, standing, _actions(visit, one), again, change))
     return rows
 
 
@@ -129,6 +168,8 @@ class Shown:
     state: str = ""
     before: str = ""
     tested: Tested | None = None
+    added: Added | None = None
+    typed: Typed = Typed()
 
 
 def _show(visit: Visit, shown: Shown, error: AssentError | None = None) -> Response:
@@ -147,6 +188,9 @@ def _show(visit: Visit, shown: Shown, error: AssentError | None = None) -> Respo
             states=notifications.STATES,
             older=f"{here}?{urlencode(words)}" if before else "",
             tested=shown.tested,
+            added=shown.added,
+            may_change=Permission.SUBSCRIPTION_CHANGE in visit.allowed,
+            typed=shown.typed,
         )
     errors: Sequence[Any] = () if error is None else error.reasons or (error,)
     status = 200 if error is None else error.status
@@ -162,6 +206,59 @@ def show(
 ) -> Response:
     """Show the subscriptions and what was sent, the newest first."""
     return _show(visit, Shown(name, state, before))
+
+
+@router.post("")
+def add(visit: Changing, form: Posted) -> Response:
+    """Add a subscription; shows the signing secret of a webhook, this once."""
+    typed = Typed(form.text("name"), form.text("kinds"), form.text("channel"), form.text("target"))
+    outside = notifications.outside_of(visit.runtime)
+    try:
+        target = _judged(outside, _channel(typed.channel), form)
+        with visit.begin() as tx:
+            added, secret = notifications.add(
+                tx, outside.secret, visit.project, typed.name, _split(typed.kinds), target
+            )
+    except AssentError as error:
+        return _show(visit, Shown(typed=typed), error)
+    if secret is None:
+        return see_other(f"/projects/{visit.project}/notifications")
+    return _show(visit, Shown(added=Added(added.name, secret)))
+
+
+@router.post("/{name}/changes")
+def change(visit: Changing, name: str, form: Posted) -> Response:
+    """Have a subscription hear of other kinds, or, where a target is given, lead elsewhere."""
+    typed = Typed(kinds=form.text("kinds"), target=form.text("target"), changes=name)
+    outside = notifications.outside_of(visit.runtime)
+    with visit.read() as reader:
+        channel = notifications.get(reader, visit.project, name).channel
+    try:
+        target = _judged(outside, channel, form) if typed.target else None
+        with visit.begin() as tx:
+            notifications.change(tx, outside.secret, visit.project, name, _split(typed.kinds), target)
+    except AssentError as error:
+        return _show(visit, Shown(typed=typed), error)
+    return see_other(f"/projects/{visit.project}/notifications")
+
+
+def _channel(text: str) -> Channel:
+    known = {one.value: one for one in Channel}
+    if text not in known:
+        raise Invalid("No channel is chosen.", remedy=f"Choose one: {', '.join(known)}.")
+    return known[text]
+
+
+def _judged(outside: notifications.Outside, channel: Channel, form: Form) -> notifications.Target:
+    text = form.text("target", limit=MAX_TARGET)
+    is_mail = channel == Channel.EMAIL
+    return notifications.judge_target(
+        outside, channel, None if is_mail else text, _split(text) if is_mail else ()
+    )
+
+
+def _split(text: str) -> list[str]:
+    return [one for one in re.split(r"[\s,;]+", text) if one]
 
 
 @router.post("/{name}/tests")
