@@ -110,6 +110,15 @@ def change_subscription(project: ProjectPath, name: str, body: ChangeWire, call:
         return _shown(tx, service.change(tx, outside.secret, project, name, body.kinds, target))
 
 
+@router.post("/subscriptions/{name}/comparisons")
+def compare_subscription(project: ProjectPath, name: str, body: ChangeWire, call: Changing) -> dict[str, Any]:
+    """Say which of `kinds` and `target` a change would change; nothing is changed, no target is shown."""
+    with call.read() as reader:
+        found, key = service.get(reader, project, name), call.runtime.signers.secret
+        differs = service.differences(reader, key, found, body.kinds, body.url, body.addresses)
+    return {"name": name, "differs": differs}
+
+
 @router.delete("/subscriptions/{name}", status_code=204)
 def remove_subscription(project: ProjectPath, name: str, call: Changing) -> None:
     """Remove a subscription; what waits for it is dropped."""

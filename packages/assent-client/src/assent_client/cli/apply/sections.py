@@ -49,6 +49,7 @@ SECTIONS: Mapping[str, Section] = {
     "suites": Section(_VERSION, is_open=True),
     "policies": Section({**_VERSION, "environments": TEXTS}, is_open=True),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),
+    "hooks": Section({"name": TEXT, "kinds": TEXTS, "channel": TEXT, "url": TEXT, "addresses": TEXTS}),
 }
 
 

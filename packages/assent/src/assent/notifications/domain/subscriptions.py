@@ -167,17 +167,22 @@ def fits(kind: str, type_: str) -> bool:
     return type_.startswith(kind[:-1]) if kind.endswith("*") else kind == type_
 
 
-def checked_kinds(wanted: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
-    """Give the kinds in order, `default` spelt out. Raises: Invalid with every mistake."""
-    types = frozenset(known)
+def spelt_out(wanted: Sequence[str]) -> tuple[str, ...]:
+    """Give kinds in order, each once, with what `default` stands for."""
     kinds: dict[str, None] = {}
     for one in wanted:
         kinds |= dict.fromkeys(DEFAULT_KINDS if one == DEFAULT else (one,))
-    mistakes = [Reason("kinds", text, remedy) for text, remedy in _kind_mistakes(list(kinds), types)]
+    return tuple(kinds)
+
+
+def checked_kinds(wanted: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Give the kinds in order, `default` spelt out. Raises: Invalid with every mistake."""
+    types, kinds = frozenset(known), spelt_out(wanted)
+    mistakes = [Reason("kinds", text, remedy) for text, remedy in _kind_mistakes(kinds, types)]
     if mistakes:
         message = " ".join(mistake.message for mistake in mistakes)
         raise Invalid(message, remedy=mistakes[0].remedy, reasons=mistakes)
-    return tuple(kinds)
+    return kinds
 
 
 def _kind_mistakes(kinds: Sequence[str], types: frozenset[str]) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,7 @@ from assent.notifications.domain.subscriptions import (
     checked_addresses,
     checked_kinds,
     expect_state,
+    spelt_out,
 )
 from assent.notifications.service.mailing import expect_mail
 from assent.notifications.service.outside import Outside
@@ -129,6 +130,26 @@ def change(
         )
     )
     return get(tx, project, name)
+
+
+def differences(
+    reader: Reader,
+    key: bytes,
+    found: Subscription,
+    kinds: Sequence[str] | None,
+    url: str | None,
+    addresses: Sequence[str] | None,
+) -> list[str]:
+    """Name what a change would change, `kinds` or `target`; neither order nor repetition counts.
+
+    Raises: Unavailable (another key folder).
+    """
+    held = courier(reader, key, found)
+    differs = [] if kinds is None or set(spelt_out(kinds)) == set(found.kinds) else ["kinds"]
+    is_elsewhere = url is not None and url != held.url
+    if is_elsewhere or (addresses and {one.strip() for one in addresses} != set(held.addresses)):
+        differs.append("target")
+    return differs
 
 
 def pause(tx: Tx, project: str, name: str) -> Subscription:
