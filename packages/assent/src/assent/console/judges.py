@@ -64,4 +64,4 @@ def _row(passport: Passport) -> PassportRow:
 
 def _shown(estimate: Any) -> str:
     value, low, high = (float(estimate[end]) for end in ("value", "low", "high"))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} [{low:.3f},\N{NO-BREAK SPACE}{high:.3f}]"
