@@ -67,7 +67,10 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.text, str(self.path))
+        try:
+            return ast.parse(self.text, str(self.path))
+        except SystemError:  # CPython 3.11: another thread parsed at the same moment
+            return ast.parse(self.text, str(self.path))
 
     @property
     def parts(self) -> list[str]:

@@ -74,6 +74,7 @@ def test_a_calibration_exits_by_what_the_passport_says(assent, server, files, pa
         "judge": {"model": "j"},
         "subject": "assistant@1.0.0",
         "cases": [{"id": "a", "human": "x", "reply": "y"}],
+        "valid_days": 180,
     }
 
 

@@ -75,9 +75,11 @@ def assess_request(reader: Reader, request: Request) -> Assessment:
     return Assessment(in_force=asked, facts=facts, results=asked.policy.judge(facts))
 
 
-def share_reasons(reader: Reader, request: Request, share: float) -> list[Reason]:
+def share_reasons(reader: Reader, request_id: str, share: float) -> list[Reason]:
     """Say why the votes on a request do not allow this share of the traffic now, if they do not."""
-    if not any(one.max_share or one.until for one in ballots_of(reader, request.id)):
+    conditional = any(one.max_share or one.until for one in ballots_of(reader, request_id))
+    request = store.find_request(reader.conn, request_id) if conditional else None
+    if request is None:
         return []
     found = assess_request(reader, request)
     return growth_reasons(found.in_force.policy, found.facts, share)

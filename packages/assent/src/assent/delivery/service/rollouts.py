@@ -130,8 +130,9 @@ def step(tx: Tx, rollout_id: str, judgement: Judgement) -> Stepped:
     rollout, facts = locked(tx, Ask(rollout=rollout_id))
     keep_judgement(tx, rollout_id, judgement)
     move, because = moves.decide(rollout, judgement, tx.now())
-    facts = _indebted(tx, rollout, facts)
-    if move is Move.HOLD or (move in GROWING and facts.objections):
+    if move in GROWING:  # taking exposure back asks nobody
+        facts = _indebted(tx, rollout, facts)
+    if move is Move.HOLD or facts.objections:
         return Stepped(move=Move.HOLD, because=None, rollout=rollout, event=None)
     facts = replace(facts, judgement=judgement, automatic=True, because=because or Because.PERSON)
     moved: MoveOf = getattr(moves, move.value)
@@ -171,8 +172,7 @@ def _indebted(reader: Reader, rollout: Rollout, facts: Facts) -> Facts:
 
 
 def _beyond(reader: Reader, rollout: Rollout, share: float) -> list[Reason]:
-    request = approvals.get(reader, rollout.request)
-    return approvals.share_reasons(reader, request, share)
+    return approvals.share_reasons(reader, rollout.request, share)
 
 
 def record(tx: Tx, rollout: Rollout, event: Event, reason: str | None) -> Recorded[Event]:
