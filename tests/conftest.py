@@ -1,8 +1,10 @@
 """Fixtures that several slices' tests share: a whole installation on a real database."""
 
+import os
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from assent.app import create_app
 from assent.identity import service as identity
@@ -11,6 +13,10 @@ from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
 from assent.kernel.tx import SYSTEM, Actor
 from tests.databases import BOTH, drop_all, empty_postgres, prepared
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "CI" not in os.environ:  # there hypothesis does so by itself
+    settings.load_profile("busy")
 
 
 class KeptJobs:
