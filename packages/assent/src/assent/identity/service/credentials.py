@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from assent.identity import store
 from assent.identity.domain import (
@@ -19,6 +20,7 @@ from assent.identity.domain import (
     permissions_of,
 )
 from assent.identity.store import Credential
+from assent.kernel.db import is_sqlite
 from assent.kernel.errors import Invalid, NotFound, Unauthenticated
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Actor, Reader, Tx
@@ -118,10 +120,11 @@ def use_is_old(reader: Reader, token: str) -> bool:
 
 
 def note_use(tx: Tx, token: str) -> None:
-    """Keep when a token was used last."""
+    """Keep when a token was used last; of several first uses at once each is as good."""
     u = store.token_uses
     if tx.conn.execute(sa.update(u).where(u.c.token == token).values(used_at=tx.now())).rowcount == 0:
-        tx.conn.execute(sa.insert(u).values(token=token, used_at=tx.now()))
+        insert = sqlite.insert if is_sqlite(tx.conn) else postgresql.insert
+        tx.conn.execute(insert(u).values(token=token, used_at=tx.now()).on_conflict_do_nothing())
 
 
 def revoke_token(tx: Tx, token: str, *, any_owner: bool) -> None:
