@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from assent.installation import prepare
+from assent.kernel.settings import load
 from assent_client.cli.main import main
 from assent_client.errors import Frozen, Invalid, Unavailable
 
@@ -119,3 +122,12 @@ def test_processes_that_start_at_once_bring_one_schema_up_to_date(any_database, 
     ]
     said = [each.communicate(timeout=60)[1] for each in starters]
     assert [each.returncode for each in starters] == [0, 0, 0], said
+
+
+def test_a_data_directory_is_tried_by_many_at_once(tmp_path):
+    settings = load(data_dir=tmp_path, database_url="")
+    prepare(settings)
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(prepare, settings) for _ in range(80)]:
+            done.result(60)
+    assert not [one for one in tmp_path.iterdir() if one.name.startswith((".writable", "tmp"))]

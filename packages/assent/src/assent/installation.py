@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,9 +85,7 @@ def prepare(settings: Settings) -> None:
     """
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        probe = settings.data_dir / ".writable"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=settings.data_dir).close()
     except OSError as error:
         raise Frozen(
             f"The data directory {settings.data_dir} cannot be used: {error.strerror}.",
