@@ -304,24 +304,29 @@ def test_they_are_listed_by_what_they_are_page_by_page(shop):
 
 
 DUE = st.integers(-1000, 1000)
+USED = BreakGlass(
+    id="bg_1",
+    project="p",
+    environment="e",
+    request="r",
+    subject="s",
+    ref="n@1.0.0",
+    name="n",
+    reason="d",
+    opened_by="a",
+    opened_at=NOW,
+    second_by=NOW,
+    ends_at=NOW,
+    review_by=NOW,
+)
 
 
 @given(st.lists(st.tuples(DUE, st.booleans()), max_size=6))
 def test_a_review_is_overdue_exactly_when_its_time_is_over_and_nobody_did_it(rows):
     used = [
-        BreakGlass(
+        replace(
+            USED,
             id=f"bg_{at}",
-            project="p",
-            environment="e",
-            request="r",
-            subject="s",
-            ref="n@1.0.0",
-            name="n",
-            reason="d",
-            opened_by="a",
-            opened_at=NOW,
-            second_by=NOW,
-            ends_at=NOW,
             review_by=NOW + timedelta(seconds=due),
             reviewed_at=NOW if reviewed else None,
         )
@@ -334,21 +339,6 @@ def test_a_review_is_overdue_exactly_when_its_time_is_over_and_nobody_did_it(row
 
 
 def test_what_has_ended_is_not_due_again():
-    used = BreakGlass(
-        id="bg_1",
-        project="p",
-        environment="e",
-        request="r",
-        subject="s",
-        ref="n@1.0.0",
-        name="n",
-        reason="d",
-        opened_by="a",
-        opened_at=NOW,
-        second_by=NOW,
-        ends_at=NOW,
-        review_by=NOW,
-    )
-    assert used.due(NOW) is Outcome.UNSECONDED
-    assert replace(used, seconded_by="b").due(NOW) is Outcome.OVER
-    assert replace(used, outcome=Outcome.TAKEN_BACK).due(NOW) is None
+    assert USED.due(NOW) is Outcome.UNSECONDED
+    assert replace(USED, seconded_by="b").due(NOW) is Outcome.OVER
+    assert replace(USED, outcome=Outcome.TAKEN_BACK).due(NOW) is None

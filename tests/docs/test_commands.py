@@ -30,18 +30,24 @@ def shown():
             yield pytest.param(command.replace("\\\n", " "), command in whole, id=name)
 
 
+def find(words):
+    """Give the command that words begin with, the words that named it, and those that are left."""
+    found, path, rest = root(), ["assent"], list(words)
+    while isinstance(found, TyperGroup) and rest and rest[0] != ELLIPSIS and not rest[0].startswith("-"):
+        context = found.make_context(path[-1], [], resilient_parsing=True)
+        found = found.get_command(context, rest[0])
+        assert found is not None, f"{' '.join(path)} has no {rest[0]!r}"
+        path.append(rest.pop(0))
+    return found, path, rest
+
+
 @pytest.mark.parametrize(("command", "whole"), list(shown()))
 def test_a_command_of_a_document_can_be_typed(command, whole, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     words = list(takewhile(lambda word: word not in SHELL, shlex.split(command, comments=True)))[1:]
-    found, path = root(), ["assent"]
-    while isinstance(found, TyperGroup):
-        context = found.make_context(path[-1], [], resilient_parsing=True)
-        if not words or words[0] == ELLIPSIS or words[0].startswith("-"):
-            return
-        found = found.get_command(context, words[0])
-        assert found is not None, f"{' '.join(path)} has no {words[0]!r}"
-        path.append(words.pop(0))
+    found, path, words = find(words)
+    if isinstance(found, TyperGroup):
+        return
     fault = typed(found, path[-1], words)
     stands_for = any(word.isupper() or "|" in word or ELLIPSIS in word for word in words)
     excused = {
