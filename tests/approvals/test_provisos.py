@@ -6,6 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from assent.approvals import service
 from assent.approvals.domain.factors import Approvals, Factor
@@ -19,6 +21,7 @@ from assent.kernel.errors import Invalid, Refused
 from assent.kernel.tx import SYSTEM
 from assent.ledger import replay
 from tests.approvals.shop import PROJECT
+from tests.approvals.test_break_glass import broken
 from tests.approvals.test_domain import NOW, POLICY, SUBJECT, facts
 
 ONE = Policy(conditions=(Approvals(id="approvals", factors=(Factor(group="reviewers"),)),))
@@ -65,7 +68,22 @@ def test_growth_needs_people_whose_provisos_allow_it():
     assert growth(over, share=0.01) == ["proviso.until"]
     assert growth(less, ballot("ron")) == []
     assert growth(less, ballot("ron", max_share=Decimal("0.2"))) == ["proviso.max_share"] * 2
-    assert growth(replace(less, voter="ada")) == [], "whose vote never counted has no say"
+    assert growth(replace(less, voter="ada")) == ["proviso.max_share"], (
+        "a limit outlives the vote that counts"
+    )
+    assert growth(replace(less, voter="ada"), ballot()) == []
+
+
+@given(st.sets(st.sampled_from(["rita", "ron"])), st.sampled_from(["0.1", "0.2"]))
+def test_who_leaves_a_group_never_lets_a_share_grow(left, limit):
+    ballots = (ballot(max_share=Decimal(limit)), ballot("ron", max_share=Decimal("0.1")))
+    before = facts(ballots=ballots)
+    members = {
+        group: {who: since for who, since in people.items() if who not in left}
+        for group, people in before.members.items()
+    }
+    assert growth_reasons(ONE, before, 0.25)
+    assert growth_reasons(ONE, replace(before, members=members), 0.25)
 
 
 def test_a_proviso_is_told_in_words():
@@ -117,6 +135,25 @@ def test_a_start_beyond_the_approved_share_is_refused(shop, filed):
     assert shop.start(rollout).state is State.RUNNING
     shop.clock.advance(30)
     assert shop.do("otto", delivery.promote, ask(rollout)).share == 1
+
+
+def test_a_limit_holds_when_its_voter_has_left(shop, filed):
+    request, rollout = filed
+    vote(shop, "rita", request, max_share=Decimal("0.05"))
+    shop.start(rollout)
+    shop.leave("reviewers", "rita")
+    shop.clock.advance(30)
+    with pytest.raises(Refused) as refused:
+        shop.do("otto", delivery.promote, ask(rollout))
+    assert "proviso.max_share" in {one.id for one in refused.value.reasons}
+    assert shop.do(SYSTEM, delivery.step, rollout.id, GOOD).move is Move.HOLD
+
+
+def test_what_is_out_by_break_glass_waits_for_no_half_of_an_approval(shop):
+    request, rollout, _ = broken(shop)
+    vote(shop, "rita", request, max_share=Decimal("0.05"))
+    shop.clock.advance(30)
+    assert shop.do("otto", delivery.promote, ask(rollout)).share > 0.05
 
 
 def test_an_approval_that_ended_starts_nothing_and_grows_nothing(shop, filed):

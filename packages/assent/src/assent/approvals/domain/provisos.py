@@ -38,10 +38,12 @@ def checked_proviso(proviso: Proviso, verdict: Verdict, now: datetime) -> Provis
 
 
 def growth_reasons(policy: Policy, facts: Facts, share: float) -> list[Reason]:
-    """Say whose provisos stand in the way of this share now, where they do."""
-    bare = replace(facts, ballots=tuple(replace(one, max_share=None, until=None) for one in facts.ballots))
+    """Say whose provisos stand in the way of this share now, where nobody else's approval is enough.
+
+    A limit outlives the vote that it came with: who leaves a group lets nothing grow.
+    """
     held = replace(facts, ballots=tuple(one for one in facts.ballots if _holds(one, facts.now, share)))
-    if _agreed(policy, held) or not _agreed(policy, bare):
+    if _agreed(policy, held):
         return []
     return [_reason(facts, one, share) for one in facts.ballots if not _holds(one, facts.now, share)]
 

@@ -76,7 +76,13 @@ def assess_request(reader: Reader, request: Request) -> Assessment:
 
 
 def share_reasons(reader: Reader, request_id: str, share: float) -> list[Reason]:
-    """Say why the votes on a request do not allow this share of the traffic now, if they do not."""
+    """Say why the votes on a request do not allow this share of the traffic now, if they do not.
+
+    What is out by break-glass went out without them.
+    """
+    b = break_glass.c
+    if store.select_break_glass(reader.conn, b.request == request_id, b.outcome.is_(None)):
+        return []
     conditional = any(one.max_share or one.until for one in ballots_of(reader, request_id))
     request = store.find_request(reader.conn, request_id) if conditional else None
     if request is None:
