@@ -37,19 +37,24 @@ def read_until(connection, wanted):
 
 
 def read_answer(connection):
-    """Read one answer with a declared length."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        part = connection.recv(65536)
-        assert part, f"closed after {received!r}"
-        received += part
-    head, _, body = received.partition(b"\r\n\r\n")
+    """Read one answer with a declared length, and not a byte of what follows it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += _received(connection, 1, head)
+    head = head.removesuffix(b"\r\n\r\n")
     length = next(
         int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
     )
+    body = b""
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _received(connection, length - len(body), head)
     return head, body
+
+
+def _received(connection, most, before):
+    part = connection.recv(most)
+    assert part, f"closed after {before!r}"
+    return part
 
 
 def send(live, raw):
