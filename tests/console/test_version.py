@@ -1,7 +1,12 @@
 """The pages of versions, labels and search, over a whole installation."""
 
+import re
+
 import pytest
 
+from assent.evidence import service as evidence
+from assent.evidence.domain import METRICS
+from assent.kernel.tx import SYSTEM
 from assent.registry import service as registry
 from assent.registry.service import Change, Pointer
 from tests.approvals.shop import PROJECT
@@ -38,6 +43,18 @@ def test_evidence_and_figures_of_a_version_are_shown(console):
     assert "suite.verdict" in words
     assert "verdict: pass" in words
     assert "supersedes support@2.0.0" in words
+
+
+def test_a_figure_of_a_suite_is_shown_once(console):
+    version = console.version("2.1.0")
+    value = {METRICS: {"correct": "0.9", "quality.correct": "0.9", "speed": "7"}}
+    with console.desk.begin(SYSTEM) as tx:
+        evidence.record(tx, project=PROJECT, kind="measured", subject=version.digest, value=value)
+    page = console.signed_in("rita").get(VERSION).text
+    assert re.findall(r"<dt>([\w.]+)</dt><dd>([\d.]+)</dd>", page) == [
+        ("quality.correct", "0.9"),
+        ("speed", "7"),
+    ]
 
 
 def test_the_label_of_an_environment_follows_what_is_live_there(console):

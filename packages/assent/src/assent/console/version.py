@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -206,7 +206,7 @@ def build(reader: Reader, project: str, name: str, number: str) -> VersionView:
         document=json.dumps(version.document, indent=2, ensure_ascii=False, sort_keys=True),
         sources=_relations(reader, project, sources, "source"),
         dependents=_relations(reader, project, dependents, "dependent"),
-        metrics=list(evidence.list_metrics(reader, project, version.digest).items()),
+        metrics=_figures(evidence.list_metrics(reader, project, version.digest)),
         claims=_claims(reader, version, names),
         timeline=events,
     )
@@ -249,3 +249,9 @@ def show_label(
     return visit.page(
         "version/label.html", label=label, system=system, at=at, rows=rows, protected=protected, older=older
     )
+
+
+def _figures(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Leave out what stands there once more under the name of its suite."""
+    of_suites = {name.partition(".")[2] for name in metrics}
+    return [(name, value) for name, value in metrics.items() if name not in of_suites]
