@@ -1,16 +1,13 @@
 """The small HTTP client against raw bytes: framing, kept connections, TLS, and servers that speak no HTTP."""
 
 import asyncio
-import datetime as dt
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from assent.evaluation.upstream.connection import Broken, Endpoint, Reply, TooLong
 from assent.kernel.errors import Invalid
+from tests.certificates import self_signed
 
 
 def talk(*scripts, posts=1, limit=1000):
@@ -146,30 +143,6 @@ def test_an_address_that_is_none_is_refused(url):
 def test_a_key_cannot_smuggle_a_header():
     with pytest.raises(Invalid, match="authorization"):
         Endpoint("http://127.0.0.1/", {"authorization": "Bearer a\r\nhost: evil"}, limit=10)
-
-
-def self_signed(path):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
 
 
 @pytest.mark.parametrize("trusted", [True, False])

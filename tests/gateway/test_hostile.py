@@ -1,6 +1,5 @@
 """Peers that break the rules: clients on a bare socket, upstreams that fail or talk rubbish."""
 
-import datetime as dt
 import json
 import socket
 import ssl
@@ -8,11 +7,9 @@ from contextlib import ExitStack
 
 import openai
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from plane import KEY, QUICK, STREAM_HEAD, Upstream, chunk, chunked, completion, events, http, until
+
+from tests.certificates import self_signed
 
 BODY = json.dumps({"model": "assistant", "messages": [{"role": "user", "content": "Hi?"}]}).encode()
 START = f"POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {KEY}\r\n".encode()
@@ -493,30 +490,9 @@ def test_a_pooled_connection_that_closes_under_a_request_is_retried_once(live):
     assert len(live.upstream.asked) == 5
 
 
-def certificate(folder, name):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    (folder / "cert.pem").write_bytes(pem)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "both.pem").write_bytes(pem + private)
+def speaking_tls(pem):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "both.pem")
+    context.load_cert_chain(pem)
     return context
 
 
@@ -526,10 +502,11 @@ def certificate(folder, name):
 )
 def test_an_upstreams_certificate_is_verified(world, tmp_path, name, trusted, status):
     secure = Upstream()
-    secure.start(certificate(tmp_path, name))
+    pem = self_signed(tmp_path / "server.pem", name)
+    secure.start(speaking_tls(pem))
     provider = world.payload()["providers"]["main"] | {"base_url": f"https://localhost:{secure.port}/v1"}
     world.publish(providers={"main": provider})
-    world.start(upstream_ca=tmp_path / "cert.pem" if trusted else None)
+    world.start(upstream_ca=pem if trusted else None)
     answer = world.ask()
     secure.stop()
     assert answer.status_code == status

@@ -1,6 +1,5 @@
 """An installation whose subscriptions lead to real receivers on the loopback."""
 
-import datetime as dt
 import json
 import threading
 from contextlib import contextmanager
@@ -8,9 +7,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from assent.identity import service as identity
 from assent.installation import opened
@@ -18,6 +14,7 @@ from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
 from assent.notifications import jobs, service
 from assent.notifications.domain.subscriptions import Channel
+from tests.certificates import self_signed
 from tests.conftest import Installation, KeptJobs
 from tests.databases import prepared
 
@@ -206,22 +203,4 @@ def any_office(database, tmp_path):
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     """A key and its own certificate for localhost, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "server.pem")
