@@ -37,11 +37,15 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _encode = msgspec.json.Encoder().encode
 
 
-class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", gc=False, kw_only=True):
+class Call(
+    msgspec.Struct, frozen=True, tag_field="kind", tag="call", gc=False, kw_only=True, omit_defaults=True
+):
     """One governed call.
 
     `unit` is a keyed hash; `sticky` tells whether the caller named it; `as_approved` is None where the
-    upstream did not say which model answered. Times are seconds.
+    upstream did not say which model answered; `guardrails` names those that stopped the call (None where no
+    guardrail looked at it); `language` is the tag of the question's language, if somebody guessed it. Times
+    are seconds.
     """
 
     at: datetime
@@ -67,6 +71,8 @@ class Call(msgspec.Struct, frozen=True, tag_field="kind", tag="call", gc=False, 
     response_model: str | None
     as_approved: bool | None
     application: str
+    guardrails: tuple[str, ...] | None = None
+    language: str | None = None
 
 
 class Feedback(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback", gc=False, kw_only=True):

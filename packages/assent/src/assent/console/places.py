@@ -25,6 +25,7 @@ PLACES = (
     Place("Cards", "/cards", Permission.CARD_READ),
     Place("Policies", "/policies", Permission.POLICY_READ),
     Place("People", "/people", Permission.PERSON_READ),
+    Place("Monitoring", "/monitoring", Permission.MONITORING_READ),
     Place("Retirement", "/retirement", Permission.MODEL_READ),
     Place("Inventory", "/inventory", Permission.COVERAGE_READ),
     Place("Notifications", "/notifications", Permission.SUBSCRIPTION_READ),

@@ -77,6 +77,31 @@ def quality(
     return page(figures, None)
 
 
+class PeriodWire(pydantic.BaseModel):
+    """Which figures: where, and from when to when (RFC 3339); else the last `last_s` seconds."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    environment: Annotated[str | None, pydantic.Field(max_length=200)] = None
+    name: Annotated[str | None, pydantic.Field(max_length=200)] = None
+    version: Annotated[str | None, pydantic.Field(max_length=200)] = None
+    last_s: Annotated[int, pydantic.Field(ge=10, le=92 * 86_400)] = 3600
+    from_at: pydantic.AwareDatetime | None = None
+    to_at: pydantic.AwareDatetime | None = None
+
+
+@router.get("/projects/{project}/monitoring")
+def monitoring_report(
+    project: ProjectPath, call: Reads, asked: Annotated[PeriodWire, Query()]
+) -> dict[str, Any]:
+    """Show what was served over a period by version and variant: rates, latency, tokens and cost."""
+    with call.read() as reader:
+        period = service.report.last(reader, asked.last_s)
+        if asked.from_at is not None or asked.to_at is not None:
+            period = service.report.between(reader, asked.from_at, asked.to_at)
+        where = _where(asked.environment, asked.name, asked.version)
+        return service.report.report(reader, project, period, **where)
+
+
 @router.get("/projects/{project}/quality/slots")
 def quality_over_time(
     project: ProjectPath,

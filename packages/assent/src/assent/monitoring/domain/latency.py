@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ _PER_E = 1 / math.log(GROWTH)
 _OFFSET = -math.log(FLOOR_S) * _PER_E
 
 
-def buckets_of(seconds: Sequence[float]) -> npt.NDArray[np.int64]:
+def buckets_of(seconds: Sequence[float] | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Give the bucket of each duration: 0 holds all up to 0.1 ms, the last one all from 100,000 s."""
     logs = np.log(np.maximum(np.asarray(seconds, float), FLOOR_S))
     buckets: npt.NDArray[np.int64] = np.clip(np.ceil(logs * _PER_E + _OFFSET), 0, LAST_BUCKET).astype(int)
@@ -25,6 +26,27 @@ def buckets_of(seconds: Sequence[float]) -> npt.NDArray[np.int64]:
 def middle_of(bucket: int) -> float:
     """Give the geometric middle of a bucket, in seconds."""
     return FLOOR_S if bucket <= 0 else FLOOR_S * math.exp((bucket - 0.5) / _PER_E)
+
+
+def edges_of(bucket: int) -> tuple[float, float]:
+    """Give the two ends of a bucket, in seconds; the first begins at 0 and the last has no end."""
+    low = 0.0 if bucket <= 0 else FLOOR_S * math.exp((bucket - 1) / _PER_E)
+    return low, math.inf if bucket >= LAST_BUCKET else FLOOR_S * math.exp(max(bucket, 0) / _PER_E)
+
+
+def edges_at(counts: Mapping[int, int], share: float) -> tuple[float, float]:
+    """Give the ends of the bucket that holds a quantile; outside of (0,1) there is no bound on that side."""
+    n = sum(counts.values())
+    if not n or share <= 0:
+        return 0.0, 0.0
+    if share >= 1:
+        return math.inf, math.inf
+    wanted, seen = max(1, math.ceil(share * n)), 0
+    for bucket in sorted(counts):
+        seen += counts[bucket]
+        if seen >= wanted:
+            break
+    return edges_of(bucket)
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:

@@ -1,6 +1,6 @@
 """What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
 
-from assent.monitoring.service import evidence, incidents, live, metrics
+from assent.monitoring.service import evidence, incidents, live, metrics, report
 from assent.monitoring.service.batch import Batch, parse
 from assent.monitoring.service.callers import callers
 from assent.monitoring.service.ingestion import take
@@ -21,6 +21,7 @@ __all__ = [
     "needs_writing",
     "parse",
     "prune",
+    "report",
     "take",
     "watch_of",
 ]

@@ -28,6 +28,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=63)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Tokens = Annotated[int, Meta(ge=0, le=10**9)]  # a full batch of them still fits a sum of 63 bits
 Seconds = Annotated[float, Meta(ge=0, le=1e6)]
 
 
@@ -49,11 +50,13 @@ class Call(observe.Call, frozen=True, forbid_unknown_fields=True, gc=False, kw_o
     error_class: Text | None
     latency_s: Seconds
     ttft_s: Seconds | None
-    tokens_in: Count | None
-    tokens_out: Count | None
+    tokens_in: Tokens | None
+    tokens_out: Tokens | None
     finish_reason: Text | None
     response_model: Text | None
     application: Text
+    guardrails: Annotated[tuple[Id, ...], Meta(max_length=3)] | None = None
+    language: Annotated[str, Meta(min_length=2, max_length=16)] | None = None
 
 
 class Feedback(observe.Feedback, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):

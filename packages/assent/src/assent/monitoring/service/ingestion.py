@@ -5,19 +5,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from assent.kernel.canonical import digest_bytes
 from assent.kernel.errors import Conflict
 from assent.kernel.tx import Tx
+from assent.monitoring.domain.kinds import TOKENS_PER_S, Kind, finish_bucket, language_bucket
 from assent.monitoring.service.batch import MAX_SHOWN_REJECTIONS, Batch, Call, Exposure, Feedback
 from assent.monitoring.service.sums import (
-    FIRST_TOKEN,
-    WHOLE_ANSWER,
     Outcome,
     SeriesKey,
     SeriesSums,
     UnitSums,
+    bucket_rows,
     duration_rows,
 )
 from assent.monitoring.service.watching import watch_of
@@ -112,7 +114,17 @@ def _write_calls(conn: sa.Connection, batch: Batch, seq: int) -> list[Placed]:
 def _call_row(n: int, placed: Placed) -> tuple[Any, ...]:
     """Give the columns of `monitoring_calls`: they follow the fields of `Call` from serial to application."""
     fields = msgspec.structs.astuple(placed.call)
-    return (n, placed.completion, placed.at, placed.series, *fields[5:12], *fields[13:])
+    stopped = ",".join(placed.call.guardrails) if placed.call.guardrails else None
+    return (
+        n,
+        placed.completion,
+        placed.at,
+        placed.series,
+        *fields[5:12],
+        *fields[13:23],
+        stopped,
+        fields[24],
+    )
 
 
 def _count(tx: Tx, placed: Sequence[Placed], exposures: Sequence[Exposure], said: Sequence[Feedback]) -> None:
@@ -165,26 +177,55 @@ def _failed(call: Call) -> bool:
 
 
 def _count_calls(conn: sa.Connection, placed: Sequence[Placed], sums: SeriesSums) -> None:
-    """Add calls to the sums and latency histograms of their series."""
+    """Add calls to the sums and histograms of their series."""
     by_series: dict[int, list[Placed]] = defaultdict(list)
     for one in placed:
         by_series[one.series].append(one)
-    durations: list[tuple[int, ...]] = []
+    histograms: list[tuple[int, ...]] = []
     for series, ones in by_series.items():
-        at = [one.at for one in ones]
+        at = np.array([one.at for one in ones])
         calls = [one.call for one in ones]
-        columns: list[list[float]] = [
-            [_failed(call) for call in calls],
-            [call.finish_reason in REFUSALS for call in calls],
-            [call.as_approved is False for call in calls],
-            [call.tokens_in or 0 for call in calls],
-            [call.tokens_out or 0 for call in calls],
-        ]
-        sums.add_calls(series, at, columns)
-        durations += duration_rows(series, WHOLE_ANSWER, at, [call.latency_s for call in calls])
-        first = [(one.at, one.call.ttft_s) for one in ones if one.call.ttft_s is not None]
-        durations += duration_rows(series, FIRST_TOKEN, [t for t, _ in first], [s for _, s in first])
-    store.add_to_latencies(conn, durations)
+        sums.add_calls(series, at, _columns(calls))
+        histograms += _histograms(series, at, calls)
+    store.add_to_latencies(conn, histograms)
+
+
+def _columns(calls: Sequence[Call]) -> list[npt.NDArray[np.float64]]:
+    """Give what is summed of calls, in the order of `ROLLUP_SUMS` between `n_calls` and `n_feedback`."""
+    into = np.array([np.nan if call.tokens_in is None else call.tokens_in for call in calls], float)
+    out = np.array([np.nan if call.tokens_out is None else call.tokens_out for call in calls], float)
+    counted = ~(np.isnan(into) | np.isnan(out))
+    known_in, known_out = np.where(counted, into, 0.0), np.where(counted, out, 0.0)
+    return [
+        np.array([_failed(call) for call in calls], float),
+        np.array([call.finish_reason in REFUSALS for call in calls], float),
+        np.array([call.as_approved is False for call in calls], float),
+        np.nan_to_num(into),
+        np.nan_to_num(out),
+        np.array([bool(call.guardrails) for call in calls], float),
+        counted.astype(float),
+        known_in * known_in,
+        known_in * known_out,
+        known_out * known_out,
+    ]
+
+
+def _histograms(series: int, at: npt.NDArray[np.float64], calls: Sequence[Call]) -> list[tuple[int, ...]]:
+    rows = duration_rows(series, Kind.LATENCY, at, np.array([call.latency_s for call in calls]))
+    measured = (
+        (Kind.FIRST_TOKEN, [call.ttft_s for call in calls], 1),
+        (Kind.TOKENS_IN, [call.tokens_in for call in calls], TOKENS_PER_S),
+        (Kind.TOKENS_OUT, [call.tokens_out for call in calls], TOKENS_PER_S),
+    )
+    for kind, values, scale in measured:
+        known = np.array([np.nan if value is None else value for value in values], float) / scale
+        there = ~np.isnan(known)
+        rows += duration_rows(series, kind, at[there], known[there])
+    finishes = np.array([finish_bucket(call.finish_reason, failed=_failed(call)) for call in calls])
+    rows += bucket_rows(series, Kind.FINISH, at, finishes)
+    told = [(when, call.language) for when, call in zip(at.tolist(), calls, strict=True) if call.language]
+    languages = np.array([language_bucket(language) for _, language in told], int)
+    return rows + bucket_rows(series, Kind.LANGUAGE, np.array([when for when, _ in told]), languages)
 
 
 class Opinion(NamedTuple):

@@ -1,6 +1,5 @@
 """Live figures: what each version does to latency, errors, tokens and opinions."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,14 +9,11 @@ from assent.delivery import service as delivery
 from assent.delivery.domain import Rollout
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import state as states
-from assent.monitoring.domain.intervals import Interval, rate_interval
-from assent.monitoring.domain.latency import quantile
 from assent.monitoring.domain.scores import Arm
-from assent.monitoring.service.looking import DISPLAY_ALPHA, SLOT_S, counts_document, figure_document, look
-from assent.monitoring.service.sums import FIRST_TOKEN, WHOLE_ANSWER
+from assent.monitoring.service import report
+from assent.monitoring.service.looking import SLOT_S, counts_document, figure_document, look
 from assent.monitoring.store import blocks, reading
 
-QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 NEWEST_BLOCKS = 60
 
 
@@ -26,29 +22,10 @@ def by_version(reader: Reader, project: str, *, last_s: int, **where: str) -> li
 
     `where` narrows by environment, route, variant or version.
     """
-    to_slot = int(reader.now().timestamp() // SLOT_S) + 1
-    from_slot = int((reader.now() - timedelta(seconds=last_s)).timestamp() // SLOT_S)
-    rows = reading.sums_by_series(reader.conn, {"project": project, **where}, from_slot, to_slot)
-    merged = reading.histograms(reader.conn, [row.id for row in rows], from_slot, to_slot)
-    return [_version_figures(row, merged) for row in rows]
-
-
-def _version_figures(row: sa.Row[Any], merged: Mapping[tuple[int, int], Mapping[int, int]]) -> dict[str, Any]:
-    return {
-        "environment": row.environment,
-        "route": row.route,
-        "variant": row.variant,
-        "version": row.version,
-        "n_calls": int(row.n_calls),
-        "errors": _rate(row.n_errors, row.n_calls),
-        "refusals": _rate(row.n_refusals, row.n_calls),
-        "thumbs_down": _rate(row.badness, row.n_feedback),
-        "n_not_as_approved": int(row.n_not_as_approved),
-        "tokens_in": int(row.tokens_in),
-        "tokens_out": int(row.tokens_out),
-        "latency_s": _quantiles(merged.get((row.id, WHOLE_ANSWER), {})),
-        "ttft_s": _quantiles(merged.get((row.id, FIRST_TOKEN), {})),
-    }
+    return [
+        {**key._asdict(), **report.figures(tally)}
+        for key, tally in report.tallies(reader, project, report.last(reader, last_s), where)
+    ]
 
 
 def over_time(reader: Reader, project: str, *, last_s: int, **where: str) -> list[dict[str, Any]]:
@@ -133,17 +110,3 @@ def _arm(row: sa.Row[Any] | None, arm: Arm, judgement: Any) -> dict[str, Any]:
         "n_late": int(row.n_late) if row is not None else 0,
         "late_badness": float(row.late_badness) if row is not None else 0.0,
     }
-
-
-def _rate(badness: Any, n: Any) -> dict[str, Any]:
-    interval = rate_interval(float(badness), int(n), DISPLAY_ALPHA)
-    rate = float(badness) / int(n) if n else None
-    return {"n": int(n), "rate": rate, "interval": _interval(interval)}
-
-
-def _interval(interval: Interval) -> dict[str, Any]:
-    return {"low": interval.low, "high": interval.high, "method": interval.method}
-
-
-def _quantiles(counts: Mapping[int, int]) -> dict[str, float | None]:
-    return {name: quantile(counts, share) for name, share in QUANTILES.items()}

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from assent.monitoring.domain.latency import LAST_BUCKET, buckets_of
@@ -14,8 +15,9 @@ from assent.monitoring.store import observations as store
 from assent.monitoring.store.blocks import Watch
 
 SLOT_S = 10
-WHOLE_ANSWER, FIRST_TOKEN = 0, 1
 _BUCKETS = LAST_BUCKET + 1
+_PRODUCTS = frozenset(store.ROLLUP_SUMS.index(name) for name in ("in_in", "in_out", "out_out"))
+Numbers = Sequence[float] | npt.NDArray[Any]
 UnitKey = tuple[str, str]  # rollout, unit
 
 
@@ -54,15 +56,15 @@ class SeriesSums:
     def __init__(self) -> None:
         self._rows: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0] * len(store.ROLLUP_SUMS))
 
-    def add_calls(self, series: int, at: Sequence[float], columns: Sequence[Sequence[float]]) -> None:
-        """Add calls of one series: times; errors, refusals, not as approved, tokens in, tokens out."""
+    def add_calls(self, series: int, at: Numbers, columns: Sequence[Numbers]) -> None:
+        """Add calls of one series: times, then a column for each sum between `n_calls` and `n_feedback`."""
         slots, which = np.unique(np.asarray(at) // SLOT_S, return_inverse=True)
         sums = [np.bincount(which, minlength=len(slots))]
         sums += [np.bincount(which, np.asarray(column, float), len(slots)) for column in columns]
         for i, slot in enumerate(slots):
             row = self._rows[series, int(slot)]
             for k, column in enumerate(sums):
-                row[k] += int(column[i])
+                row[k] += column[i].item() if k in _PRODUCTS else int(column[i])
 
     def add_feedback(self, series: int, at: float, n: int, badness: float) -> None:
         """Add an opinion, or the change of one."""
@@ -75,13 +77,16 @@ class SeriesSums:
         store.add_to_rollups(conn, [(*key, *sums) for key, sums in self._rows.items()])
 
 
-def duration_rows(
-    series: int, kind: int, at: Sequence[float], seconds: Sequence[float]
-) -> list[tuple[int, ...]]:
+def duration_rows(series: int, kind: int, at: Numbers, seconds: Numbers) -> list[tuple[int, ...]]:
     """Give the histogram rows of durations: series, slot, kind, bucket, n."""
-    slots = (np.asarray(at) // SLOT_S).astype(np.int64)
+    return bucket_rows(series, kind, at, buckets_of(seconds))
+
+
+def bucket_rows(series: int, kind: int, at: Numbers, buckets: npt.NDArray[np.int64]) -> list[tuple[int, ...]]:
+    """Give the histogram rows of what has its bucket already."""
+    slots = (np.asarray(at, float) // SLOT_S).astype(np.int64)
     # One number for slot and bucket: sorting numbers is five times as fast as sorting pairs.
-    both, counts = np.unique(slots * _BUCKETS + buckets_of(seconds), return_counts=True)
+    both, counts = np.unique(slots * _BUCKETS + buckets, return_counts=True)
     return [
         (series, key // _BUCKETS, kind, key % _BUCKETS, n)
         for key, n in zip(both.tolist(), counts.tolist(), strict=True)

@@ -23,7 +23,8 @@ CHUNK = 500
 ROWS_PER_BATCH = 1 << 15
 ROLLUP_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_not_as_approved",
-    "tokens_in", "tokens_out", "n_feedback", "badness",
+    "tokens_in", "tokens_out", "n_guardrails", "n_counted", "in_in", "in_out", "out_out",
+    "n_feedback", "badness",
 )  # fmt: skip
 UNIT_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_slow", "n_feedback", "badness", "n_late", "late_badness",

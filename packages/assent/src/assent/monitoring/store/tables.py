@@ -105,6 +105,8 @@ calls = table(
     sa.Column("response_model", KEY),
     sa.Column("as_approved", sa.Boolean),
     sa.Column("application", KEY, nullable=False),
+    sa.Column("guardrails", KEY),  # names of those that stopped it, with commas
+    sa.Column("language", sa.String(16)),
     sa.Index("uq_monitoring_calls_completion", "completion", "at", unique=True),
     kind="operational",
 )
@@ -130,12 +132,17 @@ rollups = table(
     sa.Column("n_not_as_approved", sa.BigInteger, nullable=False),
     sa.Column("tokens_in", sa.BigInteger, nullable=False),
     sa.Column("tokens_out", sa.BigInteger, nullable=False),
+    sa.Column("n_guardrails", sa.BigInteger, nullable=False, server_default="0"),  # calls that one stopped
+    sa.Column("n_counted", sa.BigInteger, nullable=False, server_default="0"),  # calls with known tokens
+    sa.Column("in_in", sa.Double, nullable=False, server_default="0"),  # sums of squares and products,
+    sa.Column("in_out", sa.Double, nullable=False, server_default="0"),  # from which any linear price
+    sa.Column("out_out", sa.Double, nullable=False, server_default="0"),  # has its spread
     sa.Column("n_feedback", sa.BigInteger, nullable=False),
     sa.Column("badness", sa.Double, nullable=False),
     kind="operational",
 )
 latencies = table(
-    "monitoring_latencies",  # histograms per 10 s and series; kind 0 whole answer, 1 first token
+    "monitoring_latencies",  # histograms per 10 s and series, by kind: see `service.sums.Kind`
     sa.Column("series", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("slot", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.SmallInteger, primary_key=True, autoincrement=False),

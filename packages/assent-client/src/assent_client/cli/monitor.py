@@ -1,0 +1,103 @@
+"""`assent monitor`: what is live, in figures, each estimate with its interval."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from assent_client.cli.connection import connect
+from assent_client.cli.output import Column, emit
+from assent_client.errors import Invalid
+
+__all__ = ["app", "since_params"]
+
+app = typer.Typer(no_args_is_help=True)
+
+_LENGTH = re.compile(r"([0-9]{1,6})(s|min|m|h|d)\Z")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+
+Environment = Annotated[str | None, typer.Option(help="Only this environment.")]
+Since = Annotated[str, typer.Option(help="How far back (90s, 5m, 24h, 7d), or a moment in RFC 3339.")]
+Until = Annotated[str | None, typer.Option(help="Until this moment, in RFC 3339; else until now.")]
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A model, prompt or flag; else all.")
+    ] = None,
+    environment: Environment = None,
+    since: Since = "1h",
+    until: Until = None,
+    *,
+    variants: Annotated[bool, typer.Option(help="A row for each variant of each version.")] = False,
+) -> None:
+    """Show requests, errors, latency, tokens, cost and opinions by version; 95 % intervals in brackets."""
+    with connect() as api:
+        found = api.get(
+            api.path("monitoring"), environment=environment, name=name, **since_params(since, until)
+        )
+    rows = found["variants" if variants else "versions"]
+    emit(found, lambda _: emit(rows, _columns(variants=variants), empty="Nothing was served."))
+
+
+def since_params(since: str, until: str | None) -> dict[str, Any]:
+    """Read a period as the API's parameters. Raises: Invalid."""
+    length = _LENGTH.match(since)
+    if length and until is None:
+        return {"last_s": int(length.group(1)) * _UNITS[length.group(2)]}
+    end = _moment(until) if until else datetime.now(UTC)
+    start = (
+        end - timedelta(seconds=int(length.group(1)) * _UNITS[length.group(2)]) if length else _moment(since)
+    )
+    return {"from_at": start.isoformat(), "to_at": end.isoformat() if until else None}
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{text!r} is no time.", remedy="Write 24h, 7d or 2026-11-26T08:00:00Z.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _columns(*, variants: bool) -> list[Column]:
+    return [
+        Column("ref", "version"),
+        Column("environment"),
+        *([Column("variant")] if variants else []),
+        Column("n_calls", "requests", right=True),
+        Column("errors", right=True, show=_rate),
+        Column("refusals", right=True, show=_rate),
+        Column("guardrails", right=True, show=_rate),
+        Column("thumbs_down", right=True, show=_rate),
+        *(
+            Column(f"latency_s.{name}", f"latency {name}", right=True, show=_seconds)
+            for name in ("p50", "p95", "p99")
+        ),
+        Column("ttft_s.p50", "first token p50", right=True, show=_seconds),
+        Column("tokens_in", right=True),
+        Column("tokens_out", right=True),
+        Column("cost", right=True, show=_cost),
+    ]
+
+
+def _rate(figures: Mapping[str, Any]) -> str:
+    if figures["rate"] is None:
+        return "-"
+    low, high = figures["interval"]["low"], figures["interval"]["high"]
+    return f"{100 * figures['rate']:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g} s"
+
+
+def _cost(cost: Mapping[str, Any] | None) -> str:
+    if cost is None:
+        return "unknown"
+    return f"{cost['total']:.4f} {cost['currency']} (prices of {cost['price']['as_of']})"

@@ -1,0 +1,89 @@
+"""What is live, looked at by people: figures, pictures, periods."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from assent.kernel.tx import SYSTEM
+from assent.monitoring import service as monitoring
+from tests.approvals.shop import PROJECT
+from tests.console.shop import words_of
+
+ADDRESS = f"/projects/{PROJECT}/monitoring"
+
+
+def serve(console, n, number="2.0.0", environment="production", **changes):
+    """Have a version answer some calls."""
+    digest, rows = console.version(number).digest, []
+    for _ in range(n):
+        console.n += 1
+        row = {
+            "kind": "call", "at": console.clock.now().isoformat(), "environment": environment, "route": "support",
+            "variant": "stable", "version": digest, "serial": 1, "rule": None, "reason": "static",
+            "rollout": None, "unit": f"u{console.n}", "sticky": True, "stream": False,
+            "completion_id": f"c{console.n}", "status": 200, "error_class": None, "latency_s": 0.2,
+            "ttft_s": 0.1, "tokens_in": 100, "tokens_out": 50, "finish_reason": "stop", "response_model": "m",
+            "as_approved": True, "application": "key_1",
+        }  # fmt: skip
+        rows.append({**row, **changes})
+    envelope = {"batch": f"b{console.n}", "instance": "g", "project": PROJECT, "n_dropped": 0}
+    body = msgspec.json.encode({**envelope, "observations": rows})
+    receipt = console.do(SYSTEM, lambda tx: monitoring.take(tx, monitoring.parse(body, tx.now()), body))
+    assert receipt["n_accepted"] == n, receipt
+
+
+@pytest.fixture
+def served(console):
+    console.register("3.0.0", base_model="gpt-4o", upstream_model="gpt-4o")
+    serve(console, 150)
+    serve(console, 120, "3.0.0", variant="canary")
+    serve(console, 2, "3.0.0", status=500, environment="staging")
+    return console
+
+
+def test_versions_stand_side_by_side_with_intervals_and_a_table(served):
+    page = served.signed_in("ada").get(ADDRESS)
+    words = words_of(page)
+    assert page.status_code == 200
+    assert "support@2.0.0" in words
+    assert "support@3.0.0" in words
+    assert page.text.count('<figure class="intervals">') >= 3
+    assert "Latency, 95 of 100 calls are faster" in words
+    assert "per 1,000 calls [" in words
+    assert "gpt-4o: 2.5 in and 10 out per million tokens, USD, as of" in words
+    assert "272 requests, cost" in words
+    assert 'aria-current="page">Monitoring' in page.text
+
+
+def test_a_place_a_name_and_a_period_narrow_it(served):
+    browser = served.signed_in("ada")
+    words = words_of(browser.get(ADDRESS, params={"environment": "staging", "by": "variant"}))
+    assert "2 requests" in words
+    assert "support@3.0.0, stable" in words
+    assert "too few calls for an interval" in words
+    assert "Nothing was served" in words_of(browser.get(ADDRESS, params={"name": "other"}))
+    served.clock.advance(2 * 3600)
+    served.sign_in()
+    browser = served.signed_in("ada")
+    assert "Nothing was served" in words_of(browser.get(ADDRESS))
+    assert "272 requests" in words_of(browser.get(ADDRESS, params={"period": "24h"}))
+    start = served.clock.now() - timedelta(hours=3)
+    asked = {"period": "custom", "start": f"{start:%Y-%m-%dT%H:%M}", "end": ""}
+    assert "272 requests" in words_of(browser.get(ADDRESS, params=asked))
+
+
+def test_what_is_no_time_is_said_and_the_live_part_comes_alone(served):
+    browser = served.signed_in("ada")
+    page = browser.get(ADDRESS, params={"period": "custom", "start": "soon"})
+    assert page.status_code == 422
+    assert "'soon' is no time." in words_of(page)
+    part = browser.get(f"{ADDRESS}/live", params={"period": "7d"})
+    assert "<html" not in part.text
+    assert "period=7d" in part.text
+    assert browser.get(ADDRESS, params={"period": "never"}).status_code == 200
+
+
+def test_who_may_not_read_figures_is_refused(console):
+    console.person("greta", "gateway")
+    assert console.signed_in("greta").get(ADDRESS).status_code == 403
