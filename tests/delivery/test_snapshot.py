@@ -79,7 +79,9 @@ def test_a_rollback_is_a_new_and_higher_serial_with_the_old_version(desk, runnin
 
 
 def test_a_version_without_an_admitting_leaf_is_left_out_and_reported(desk, running):
-    behind_the_back(desk, sa.delete(store.admissions).where(store.admissions.c.subject == running.subject))
+    behind_the_back(
+        desk, sa.delete(store.tables.admissions).where(store.tables.admissions.c.subject == running.subject)
+    )
     issue, snapshot = desk.snapshot()
     assert set(decide(snapshot)) == {running.stable}
     assert [(reason.id, reason.have) for reason in issue.omitted] == [("unadmitted", running.subject)]
@@ -89,7 +91,7 @@ def test_a_route_that_was_edited_to_an_unapproved_version_serves_nothing_of_it(d
     unapproved = desk.read(service.find_subject, PROJECT, "support@2.2.0").digest
     row = desk.read(lambda reader: store.find_route(reader.conn, PROJECT, "production", "support"))
     document = {**row.document, "variants": {**row.document["variants"], "stable": unapproved}}
-    behind_the_back(desk, sa.update(store.routes).values(document=document))
+    behind_the_back(desk, sa.update(store.tables.routes).values(document=document))
     issue, snapshot = desk.snapshot()
     assert "support" not in snapshot.routes
     assert unapproved not in snapshot.payload.versions
@@ -101,7 +103,7 @@ def test_a_route_that_was_edited_to_an_unapproved_version_serves_nothing_of_it(d
 def test_an_admission_row_that_was_edited_admits_nothing(desk, running, column):
     unapproved = desk.read(service.find_subject, PROJECT, "support@2.2.0").digest
     value = {"subject": unapproved, "kind": "adopted", "event": "evt_none"}[column]
-    statement = sa.update(store.admissions).where(store.admissions.c.subject == running.subject)
+    statement = sa.update(store.tables.admissions).where(store.tables.admissions.c.subject == running.subject)
     behind_the_back(desk, statement.values({column: value}))
     issue, snapshot = desk.snapshot()
     assert set(snapshot.payload.versions) == {running.stable}
@@ -119,7 +121,9 @@ def test_a_decision_for_another_environment_or_version_admits_nothing(desk, runn
     document = {**row.document, "variants": {**row.document["variants"], "stable": wanted}}
     behind_the_back(
         desk,
-        sa.update(store.routes).where(store.routes.c.environment == "production").values(document=document),
+        sa.update(store.tables.routes)
+        .where(store.tables.routes.c.environment == "production")
+        .values(document=document),
     )
     forged = {
         "project": PROJECT,
@@ -128,7 +132,7 @@ def test_a_decision_for_another_environment_or_version_admits_nothing(desk, runn
         "admitted_at": desk.clock.now(),
     }
     behind_the_back(
-        desk, sa.insert(store.admissions).values(**forged, kind=borrowed.kind, event=borrowed.event)
+        desk, sa.insert(store.tables.admissions).values(**forged, kind=borrowed.kind, event=borrowed.event)
     )
     issue, snapshot = desk.snapshot()
     assert wanted not in snapshot.payload.versions
@@ -225,7 +229,9 @@ def test_the_feed_issues_anew_before_a_snapshot_expires(desk, running):
 
 
 def test_the_feed_reports_what_it_leaves_out(desk, running, caplog):
-    behind_the_back(desk, sa.delete(store.admissions).where(store.admissions.c.subject == running.subject))
+    behind_the_back(
+        desk, sa.delete(store.tables.admissions).where(store.tables.admissions.c.subject == running.subject)
+    )
     service.Feed(desk.runtime).current(service.Scope(PROJECT, "production", "gateway"))
     assert "left out of the snapshot" in caplog.text
 
