@@ -50,17 +50,40 @@ def wilson(badness: float, n: int, alpha: float) -> Interval:
     return Interval(max(0.0, centre - half), min(1.0, centre + half), "wilson")
 
 
-def mixture_half_width(n: int, deviation: float, alpha: float, best_at: int) -> float:
+def mixture_half_width(n: float, deviation: float, alpha: float, best_at: int) -> float:
     """Give the half-width of the asymptotic confidence sequence of a mean after `n` values.
 
     `best_at` is the number of values at which the two-sided sequence is tightest.
     Source: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), "Time-uniform central limit theory", eq. 15.
+    Raises: ValueError.
     """
-    if n <= 0 or not 0 < alpha < 1 or best_at <= 0:
-        raise ValueError("needs n >= 1, alpha in (0,1) and best_at >= 1")
-    rho2 = (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / best_at
+    rho2 = _mixture_precision(n, alpha, best_at)
     spread = n * rho2 + 1
     return deviation * math.sqrt(2 * spread / (n * n * rho2) * math.log(math.sqrt(spread) / alpha))
+
+
+def mixture_e_value(standardised: float, n: float, alpha: float, best_at: int) -> float:
+    """Give the evidence against a mean of 0, for a mean in deviations of one value; inf beyond a float.
+
+    It is at least 1/alpha exactly where `mixture_half_width` is at most the mean. Raises: ValueError.
+    """
+    rho2 = _mixture_precision(n, alpha, best_at)
+    spread = n * rho2 + 1
+    return exp_or_inf(n * n * rho2 * standardised**2 / (2 * spread) - math.log(spread) / 2)
+
+
+def exp_or_inf(value: float) -> float:
+    """Give e to a power; inf where no float holds it."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def _mixture_precision(n: float, alpha: float, best_at: int) -> float:
+    if n <= 0 or not 0 < alpha < 1 or best_at <= 0:
+        raise ValueError("needs n >= 1, alpha in (0,1) and best_at >= 1")
+    return (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / best_at
 
 
 def mean_interval(mean: float, deviation: float, n: int, alpha: float, *, best_at: int = 5000) -> Interval:
