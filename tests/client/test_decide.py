@@ -189,7 +189,12 @@ def test_an_absent_or_null_attribute_satisfies_nothing(op):
 @pytest.mark.parametrize(
     ("op", "value"),
     [
-        ("matches", "a.*"),
+        ("soundslike", "a"),
+        ("matches", "(a"),
+        ("matches", 1),
+        ("in_hashed", ["a"]),
+        ("in_hashed", {"key": "00" * 16, "hashes": []}),
+        ("not_in_hashed", {"key": "salt", "hashes": ["00"]}),
         ("in", []),
         ("in", "a"),
         ("in", [{}]),

@@ -7,14 +7,21 @@ absent or null satisfies no condition, the negative ones included: what is not k
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import blake2b
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
+from assent_client.patterns import compile_pattern
+
+MAX_VERSION: Final = 128
+"""Characters of a semantic version; longer ones satisfy nothing."""
+
 Predicate = Callable[[Any], bool]
+_HASH_BYTES: Final = 16
 _SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
@@ -32,15 +39,6 @@ def compile_condition(operation: str, value: Any) -> Predicate:
     if maker is None:
         raise ValueError(f"no operation is called {operation!r}; there are {', '.join(sorted(OPERATIONS))}")
     return maker(value)
-
-
-def all_hold(conditions: Sequence[tuple[str, Predicate]], context: Mapping[str, Any]) -> bool:
-    """Tell whether all conditions hold; an attribute that is absent or null satisfies none."""
-    for attribute, predicate in conditions:
-        value = context.get(attribute)
-        if value is None or not predicate(value):
-            return False
-    return True
 
 
 def _typed(value: Any) -> tuple[str, Any]:
@@ -88,6 +86,46 @@ def _equals(value: Any) -> Predicate:
 def _not_equals(value: Any) -> Predicate:
     wanted = _typed(value)
     return lambda attribute: not _same(attribute, wanted)
+
+
+def hash_member(key: str, text: str) -> str:
+    """Hash one entry of a list whose entries must not be read: blake2b with a key, 16 bytes, in hex."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return blake2b(encoded, key=bytes.fromhex(key), digest_size=_HASH_BYTES).hexdigest()
+
+
+def _hashed(value: Any) -> tuple[str, frozenset[str]]:
+    if not isinstance(value, Mapping) or value.keys() != {"key", "hashes"}:
+        raise ValueError("an object with key and hashes is needed")
+    key, hashes = value["key"], value["hashes"]
+    if not isinstance(hashes, list) or not hashes or not all(isinstance(one, str) for one in hashes):
+        raise ValueError("hashes is a list of texts that is not empty")
+    if not isinstance(key, str) or not re.fullmatch(r"(?:[0-9a-f]{2}){16,64}", key):
+        raise ValueError("key has 16 to 64 bytes in hex")
+    return key, frozenset(hashes)
+
+
+def _is_hashed(value: Any, key: str, hashes: frozenset[str]) -> bool:
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(isinstance(item, str) and hash_member(key, item) in hashes for item in value)
+    return isinstance(value, str) and hash_member(key, value) in hashes
+
+
+def _in_hashed(value: Any) -> Predicate:
+    key, hashes = _hashed(value)
+    return lambda attribute: _is_hashed(attribute, key, hashes)
+
+
+def _not_in_hashed(value: Any) -> Predicate:
+    key, hashes = _hashed(value)
+    return lambda attribute: not _is_hashed(attribute, key, hashes)
+
+
+def _matches(value: Any) -> Predicate:
+    if not isinstance(value, str):
+        raise ValueError("a pattern is a text")  # noqa: TRY004 -- all faults of a document are one kind of error
+    test = compile_pattern(value)
+    return lambda attribute: isinstance(attribute, str) and test(attribute)
 
 
 def _prefix(value: Any) -> Predicate:
@@ -145,7 +183,7 @@ def semver_key(text: Any) -> tuple[Any, ...] | None:
 
     Source: semver.org, item 11: numbers below texts, a pre-release below its release, build ignored.
     """
-    match = _SEMVER.fullmatch(text) if isinstance(text, str) else None
+    match = _SEMVER.fullmatch(text) if isinstance(text, str) and len(text) <= MAX_VERSION else None
     if match is None:
         return None
     major, minor, patch, pre = match.groups()
@@ -163,6 +201,9 @@ OPERATIONS: Final[Mapping[str, Callable[[Any], Predicate]]] = {
     "not_in": _not_in,
     "equals": _equals,
     "not_equals": _not_equals,
+    "in_hashed": _in_hashed,
+    "not_in_hashed": _not_in_hashed,
+    "matches": _matches,
     "prefix": _prefix,
     "suffix": _suffix,
     "semver_eq": _Ordered(_same_version, semver_key, "a semantic version"),

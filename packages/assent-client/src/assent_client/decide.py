@@ -12,21 +12,27 @@ A route is JSON:
 
 Rules are read in order and the first whose conditions all hold decides; else the split decides by the
 unit's bucket. A range that grows keeps every bucket it had, so a canary that grows keeps its units.
+A flag (`"kind": "flag"`) has JSON values for variants, and may have `"prerequisites": [{"flag": "billing",
+"variants": ["on"]}]`: unless each of these flags gives one of its variants, the off variant is given. What
+conditions there are, and how they refer to segments and other flags, says `assent_client.rules`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from assent_client.conditions import Predicate, all_hold, compile_condition
+from assent_client.rules import Context, Match, Peer, Scope, compile_prerequisite, compile_when, flags_named
 
 BUCKETS: Final = 1_000_000
 ALGORITHM: Final = "b2b64-v1"
 KINDS: Final = frozenset({"model", "prompt", "flag"})
+MAX_CHAIN: Final = 10
+"""Flags that may stand behind each other as prerequisites."""
+
+MAX_RULES: Final = 200
 _MAX_SALT_BYTES = blake2b.MAX_KEY_SIZE
 _ROUTE_KEYS = frozenset(
     {
@@ -44,8 +50,8 @@ _ROUTE_KEYS = frozenset(
         "generation",
     }
 )
-
-Context = Mapping[str, Any]
+_OPTIONAL_KEYS = frozenset({"prerequisites"})
+_ALONE: Final = Scope()
 
 
 class RouteError(ValueError):
@@ -60,7 +66,8 @@ class Decision(NamedTuple):
     """What a unit gets, and why.
 
     `value` is the digest of a version, or a flag's JSON value; `rule` the id of the rule that decided;
-    `reason` is disabled | rule | rule_split | static | split; `bucket` is None where none was needed.
+    `reason` is disabled | prerequisite | rule | rule_split | static | split; with `prerequisite`, `rule`
+    names the flag that did not give what is asked of it. `bucket` is None where none was needed.
     """
 
     variant: str | None
@@ -83,23 +90,71 @@ def bucket(salt: str, unit: str) -> int:
     return int.from_bytes(digest, "big") * BUCKETS >> 64
 
 
-def compile_route(route: Mapping[str, Any]) -> Decide:
+def compile_route(route: Mapping[str, Any], scope: Scope = _ALONE) -> Decide:
     """Turn a route into the function that decides for a unit and its context.
 
     Raises: RouteError that lists every problem.
     """
-    reader = _RouteReader(route)
+    reader = _RouteReader(route, scope)
     decide = reader.compile()
     if reader.problems or decide is None:
         raise RouteError(str(route.get("key")), reader.problems)
     return decide
 
 
+def compile_routes(
+    routes: Mapping[str, Mapping[str, Any]], segments: Mapping[str, Any] | None = None
+) -> dict[str, Decide]:
+    """Turn the routes of an environment into functions; they may refer to its flags and segments.
+
+    Raises: RouteError, for a cycle of prerequisites too.
+    """
+    compiled: dict[str, Decide] = {}
+    scope = Scope(segments=segments or {})
+    peers: dict[str, Peer] = {}
+    for name in in_order(routes):
+        route = routes[name]
+        unit = route.get("unit")
+        its = Scope(unit if isinstance(unit, str) else "", scope.segments, peers, scope.compiled)
+        compiled[name] = compile_route(route, its)
+        if route["kind"] == "flag":
+            peers[name] = Peer(_variant_of(compiled[name]), its.unit)
+    return {name: compiled[name] for name in routes}
+
+
+def in_order(routes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """List names so that each comes after the flags that it names.
+
+    Raises: RouteError for a cycle, or a chain of more than 10.
+    """
+    order: list[str] = []
+    heights: dict[str, int] = {}
+
+    def place(name: str, above: tuple[str, ...]) -> int:
+        if name in above:
+            circle = " → ".join((*above[above.index(name) :], name))
+            raise RouteError(name, [f"its prerequisites go round in a circle: {circle}"])
+        if len(above) > MAX_CHAIN:
+            raise RouteError(above[0], [f"more than {MAX_CHAIN} prerequisites stand behind each other"])
+        if name not in heights:
+            named = [one for one in flags_named(routes[name]) if one in routes]
+            heights[name] = max((1 + place(one, (*above, name)) for one in named), default=0)
+            order.append(name)
+        if heights[name] > MAX_CHAIN:
+            raise RouteError(name, [f"more than {MAX_CHAIN} prerequisites stand behind each other"])
+        return heights[name]
+
+    for name in routes:
+        place(name, ())
+    return order
+
+
 class _RouteReader:
     """Read one route, collecting every problem on the way."""
 
-    def __init__(self, route: Mapping[str, Any]) -> None:
+    def __init__(self, route: Mapping[str, Any], scope: Scope) -> None:
         self.route = route
+        self.scope = scope
         self.problems: list[str] = []
         variants = route.get("variants")
         self.variants: Mapping[str, Any] = variants if isinstance(variants, Mapping) else {}
@@ -112,15 +167,17 @@ class _RouteReader:
         off = Decision(route["off"], self.variants.get(route["off"]), None, "disabled", None)
         rules = [self._rule(number, rule) for number, rule in enumerate(route["rules"], 1)]
         default = self._split(route["split"], None, "the split")
+        needs = self._prerequisites()
         if self.problems or default is None:
             return None
         if not route["enabled"]:
             return _always(off)
-        return _with_rules([rule for rule in rules if rule is not None], default)
+        decide = _with_rules([rule for rule in rules if rule is not None], default)
+        return _with_prerequisites(needs, off, decide)
 
     def _check_form(self) -> None:
         route, problem = self.route, self.problems.append
-        missing, unknown = _ROUTE_KEYS - route.keys(), route.keys() - _ROUTE_KEYS
+        missing, unknown = _ROUTE_KEYS - route.keys(), route.keys() - _ROUTE_KEYS - _OPTIONAL_KEYS
         if missing or unknown:
             problem(f"missing keys {sorted(missing)}, unknown keys {sorted(unknown)}")
             return
@@ -138,11 +195,13 @@ class _RouteReader:
         for name, kind in (("rules", list), ("split", list), ("enabled", bool)):
             if not isinstance(route[name], kind):
                 problem(f"{name} is a {kind.__name__}")
+        if isinstance(route["rules"], list) and len(route["rules"]) > MAX_RULES:
+            problem(f"{len(route['rules'])} rules are too many; {MAX_RULES} at most")
 
     def _is_variant(self, name: Any) -> bool:
         return isinstance(name, str) and name in self.variants
 
-    def _rule(self, number: int, rule: Any) -> tuple[Callable[[Context], bool], Decide] | None:
+    def _rule(self, number: int, rule: Any) -> tuple[Match, Decide] | None:
         where = f"rule {number}"
         if not isinstance(rule, Mapping) or not isinstance(rule.get("id"), str):
             self.problems.append(f"{where} is an object with an id")
@@ -164,22 +223,25 @@ class _RouteReader:
         fixed = Decision(name, self.variants[name], rule["id"], "rule", None)
         return _always(fixed)
 
-    def _conditions(self, where: str, when: Any) -> Callable[[Context], bool] | None:
-        if not isinstance(when, list) or not when:
-            self.problems.append(f"{where} needs at least one condition in when")
+    def _conditions(self, where: str, when: Any) -> Match | None:
+        try:
+            return compile_when(when, self.scope)
+        except ValueError as error:
+            self.problems.append(f"{where}: {error}")
             return None
-        conditions: list[tuple[str, Predicate]] = []
-        for condition in when:
-            if not isinstance(condition, Mapping) or condition.keys() != {"attribute", "op", "value"}:
-                self.problems.append(f"{where}: a condition has attribute, op and value")
-                return None
+
+    def _prerequisites(self) -> list[tuple[str, Match]]:
+        found: list[tuple[str, Match]] = []
+        entries = self.route.get("prerequisites", [])
+        for number, entry in enumerate(entries if isinstance(entries, list) else [entries], 1):
+            if not isinstance(entry, Mapping) or entry.keys() != {"flag", "variants"}:
+                self.problems.append(f"prerequisite {number} is an object with flag and variants")
+                continue
             try:
-                predicate = compile_condition(condition["op"], condition["value"])
+                found.append((entry["flag"], compile_prerequisite(entry, self.scope)))
             except ValueError as error:
-                self.problems.append(f"{where}, {condition['attribute']}: {error}")
-                return None
-            conditions.append((condition["attribute"], predicate))
-        return partial(all_hold, conditions)
+                self.problems.append(f"prerequisite {number}: {error}")
+        return found
 
     def _split(self, ranges: Any, rule: str | None, where: str) -> Decide | None:
         problem = self._split_problem(ranges)
@@ -216,17 +278,35 @@ def _is_range(start: Any, end: Any) -> bool:
     return type(start) is int and type(end) is int and start < end
 
 
-def _with_rules(rules: list[tuple[Callable[[Context], bool], Decide]], default: Decide) -> Decide:
+def _with_rules(rules: list[tuple[Match, Decide]], default: Decide) -> Decide:
     if not rules:
         return default
 
     def decide(unit: str, context: Context) -> Decision:
         for matches, branch in rules:
-            if matches(context):
+            if matches(unit, context):
                 return branch(unit, context)
         return default(unit, context)
 
     return decide
+
+
+def _with_prerequisites(needs: list[tuple[str, Match]], off: Decision, decide: Decide) -> Decide:
+    if not needs:
+        return decide
+    refused = [(given, off._replace(rule=flag, reason="prerequisite")) for flag, given in needs]
+
+    def decide_after(unit: str, context: Context) -> Decision:
+        for given, refusal in refused:
+            if not given(unit, context):
+                return refusal
+        return decide(unit, context)
+
+    return decide_after
+
+
+def _variant_of(decide: Decide) -> Callable[[str, Context], str | None]:
+    return lambda unit, context: decide(unit, context).variant
 
 
 def _always(decision: Decision) -> Decide:

@@ -25,7 +25,7 @@ import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from assent_client.decide import Decide, RouteError, compile_route
+from assent_client.decide import Decide, RouteError, compile_routes
 from assent_client.errors import Invalid
 from assent_client.verify.merkle import VerificationError, leaf_hash, verify_inclusion
 from assent_client.verify.note import Checkpoint, parse_vkey, verify_note
@@ -153,6 +153,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, Provider] = {}
     keys: list[ApplicationKey] = []
     limits: dict[str, Any] = {}
+    segments: dict[str, dict[str, Any]] = {}
 
     @property
     def position(self) -> tuple[int, int]:
@@ -334,12 +335,11 @@ def _read_leaf(entry: bytes) -> dict[str, Any]:
 
 
 def _compile_routes(payload: Payload) -> dict[str, Decide]:
-    routes = {}
+    try:
+        routes = compile_routes(payload.routes, payload.segments)
+    except RouteError as error:
+        raise SnapshotRefused(str(error)) from None
     for key, route in payload.routes.items():
-        try:
-            routes[key] = compile_route(route)
-        except RouteError as error:
-            raise SnapshotRefused(str(error)) from None
         if route["key"] != key:
             raise SnapshotRefused(f"the route {key} calls itself {route['key']!r}")
         if route["kind"] != "flag":
