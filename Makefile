@@ -12,7 +12,7 @@ SOURCES := packages tests examples benchmarks .ci
 revision: $(READY) ## Write the next migration from what the tables say: make revision MESSAGE="what changes"
 	@$(BIN)/python -m assent.commands.revision "$(MESSAGE)"
 
-.PHONY: revision help setup demo up test check lint types imports templates format coverage chaos docs clean
+.PHONY: revision help setup demo up test test-clients check lint types imports templates format coverage chaos docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -30,6 +30,9 @@ up: $(READY) ## Leave the demo's system running: prints the console's address an
 
 test: $(READY) ## Run the tests; TESTS=tests/registry for a part, ASSENT_TEST_POSTGRES=URL for both databases
 	@$(PYTEST) -n $(N) -q $(TESTS)
+
+test-clients: $(READY) ## Call the gateway with unchanged foreign clients, each in an environment of its own; CLIENTS="openai-3 langchain"
+	@$(BIN)/python tests/clients $(CLIENTS)
 
 check: lint types imports templates coverage ## All that CI runs: linters, types, contracts, tests with their coverage gates
 

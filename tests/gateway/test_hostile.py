@@ -322,6 +322,19 @@ def test_a_slow_reader_gets_every_byte(live):
     assert all(part in dechunk(received) for part in parts)
 
 
+def test_a_slow_reader_does_not_hold_up_the_next_call_on_the_same_upstream_connection(live):
+    live.upstream.answer = http(completion("x" * 6_000_000))
+    with live.gateway.socket() as connection:
+        connection.sendall(WHOLE)
+        until(lambda: live.upstream.asked)
+        received = b""
+        while len(received) < 6_000_000:  # it reads so slowly that the upstream is held meanwhile
+            received += connection.recv(65_536)
+    live.upstream.answer = http(completion())
+    assert live.ask().status_code == 200
+    assert live.upstream.n_connections == 1
+
+
 def dechunk(received):
     body, out = received.partition(b"\r\n\r\n")[2], b""
     while body:
@@ -380,6 +393,8 @@ def test_an_error_within_a_stream_reaches_the_client(live):
         (http(b"<html>hello</html>", "200 OK", "content-type: text/html"), "upstream_rubbish"),
         (http(b"[]"), "upstream_rubbish"),
         (http(completion()) + http(completion()), "upstream_rubbish"),
+        (http(b"", "302 Found", "location: http://127.0.0.1:1/"), "upstream_redirect"),
+        (http(b"", "307 Temporary Redirect", "location: //elsewhere.example/v1"), "upstream_redirect"),
         (lambda transport, asked: transport.abort(), "upstream_cut"),
         (lambda transport, asked: transport.close(), "upstream_cut"),
         (

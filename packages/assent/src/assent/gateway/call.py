@@ -128,6 +128,7 @@ class Call:
 
     def on_end(self) -> None:
         """Write the rest and report."""
+        self._connection = None  # it serves others by now, so a client that reads slowly must not hold it
         if self._held is not None:
             body = b"".join(self._held)
             if not self._outcome.read(body):
@@ -139,7 +140,6 @@ class Call:
         if self._watch is not None and (rest := self._watch.rest()):
             self._out.append(rest)
         self._flush(b"0\r\n\r\n" if self._is_chunked else b"")
-        self._connection = None
         error_class = None if self._status in _SUCCESS else f"upstream_{self._status}"
         self._finish(self._status, error_class)
         self.client.answered(self._request)

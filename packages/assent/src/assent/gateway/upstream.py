@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections import deque
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
@@ -17,6 +17,7 @@ from assent.gateway.settings import Limits
 log = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
+_REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
 
 
 class Failure(Exception):
@@ -179,6 +180,10 @@ class UpstreamConnection(asyncio.Protocol):
         length, is_chunked = self._framing()
         # An answer without a body's length lasts until the close; 204 and 304 have no body.
         self._until_close = length is None and not is_chunked and status not in {204, 304}
+        if status in _REDIRECTS:
+            self._failure = Failure(
+                "upstream_redirect", f"it redirects ({status}), and a redirect could lead anywhere"
+            )
         if self._failure is None and self._listener is not None:
             self._listener.on_head(status, self._headers, length)
 

@@ -1,0 +1,60 @@
+"""The fast form of `make test-clients`: the openai client that is installed here, and the table's own arithmetic."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from place import standing  # noqa: E402 -- found on the path set above
+
+
+def test_the_openai_client_passes_every_check_of_exactness(tmp_path):
+    with standing(tmp_path) as places:
+        done = subprocess.run(
+            [sys.executable, str(HERE / "openai_chat.py")],
+            env=os.environ | places,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["check"] for one in outcomes if not one["ok"]] == [], done.stderr
+    assert len(outcomes) >= 29
+
+
+def load_main():
+    spec = importlib.util.spec_from_file_location("clients_main", HERE / "__main__.py")
+    main = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(main)
+    return main
+
+
+def test_a_check_that_fails_is_shown_in_the_table():
+    main = load_main()
+    outcomes = [
+        {"client": "a 1", "check": "one", "ok": True},
+        {"client": "a 1", "check": "two", "ok": False, "why": "x"},
+        {"client": "b 2", "check": "one", "ok": True},
+    ]
+    assert main.table(outcomes).splitlines()[2:] == [
+        "| one | pass | pass |",
+        "| two | FAIL |  |",
+        "| **together** | 1 of 2 | 1 of 1 |",
+    ]
+
+
+def test_a_client_that_cannot_be_installed_counts_as_failed(monkeypatch):
+    main = load_main()
+
+    def build(*_):
+        raise OSError("no network")
+
+    monkeypatch.setattr(main, "build", build)
+    (outcome,) = main.outcomes("gone", main.Client(("x",), "openai_chat.py"), {})
+    assert (outcome["ok"], outcome["why"]) == (False, "no network")
