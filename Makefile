@@ -25,7 +25,7 @@ $(READY): .ci/setup uv.lock pyproject.toml packages/assent/pyproject.toml packag
 demo: $(READY) ## Run the main job from registration to rollback; DEMO=--json=FILE writes every figure
 	@$(BIN)/python examples/support/demo.py $(DEMO)
 
-up: $(READY) ## Leave the demo's system running: prints the console's address and three sign-ins
+up: $(READY) ## Leave the demo's system running: prints the console's address and four sign-ins
 	@$(BIN)/python examples/support/demo.py --stay $(DEMO)
 
 test: $(READY) ## Run the tests; TESTS=tests/registry for a part, ASSENT_TEST_POSTGRES=URL for both databases

@@ -23,6 +23,7 @@ from examples.story.traffic import Traffic
 
 MIN_RATE = 150.0
 MIN_RETURNING = 0.30
+PEOPLE = (("ada", "author"), ("rita", "reviewer"), ("otto", "operator"), ("admin", "administrator"))
 
 
 @dataclass(slots=True)
@@ -168,9 +169,9 @@ def _stay(story: Story) -> None:
     admin, narrator = story.desk.admin, story.narrator
     narrator.chapter("The system stays up; the links work once and live 15 minutes")
     narrator.say(f"console: {story.desk.url}\ngateway: {story.gateway}")
-    for who, role in (("ada", "author"), ("rita", "reviewer"), ("otto", "operator")):
-        narrator.say(f"{role:9} {admin('user', 'link', who).value['url']}")
-    narrator.say("Ctrl-C ends it.")
+    for who, role in PEOPLE:
+        narrator.say(f"{role:13} {admin('user', 'link', who).value['url']}")
+    narrator.say("on the command line: assent login --link LINK\nCtrl-C ends it.")
     while True:
         story.cast.children.check()
         time.sleep(1)

@@ -225,6 +225,25 @@ def test_who_had_a_part_in_it_neither_seconds_nor_reviews_it(shop):
     assert set(refusal(review, shop, held)) == {"reviewed"}
 
 
+def sign_in_asked(act, *what):
+    """The message of a refusal for nothing but an old sign-in."""
+    (reason,) = refusal(act, *what).values()
+    assert reason.id == "sign_in"
+    return reason.message
+
+
+def test_seconding_and_reviewing_say_that_they_need_a_recent_sign_in(shop):
+    _, rollout, held = broken(shop)
+    shop.clock.advance(601)
+    message = sign_in_asked(shop.do, "rita", service.second_break_glass, held.id, PROJECT)
+    assert message == "The second signature of a break-glass needs a recent sign-in."
+    shop.do("otto", delivery.roll_back, delivery.Ask(rollout=rollout.id))
+    settle(shop)
+    new = service.NewReview(break_glass=held.id, project=PROJECT, finding="justified", text="It was right.")
+    message = sign_in_asked(shop.do, "ron", service.review_break_glass, new)
+    assert message == "The review of a break-glass needs a recent sign-in."
+
+
 def test_it_takes_a_person_a_recent_sign_in_a_reason_and_an_incident(shop):
     shop.adopt()
     _, rollout = shop.file()
@@ -232,7 +251,7 @@ def test_it_takes_a_person_a_recent_sign_in_a_reason_and_an_incident(shop):
     machine = Actor("svc_1", "service")
     assert set(refusal(shop.do, machine, open_it, start(rollout))) == {"service_account"}
     shop.clock.advance(601)
-    assert set(refusal(shop.do, "otto", open_it, start(rollout))) == {"sign_in"}
+    assert sign_in_asked(shop.do, "otto", open_it, start(rollout)) == "Break-glass needs a recent sign-in."
     shop.sign_in("otto")
     with pytest.raises(Invalid) as error:
         shop.do("otto", open_it, start(rollout, reason=" ", incident="x" * 201, life=timedelta(hours=25)))

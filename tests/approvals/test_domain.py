@@ -407,7 +407,8 @@ def test_a_voter_hears_every_reason_at_once():
 @pytest.mark.parametrize(("age_s", "ok"), [(0, True), (600, True), (601, False), (None, False), (-5, True)])
 def test_a_sign_in_is_recent_up_to_the_second(age_s, ok):
     auth_at = None if age_s is None else NOW - timedelta(seconds=age_s)
-    assert (sign_in_reasons(auth_at, NOW, 600) == []) is ok
+    reasons = sign_in_reasons("a vote", auth_at, NOW, 600)
+    assert [one.message for one in reasons] == ([] if ok else ["A vote needs a recent sign-in."])
 
 
 def brute_force(needs, eligible):

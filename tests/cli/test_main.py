@@ -14,7 +14,7 @@ from assent_client.cli import tree
 from assent_client.cli.connection import connect, load_login, login_path, save_login
 from assent_client.cli.main import log_path, main
 from assent_client.cli.output import emit
-from assent_client.errors import ERRORS, Invalid, Reason
+from assent_client.errors import ERRORS, Forbidden, Invalid, Reason
 
 ASSENT = [sys.executable, "-c", "import sys; from assent_client.cli.main import main; sys.exit(main())"]
 
@@ -228,6 +228,32 @@ def test_a_login_is_kept_for_this_user_only_and_used_by_later_commands(server, m
     assert "assent_pat_x" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("mine", "chosen"), [(["support"], "support"), ([], None), (["search", "support"], None)]
+)
+def test_a_login_speaks_of_the_only_project_of_its_caller(server, monkeypatch, capsys, mine, chosen):
+    monkeypatch.setenv("ASSENT_TOKEN", "t")
+    server.on("GET", "/healthz", server.Answer({"ok": True}))
+    server.on(
+        "GET", "/v1/projects", server.Answer({"items": [{"name": one} for one in mine], "next_cursor": None})
+    )
+    assert main(["login", server.url]) == 0
+    assert load_login().get("project") == chosen
+    assert ("search, support" in capsys.readouterr().err) is (len(mine) > 1)
+
+
+def test_a_login_anew_keeps_the_project_that_was_chosen_at_that_server(server, monkeypatch):
+    monkeypatch.setenv("ASSENT_TOKEN", "t")
+    server.on("GET", "/healthz", server.Answer({"ok": True}))
+    server.on("GET", "/v1/projects", server.Answer(Forbidden("no").to_wire(), 403))
+    save_login(server.url, "before", "support")
+    assert main(["login", server.url]) == 0
+    assert load_login() == {"url": server.url, "token": "t", "project": "support"}
+    save_login("https://assent.example", "before", "support")
+    assert main(["login", server.url]) == 0
+    assert load_login() == {"url": server.url, "token": "t"}
+
+
 def test_a_saved_token_goes_only_to_its_own_server(noun, server):
     def show() -> None:
         with connect() as api:
@@ -316,4 +342,4 @@ def test_a_link_says_which_server_it_signs_in_at(server, capsys):
     assert server.asked[0].json == {"code": "c0de"}
     assert load_login()["url"] == server.url
     assert main(["login", server.url, "--link", "c0de", "--json"]) == 0
-    assert server.asked[2].json == {"code": "c0de"}
+    assert [one.json for one in server.asked if one.method == "POST"] == [{"code": "c0de"}] * 2

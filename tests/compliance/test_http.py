@@ -63,7 +63,7 @@ def test_systems_are_assigned_classified_and_kept_by_those_who_may(served):
     with served.api("root") as api:
         held = api.put(path(api, "systems", NAME, "roles", "owner"), {"person": "ada", "reason": "hers"})
         api.put(path(api, "retention"), {"logs_days": 400, "records_days": 4000, "reason": "law"})
-        assert held["person"] == served.desk.people["ada"].id
+        assert (held["person"], held["assigned_by"]) == ("ada", "root")
     with served.api("rita") as api:
         answers = {"answers": {**ANSWERS, "talks": "yes"}, "reason": "it talks"}
         assert api.post(path(api, "systems", NAME, "classifications"), answers)["tier"] == "limited"

@@ -143,7 +143,8 @@ def test_bindings_are_reached_over_http(served):
     api = served.api()
     path = api.path("suite-bindings")
     body = {"prompt": "greeting", "suite": "quality", "through": "assistant@1.0.0"}
-    assert api.post(path, body)["suite"] == "quality@1.0.0"
-    assert [one["prompt"] for one in api.get(path, prompt="greeting")["items"]] == ["greeting"]
+    bound = api.post(path, body)
+    assert (bound["suite"], bound["bound_by"]) == ("quality@1.0.0", "ann")
+    assert api.get(path, prompt="greeting")["items"] == [bound]
     api.delete(f"{path}/greeting/quality")
     assert api.get(path)["items"] == []

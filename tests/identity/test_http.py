@@ -26,6 +26,13 @@ def test_a_refusal_is_a_problem_document(door, verb, path, body, status, code):
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
+def test_what_a_body_lacks_is_named_once(door):
+    problem = door("POST", "/v1/sign-ins/password", json={"name": "ada", "password": "p", "code": "1"}).json()
+    (reason,) = problem["reasons"]
+    assert (reason["id"], reason["message"]) == ("body.code", "String should have at least 6 characters")
+    assert problem["detail"] == "The request is not valid: code: String should have at least 6 characters."
+
+
 def test_without_a_token_or_with_a_wrong_one_nobody_gets_in(door):
     for token in (None, "assent_pat_wrong"):
         answer = door("GET", "/v1/me", token)
@@ -40,6 +47,9 @@ def test_whoever_works_in_one_project_sees_themselves_and_that_project_only(door
     refused = door("GET", "/v1/projects/bank", token)
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert "engineer" in refused.json()["remedy"]
+    assert "You belong to shop: name the project" in refused.json()["remedy"]
+    held = door("POST", "/v1/projects", token, json={"name": "park"}).json()["remedy"]
+    assert "You belong" not in held
 
 
 def test_a_limited_token_makes_no_token_that_can_do_more(door):

@@ -189,7 +189,7 @@ def test_applications_are_told_by_the_name_of_their_key(live, assent):  # noqa: 
     with live.api("rita") as api:
         (row,) = api.get(path(api, "dependents"))["calls"]
     assert (row["application"], row["name"]) == (key, "shop window")
-    assert f"shop window ({key})  1 calls" in assent("rita", "model", "dependents", "support@2.0.0")[1]
+    assert f"shop window ({key})  1 call\n" in assent("rita", "model", "dependents", "support@2.0.0")[1]
     announce(live, "ada")
     later(live, 31)
     called(live.shop, live.shop.version("2.0.0"), key)
@@ -210,7 +210,7 @@ def test_from_announcement_to_retirement_on_the_command_line(live, assent):  # n
     assert assent("ada", *base)[0] == 0
     called(live.shop, live.shop.version("2.0.0"), "key_app")
     code, out, _ = assent("rita", "model", "dependents", "support@2.0.0")
-    assert (code, "Serving it: production/support" in out, "key_app  1 calls" in out) == (0, True, True)
+    assert (code, "Serving it: production/support" in out, "key_app  1 call\n" in out) == (0, True, True)
     assert "Built from it: nothing" in out
     assert "Calling it lately: nobody" in assent("rita", "model", "dependents", "support@2.1.0")[1]
     retire = ("model", "retire", "support@2.0.0", "-r", "nobody needs it", "--yes")

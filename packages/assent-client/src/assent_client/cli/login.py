@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assent_client.cli.connection import DEFAULT_URL, OPTIONS, connect, save_login
-from assent_client.cli.output import ask_secret, emit
-from assent_client.errors import Invalid
+from assent_client.cli.connection import DEFAULT_URL, OPTIONS, connect, load_login, save_login
+from assent_client.cli.output import ask_secret, emit, note
+from assent_client.errors import Forbidden, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from assent_client.api import Api
 
 __all__ = ["app"]
 
@@ -35,6 +38,7 @@ def login(
 
     Votes ask for a sign-in not older than ten minutes: sign in by a link or by --name just before.
     With --name, password and code are asked for; from a pipe they are the first and second line.
+    Where you belong to one project only, later commands speak of it; else say --project.
 
     Example: assent login http://desk:8400 --name ada
     Example: assent login --link http://desk:8400/sign-in/CODE
@@ -53,8 +57,23 @@ def login(
     with connect() as api:
         api.get("/healthz")
         url = api.url
-    path = save_login(url, OPTIONS.token, OPTIONS.project)
-    emit({"url": url, "saved": str(path)})
+        project = OPTIONS.project or _project(api)
+    path = save_login(url, OPTIONS.token, project)
+    emit({"url": url, "project": project, "saved": str(path)})
+
+
+def _project(api: Api) -> str | None:
+    """Give the project that later commands speak of: the one chosen before, else the caller's only one."""
+    saved = load_login()
+    if saved.get("project") and saved.get("url") == api.url:
+        return saved["project"]
+    try:
+        mine = [one["name"] for one in api.pages("/v1/projects")]
+    except (Forbidden, NotFound):  # a token of few permissions may not ask; its commands name a project
+        return None
+    if len(mine) > 1:
+        note(f"Name one of your projects with --project or ASSENT_PROJECT: {', '.join(mine)}.")
+    return mine[0] if len(mine) == 1 else None
 
 
 def _server_of(link: str) -> str:

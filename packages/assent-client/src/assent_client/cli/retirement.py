@@ -107,6 +107,7 @@ def _print_dependents(found: Mapping[str, Any]) -> None:
         print_text(f"{title}: {', '.join(refs) or 'nothing'}")
     for row in found["calls"]:
         who = f"{row['name']} ({row['application']})" if row.get("name") else row["application"]
-        print_text(f"{row['day']}  {who}  {row['n_calls']} calls")
+        n = row["n_calls"]
+        print_text(f"{row['day']}  {who}  {n} {'call' if n == 1 else 'calls'}")
     if not found["calls"]:
         print_text("Calling it lately: nobody")

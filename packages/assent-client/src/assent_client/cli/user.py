@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from assent_client.api import Api
 from assent_client.cli.connection import connect
-from assent_client.cli.output import Column, Columns, ask_secret, emit, note
+from assent_client.cli.output import Column, Columns, ask_secret, emit, note, print_text
 from assent_client.errors import Invalid
 
 __all__ = ["app"]
@@ -31,7 +32,6 @@ CREDENTIALS: Columns = [
     Column("n_recovery_codes", "recovery codes"),
 ]
 LOGINS: Columns = ["id", "issuer", "subject", Column("linked_at", "since")]
-RECOVERY: Columns = [Column("recovery_codes", "recovery codes")]
 SESSIONS: Columns = [
     "id",
     "how",
@@ -143,12 +143,12 @@ def totp(
             emit(api.get("/v1/me/credentials"), CREDENTIALS)
             return
         if recovery:
-            emit(api.post("/v1/me/recovery-codes"), RECOVERY)
+            emit(api.post("/v1/me/recovery-codes"), _print_codes)
             return
         begun = api.post("/v1/me/totp")
         note(f"Secret for your authenticator: {begun['secret']}")
         note(f"The same as an address:        {begun['uri']}")
-        emit(api.post("/v1/me/totp/confirmation", {"code": ask_secret("Code")}), RECOVERY)
+        emit(api.post("/v1/me/totp/confirmation", {"code": ask_secret("Code")}), _print_codes)
     note("Keep the recovery codes where your authenticator is not: each signs you in once.")
 
 
@@ -206,3 +206,9 @@ def remove_login(name: str, login: Annotated[str, typer.Argument(metavar="ID")])
 def _bind(api: Api, name: str, role: str, within: str) -> dict[str, Any]:
     account: dict[str, Any] = api.post("/v1/bindings", {"account": name, "role": role, "project": within})
     return account
+
+
+def _print_codes(made: Mapping[str, Any]) -> None:
+    """Print one code a line, as they are written down."""
+    for code in made["recovery_codes"]:
+        print_text(code)

@@ -12,8 +12,10 @@ from assent.compliance import service
 from assent.compliance.domain import DISCLAIMER, Catalogue, Row
 from assent.compliance.service import Classification, Retention, Role, System
 from assent.compliance.service.wire import coverage_wire
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.clock import to_text
+from assent.kernel.tx import Reader
 from assent.web.api import Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["compliance"])
@@ -124,7 +126,7 @@ def assign(
 ) -> dict[str, Any]:
     """Let a person answer for something of a system."""
     with call.begin() as tx:
-        return _role(service.assign(tx, (project, name), role, body.person, body.reason))
+        return _role(tx, service.assign(tx, (project, name), role, body.person, body.reason))
 
 
 @router.post("/systems/{name}/classifications", status_code=201)
@@ -136,7 +138,7 @@ def classify(
 ) -> dict[str, Any]:
     """Answer the risk questionnaire about a system; the tier follows from the answers."""
     with call.begin() as tx:
-        return _classification(service.classify(tx, (project, name), body.answers, body.reason))
+        return _classification(tx, service.classify(tx, (project, name), body.answers, body.reason))
 
 
 @router.post("/systems/{name}/statements", status_code=201)
@@ -158,7 +160,7 @@ def get_retention(project: ProjectPath, call: Reading) -> dict[str, Any]:
     """Say how long the project keeps logs and records."""
     with call.read() as reader:
         found = service.retention_of(reader, project)
-    return {"logs_days": None, "records_days": None} if found is None else _retention(found)
+        return {"logs_days": None, "records_days": None} if found is None else _retention(reader, found)
 
 
 @router.put("/retention")
@@ -167,7 +169,7 @@ def retain(
 ) -> dict[str, Any]:
     """Set how long the project keeps logs and records."""
     with call.begin() as tx:
-        return _retention(service.retain(tx, project, (body.logs_days, body.records_days), body.reason))
+        return _retention(tx, service.retain(tx, project, (body.logs_days, body.records_days), body.reason))
 
 
 @router.post("/packs", status_code=201)
@@ -230,17 +232,17 @@ def _system(one: System) -> dict[str, Any]:
     }
 
 
-def _role(role: Role) -> dict[str, Any]:
+def _role(reader: Reader, role: Role) -> dict[str, Any]:
     return {
         "name": role.name,
         "role": role.role,
-        "person": role.person,
+        "person": identity.name_of(reader, role.person),
         "assigned_at": to_text(role.assigned_at),
-        "assigned_by": role.assigned_by,
+        "assigned_by": identity.name_of(reader, role.assigned_by),
     }
 
 
-def _classification(one: Classification) -> dict[str, Any]:
+def _classification(reader: Reader, one: Classification) -> dict[str, Any]:
     return {
         "id": one.id,
         "name": one.name,
@@ -248,14 +250,14 @@ def _classification(one: Classification) -> dict[str, Any]:
         "tier": one.tier,
         "answers": one.answers,
         "classified_at": to_text(one.classified_at),
-        "classified_by": one.classified_by,
+        "classified_by": identity.name_of(reader, one.classified_by),
     }
 
 
-def _retention(one: Retention) -> dict[str, Any]:
+def _retention(reader: Reader, one: Retention) -> dict[str, Any]:
     return {
         "logs_days": one.logs_days,
         "records_days": one.records_days,
         "set_at": to_text(one.set_at),
-        "set_by": one.set_by,
+        "set_by": identity.name_of(reader, one.set_by),
     }

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import pydantic
 from fastapi import APIRouter, Response
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
+from assent.kernel.tx import Reader
 from assent.providers import service
 from assent.providers.domain.prices import plain
 from assent.providers.service import End, NewPrice, Price, Provider, Upstream
@@ -57,14 +59,14 @@ class PriceWire(Wire):
 def list_providers(project: ProjectPath, call: Reading) -> dict[str, Any]:
     """List the providers of the project."""
     with call.read() as reader:
-        return page([_provider(one) for one in service.list_providers(reader, project)], None)
+        return page([_provider(reader, one) for one in service.list_providers(reader, project)], None)
 
 
 @router.get("/projects/{project}/providers/{name}")
 def get_provider(project: ProjectPath, name: str, call: Reading) -> dict[str, Any]:
     """Show a provider."""
     with call.read() as reader:
-        return _provider(service.get_provider(reader, project, name))
+        return _provider(reader, service.get_provider(reader, project, name))
 
 
 @router.put("/projects/{project}/providers/{name}")
@@ -74,8 +76,8 @@ def set_provider(
     """Set a provider up (201) or change it (200); snapshots follow at once."""
     with call.begin() as tx:
         provider, is_new = service.set_provider(tx, project, name, Upstream(**body.model_dump()))
-    response.status_code = 201 if is_new else 200
-    return _provider(provider)
+        response.status_code = 201 if is_new else 200
+        return _provider(tx, provider)
 
 
 @router.delete("/projects/{project}/providers/{name}", status_code=204)
@@ -142,7 +144,7 @@ def _price(price: Price) -> dict[str, Any]:
     }
 
 
-def _provider(provider: Provider) -> dict[str, Any]:
+def _provider(reader: Reader, provider: Provider) -> dict[str, Any]:
     return {
         "name": provider.name,
         "kind": provider.kind,
@@ -152,7 +154,7 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "first_token_timeout_s": provider.first_token_timeout_s,
         "idle_timeout_s": provider.idle_timeout_s,
         "set_at": provider.set_at,
-        "set_by": provider.set_by,
+        "set_by": identity.name_of(reader, provider.set_by),
     }
 
 

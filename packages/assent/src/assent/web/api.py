@@ -158,11 +158,11 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     reasons = [
         Reason(
             id=".".join(str(part) for part in e["loc"]),
-            message=f"{'.'.join(str(p) for p in e['loc'][1:]) or 'body'}: {e['msg']}",
+            message=e["msg"],
         )
         for e in error.errors()
     ]
-    detail = "; ".join(reason.message for reason in reasons)
+    detail = "; ".join(f"{reason.id.partition('.')[2] or reason.id}: {reason.message}" for reason in reasons)
     return problem(Invalid(f"The request is not valid: {detail}.", reasons=reasons), _request_id(request))
 
 

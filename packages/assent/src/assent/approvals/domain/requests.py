@@ -145,16 +145,16 @@ def _group_reasons(policy: Policy, facts: Facts, person: str) -> list[Reason]:
     return [Reason("group", message, remedy, have, need)]
 
 
-def sign_in_reasons(auth_at: datetime | None, now: datetime, step_up_s: int) -> list[Reason]:
-    """Say that a vote needs a recent sign-in, where it is not recent."""
+def sign_in_reasons(what: str, auth_at: datetime | None, now: datetime, step_up_s: int) -> list[Reason]:
+    """Say that `what`, such as "a vote", needs a recent sign-in, where it is not recent."""
     age_s = None if auth_at is None else (now - auth_at).total_seconds()
     if age_s is not None and age_s <= step_up_s:
         return []
     return [
         Reason(
             "sign_in",
-            "A vote needs a recent sign-in.",
-            "Sign in again by a one-time link: assent login --link CODE.",
+            f"{what[:1].upper()}{what[1:]} needs a recent sign-in.",
+            "Sign in again, then repeat it: `assent login SERVER --name NAME`, or by a one-time link.",
             "no sign-in" if age_s is None else f"{int(age_s // 60)} minutes old",
             f"at most {step_up_s // 60} minutes old",
         )

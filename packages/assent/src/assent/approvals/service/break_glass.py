@@ -96,7 +96,7 @@ def second_break_glass(tx: Tx, which: str, project: str, step_up_s: int = STEP_U
     held = get_break_glass(tx, which, project, lock=True)
     is_person = tx.actor.kind == "person"
     reasons = seconding_reasons(held, tx.actor.id, tx.now(), is_person=is_person)
-    reasons += _sign_in(tx, step_up_s)
+    reasons += _sign_in(tx, "the second signature of a break-glass", step_up_s)
     if reasons:
         raise Refused("You cannot second it.", reasons=reasons)
     tx.record(BreakGlassSeconded(**_place(held)))
@@ -122,7 +122,7 @@ def review_break_glass(tx: Tx, new: NewReview) -> BreakGlass:
     text = needed_text(tx, new.text, "A review")
     contributors = asked.get(tx, held.request).contributors
     reasons = review_reasons(held, tx.actor.id, contributors, is_person=tx.actor.kind == "person")
-    reasons += _sign_in(tx, new.step_up_s)
+    reasons += _sign_in(tx, "the review of a break-glass", new.step_up_s)
     if reasons:
         raise Refused("Your review does not count.", reasons=reasons)
     tx.record(BreakGlassReviewed(finding=new.finding, review=text, **_place(held)))
@@ -222,13 +222,13 @@ def _opening_reasons(tx: Tx, request: Request, emergency: Emergency) -> list[Rea
         tier=request.tier,
         is_person=tx.actor.kind == "person",
     )
-    return reasons + _sign_in(tx, emergency.step_up_s)
+    return reasons + _sign_in(tx, "break-glass", emergency.step_up_s)
 
 
-def _sign_in(tx: Tx, step_up_s: int) -> list[Reason]:
+def _sign_in(tx: Tx, what: str, step_up_s: int) -> list[Reason]:
     if tx.actor.kind != "person":
         return []
-    return sign_in_reasons(tx.actor.auth_at, tx.now(), step_up_s)
+    return sign_in_reasons(what, tx.actor.auth_at, tx.now(), step_up_s)
 
 
 def _place(held: BreakGlass) -> dict[str, Any]:

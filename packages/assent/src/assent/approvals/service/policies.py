@@ -114,7 +114,7 @@ def confirm_policy(tx: Tx, wanted: Confirmation) -> Binding:
     if version.digest != held.policy:
         raise Stale(f"{held.policy_ref} is proposed, not {version.ref}.", remedy="Look at it, then confirm.")
     reasons = _confirming_reasons(tx, held.proposed_by)
-    reasons += sign_in_reasons(tx.actor.auth_at, tx.now(), wanted.step_up_s)
+    reasons += sign_in_reasons("the confirmation of a policy", tx.actor.auth_at, tx.now(), wanted.step_up_s)
     if reasons:
         raise Refused("The policy is not bound.", reasons=reasons)
     tx.record(

@@ -89,7 +89,9 @@ def vote(tx: Tx, new: NewVote) -> Cast:
     _expect_shown(request, new)
     assessment = assess_request(tx, request)
     reasons = _reasons(tx, request, assessment, tx.actor)
-    reasons += sign_in_reasons(tx.actor.auth_at, tx.now(), new.step_up_s) if _is_person(tx.actor) else []
+    reasons += (
+        sign_in_reasons("a vote", tx.actor.auth_at, tx.now(), new.step_up_s) if _is_person(tx.actor) else []
+    )
     if reasons:
         raise Refused("Your vote does not count here.", reasons=reasons)
     facts = assessment.facts

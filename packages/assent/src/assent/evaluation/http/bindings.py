@@ -7,7 +7,9 @@ from fastapi import APIRouter
 
 from assent.evaluation import service
 from assent.evaluation.service import NewBinding, SuiteBinding
+from assent.identity import service as identity
 from assent.identity.domain import Permission
+from assent.kernel.tx import Reader
 from assent.web.api import Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1/projects/{project}/suite-bindings")
@@ -32,14 +34,14 @@ def bind_suite(project: ProjectPath, body: NewBindingWire, call: Binding) -> dic
     """Have a suite run on each version of a prompt from now on; in place of its older number."""
     new = NewBinding(project, body.prompt, body.suite, body.through, body.environment)
     with call.begin() as tx:
-        return _wire(service.bind_suite(tx, new))
+        return _wire(tx, service.bind_suite(tx, new))
 
 
 @router.get("")
 def list_bindings(project: ProjectPath, call: Reading, prompt: str | None = None) -> dict[str, Any]:
     """List which suites are bound to which prompts."""
     with call.read() as reader:
-        return page([_wire(one) for one in service.list_bindings(reader, project, prompt)], None)
+        return page([_wire(reader, one) for one in service.list_bindings(reader, project, prompt)], None)
 
 
 @router.delete("/{prompt}/{suite}", status_code=204)
@@ -49,12 +51,12 @@ def unbind_suite(project: ProjectPath, prompt: str, suite: str, call: Binding) -
         service.unbind_suite(tx, project, prompt, suite)
 
 
-def _wire(binding: SuiteBinding) -> dict[str, Any]:
+def _wire(reader: Reader, binding: SuiteBinding) -> dict[str, Any]:
     return {
         "prompt": binding.name,
         "suite": binding.suite_ref,
         "through": binding.through_ref,
         "environment": binding.environment,
         "bound_at": binding.bound_at,
-        "bound_by": binding.bound_by,
+        "bound_by": identity.name_of(reader, binding.bound_by),
     }

@@ -1,14 +1,14 @@
 """Who calls, and whether they may; what the bodies of identity's routes share."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import pydantic
 from fastapi import Request
 
 from assent.identity import service
-from assent.identity.domain import ROLES
+from assent.identity.domain import EVERYWHERE, ROLES, Binding
 from assent.kernel.errors import Forbidden, Frozen, Unauthenticated, Unavailable
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import SYSTEM, Actor
@@ -39,12 +39,20 @@ def authenticator(runtime: Runtime) -> Callable[[Request, str, str | None], Acto
             _note_use(runtime, held.token)
         if not service.allows(held, permission, project):
             where = f"in the project {project}" if project else "everywhere"
-            how = f"It takes one of the roles {', '.join(r for r, p in ROLES.items() if permission in p)}."
-            raise Forbidden(f"This token lacks the permission {permission} {where}.", remedy=how)
+            message = f"This token lacks the permission {permission} {where}."
+            raise Forbidden(message, remedy=_remedy(held.bindings, permission, project))
         kind: Literal["person", "service"] = "person" if held.kind == "person" else "service"
         return Actor(held.account, kind, held.auth_at, held.scopes)
 
     return authenticate
+
+
+def _remedy(held: Iterable[Binding], permission: str, project: str | None) -> str:
+    takes = f"It takes one of the roles {', '.join(r for r, p in ROLES.items() if permission in p)}."
+    mine = sorted({binding.project for binding in held})
+    if project is None or not mine or EVERYWHERE in mine or project in mine:
+        return takes
+    return f"{takes} You belong to {', '.join(mine)}: name the project with --project or ASSENT_PROJECT."
 
 
 def _note_use(runtime: Runtime, token: str) -> None:
