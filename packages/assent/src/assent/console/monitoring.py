@@ -67,6 +67,7 @@ class MonitoringView:
     as_of: datetime
     n_calls: int
     cost: str
+    firing: Sequence[Any]
     rows: Sequence[Row]
     pictures: Sequence[Markup]
     prices: Sequence[str]
@@ -221,6 +222,7 @@ def build(reader: Reader, project: str, asked: Asked) -> MonitoringView:
         as_of=reader.now(),
         n_calls=found["n_calls"],
         cost=" + ".join(totals) or "unknown",
+        firing=[one for one in monitoring.alerts.list_(reader, project) if one.firing],
         rows=[_row(row) for row in rows],
         pictures=_pictures(rows),
         prices=sorted({_price_text(row["cost"]) for row in rows if row["cost"] is not None}),

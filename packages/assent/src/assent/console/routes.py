@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from assent.console import (
     account,
+    alerts,
     card,
     card_form,
     compliance,
@@ -45,6 +46,7 @@ ROUTERS = (
     discussion_forms.router,
     rollout.router,
     monitoring.router,
+    alerts.router,
     retirement.router,
     retirement_forms.router,
     leaf.router,

@@ -57,6 +57,13 @@ SENTENCES = {
     "delivery.rollout.rolled_back": "Rollout rolled back ({because})",
     "delivery.route.killed": "{name} switched off in {environment}",
     "delivery.route.restored": "{name} switched on in {environment}",
+    "monitoring.alert.set": "Alert {name} set for {environment}",
+    "monitoring.alert.removed": "Alert {name} removed",
+    "monitoring.alert.fired": "Alert {name} fired: {says}",
+    "monitoring.alert.repeated": "Alert {name} goes on: {says}",
+    "monitoring.alert.resolved": "Alert {name} resolved: {says}",
+    "monitoring.alert.silenced": "Alert {name} silenced until {until}",
+    "monitoring.silence.ended": "Silence of {name} ended",
     "monitoring.incident.opened": "Incident: {summary}",
 }
 # One per second while a rollout runs: the rollout's page shows them, a history would drown in them.

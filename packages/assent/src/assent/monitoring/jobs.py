@@ -1,4 +1,4 @@
-"""Ticks: watch every running rollout each second, and keep the ring small."""
+"""Ticks: watch every running rollout each second, look at alerts, and keep the ring small."""
 
 import logging
 
@@ -32,6 +32,17 @@ def watch(runtime: Runtime) -> None:
             troubles.append(trouble)
     if troubles:
         raise ExceptionGroup("some rollouts could not be watched", troubles)
+
+
+@tick("monitoring.alert", every_s=10)
+def alert(runtime: Runtime) -> None:
+    """Look at every alert; record what fires, goes on, or is over."""
+    with runtime.session.read() as reader:
+        found = service.alerts.look(reader, runtime.settings.snapshot_ttl_s)
+    if found:
+        with runtime.session.begin(SYSTEM) as tx:
+            for one, finding in found:
+                service.alerts.apply(tx, one, finding)
 
 
 @tick("monitoring.prune", every_s=30)

@@ -82,6 +82,8 @@ class Permission(StrEnum):
     SNAPSHOT_ACKNOWLEDGE = "delivery.snapshot.acknowledge"
     OBSERVATION_RECORD = "monitoring.observation.record"
     MONITORING_READ = "monitoring.window.read"
+    ALERT_CHANGE = "monitoring.alert.change"
+    ALERT_SILENCE = "monitoring.alert.silence"
     INCIDENT_RESOLVE = "monitoring.incident.resolve"
     CARD_READ = "cards.card.read"
     CARD_WRITE = "cards.card.write"
@@ -136,6 +138,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.RESULT_IMPORT,
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
+        Permission.ALERT_CHANGE,
         Permission.CARD_WRITE,
         Permission.PACK_CREATE,
         Permission.SNAPSHOT_READ,
@@ -173,6 +176,8 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.REQUEST_COMMENT,
         Permission.BREAK_GLASS_OPEN,
         Permission.BREAK_GLASS_SECOND,
+        Permission.ALERT_CHANGE,
+        Permission.ALERT_SILENCE,
         Permission.INCIDENT_RESOLVE,
         Permission.SUBSCRIPTION_CHANGE,
         Permission.DELIVERY_REPEAT,

@@ -41,12 +41,7 @@ def edges_at(counts: Mapping[int, int], share: float) -> tuple[float, float]:
         return 0.0, 0.0
     if share >= 1:
         return math.inf, math.inf
-    wanted, seen = max(1, math.ceil(share * n)), 0
-    for bucket in sorted(counts):
-        seen += counts[bucket]
-        if seen >= wanted:
-            break
-    return edges_of(bucket)
+    return edges_of(_bucket_at(counts, max(1, math.ceil(share * n))))
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:
@@ -54,7 +49,10 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
     n = sum(counts.values())
     if not n:
         return None
-    wanted = max(1, math.ceil(share * n))
+    return middle_of(_bucket_at(counts, max(1, math.ceil(share * n))))
+
+
+def _bucket_at(counts: Mapping[int, int], wanted: int) -> int:
     buckets = sorted(counts)
     reached = accumulate(counts[bucket] for bucket in buckets)
-    return next(middle_of(bucket) for bucket, seen in zip(buckets, reached, strict=True) if seen >= wanted)
+    return next(bucket for bucket, seen in zip(buckets, reached, strict=True) if seen >= wanted)

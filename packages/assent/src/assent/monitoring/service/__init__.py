@@ -1,6 +1,6 @@
 """What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
 
-from assent.monitoring.service import evidence, incidents, live, metrics, report
+from assent.monitoring.service import alerts, evidence, incidents, live, metrics, report
 from assent.monitoring.service.batch import Batch, parse
 from assent.monitoring.service.callers import callers
 from assent.monitoring.service.ingestion import take
@@ -11,6 +11,7 @@ from assent.monitoring.service.watching import apply, needs_writing, watch_of
 __all__ = [
     "Batch",
     "Sight",
+    "alerts",
     "apply",
     "callers",
     "evidence",

@@ -75,7 +75,7 @@ def tallies(
     return [
         (
             Key(row.environment, row.route, row.variant, row.version),
-            Tally({name: getattr(row, name) or 0 for name in ROLLUP_SUMS}, kinds.get(row.id, {})),
+            Tally({name: float(getattr(row, name)) for name in ROLLUP_SUMS}, kinds.get(row.id, {})),
         )
         for row in rows
     ]

@@ -52,6 +52,39 @@ incidents = table(
     sa.Column("review", DIGEST),
     kind="governed",
 )
+alerts = table(
+    "monitoring_alerts",
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("project", NAME, nullable=False),
+    sa.Column("name", NAME, nullable=False),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("route", KEY),
+    sa.Column("condition", Json, nullable=False),
+    sa.Column("set_at", Utc, nullable=False),
+    sa.Column("set_by", ID, nullable=False),
+    sa.Column("firing", sa.Boolean, nullable=False),
+    sa.Column("fired_at", Utc),
+    sa.Column("told_at", Utc),
+    sa.Column("resolved_at", Utc),
+    sa.Column("says", sa.Text),
+    sa.Column("silenced_until", Utc),
+    sa.Column("silenced_by", ID),
+    sa.Column("silence_reason", DIGEST),
+    sa.Index("uq_monitoring_alerts_name", "project", "name", unique=True),
+    kind="governed",
+)
+alert_checks = table(
+    "monitoring_alert_checks",  # the last look at each alert
+    sa.Column("alert", ID, primary_key=True),
+    sa.Column("checked_at", Utc, nullable=False),
+    sa.Column("holds", sa.Boolean),
+    sa.Column("says", sa.Text, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("true_since", Utc),
+    sa.Column("true_at", Utc),
+    kind="operational",
+)
 
 batches = table(
     "monitoring_batches",

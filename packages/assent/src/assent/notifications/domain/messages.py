@@ -14,6 +14,7 @@ ABOUT = (
     "run", "tier", "policy_ref", "successor_ref", "sunset_at", "starts_at", "brownouts", "days", "dependents",
     "applications", "n_calls", "base_model", "ends_on", "versions", "live", "expires_at", "ends_at",
     "second_by", "review_by", "waiver", "group", "verb", "subscription", "channel", "kinds",
+    "says", "until",
 )  # fmt: skip
 """Fields of events that are told: identifiers, states, times and figures; all else stays in the ledger."""
 
@@ -55,6 +56,8 @@ def link(heard: Heard, base_url: str) -> str:
             return f"{place}/{path}/{quote(said[key], safe='')}"
     if "name" in said and "number" in said and heard.type.startswith(("registry.version", "retirement.")):
         return f"{place}/versions/{quote(said['name'], safe='')}/{quote(said['number'], safe='')}"
+    if heard.type.startswith("monitoring.alert."):
+        return f"{place}/alerts"
     return f"{place}/ledger?before={heard.index + 1}"
 
 

@@ -32,6 +32,9 @@ DEFAULT_KINDS = (
     "approvals.decision.made",  # whoever asked
     "approvals.request.expired",
     "monitoring.incident.*",  # on-call
+    "monitoring.alert.fired",
+    "monitoring.alert.repeated",
+    "monitoring.alert.resolved",
     "delivery.rollout.rolled_back",
     "delivery.rollout.aborted",
     "delivery.rollout.paused",

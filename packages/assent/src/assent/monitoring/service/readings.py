@@ -1,0 +1,153 @@
+"""What alerts read: figures over a window, traffic, snapshots in use, observations that were lost."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from assent.delivery import service as delivery
+from assent.kernel.tx import Reader
+from assent.monitoring.domain import alerts as rules
+from assent.monitoring.domain import figures
+from assent.monitoring.domain.alerts import Condition, Finding, Kind, Reading
+from assent.monitoring.domain.figures import Tally, merge
+from assent.monitoring.domain.intervals import quantile_interval
+from assent.monitoring.domain.kinds import Kind as Histogram
+from assent.monitoring.domain.latency import quantile
+from assent.monitoring.service import report
+from assent.monitoring.store import reading
+
+GONE_AFTER = timedelta(days=1)
+"""A replica that says nothing for so long was taken down; its last word is no alarm for ever."""
+
+SUMS = {
+    "error_rate": ("n_errors", "n_calls"),
+    "refusal_rate": ("n_refusals", "n_calls"),
+    "guardrail_rate": ("n_guardrails", "n_calls"),
+    "thumbs_down_rate": ("badness", "n_feedback"),
+    "not_as_approved_rate": ("n_not_as_approved", "n_calls"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What an alert watches; `ttl_s` is the age at which a snapshot counts as stale."""
+
+    project: str
+    environment: str
+    route: str | None
+    ttl_s: float
+
+    @property
+    def where(self) -> dict[str, str]:
+        """Give it as the narrowing of a report."""
+        return {"environment": self.environment} | ({"route": self.route} if self.route else {})
+
+
+def find(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    """Look whether a condition holds now."""
+    return _FINDERS[condition.kind](reader, scope, condition)
+
+
+def _figures(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    readings = {"long": _reading(reader, scope, condition, condition.window_s)}
+    if condition.kind is Kind.BURN:
+        readings["short"] = _reading(reader, scope, condition, condition.short_window_s)
+    return rules.judge(condition, readings)
+
+
+def _reading(reader: Reader, scope: Scope, condition: Condition, window_s: int) -> Reading:
+    metric = condition.metric or ""
+    period = report.last(reader, window_s)
+    if metric == "cost":
+        return _cost(report.report(reader, scope.project, period, **scope.where))
+    tally = merge(one for _, one in report.tallies(reader, scope.project, period, scope.where))
+    n_calls = int(tally.of("n_calls"))
+    if metric == "tokens":
+        return Reading(tally.of("tokens_in") + tally.of("tokens_out"), None, n_calls)
+    if metric in SUMS:
+        bad, n = (tally.of(name) for name in SUMS[metric])
+        found = figures.rate(bad, n)
+        return Reading(found["rate"], found["interval"]["low"], found["n"])
+    return _quantile(tally, metric)
+
+
+def _quantile(tally: Tally, metric: str) -> Reading:
+    what, which, _ = metric.split("_")
+    kind = Histogram.LATENCY if what == "latency" else Histogram.FIRST_TOKEN
+    counts, share = tally.histograms.get(kind, {}), figures.QUANTILES[which]
+    low = quantile_interval(counts, share, figures.ALPHA).low if counts else None
+    return Reading(quantile(counts, share), low, sum(counts.values()))
+
+
+def _cost(found: Mapping[str, Any]) -> Reading:
+    """Add money up; where it has more than one currency there is no sum."""
+    totals = found["cost"]["totals"]
+    value = next(iter(totals.values())) if len(totals) == 1 else None
+    return Reading(value, None, found["n_calls"])
+
+
+def _traffic(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    live = [
+        one.route.key
+        for one in delivery.list_live(reader, scope.project, scope.environment)
+        if scope.route is None or one.route.key == scope.route
+    ]
+    if not live:
+        return Finding(None, f"nothing is live in {scope.environment}: no traffic is due")
+    found = report.tallies(reader, scope.project, report.last(reader, condition.window_s), scope.where)
+    n = int(sum(tally.of("n_calls") for _, tally in found))
+    return Finding(n == 0, f"{n} calls of {', '.join(live)} in {condition.window_s} s", float(n), n)
+
+
+def _lagging(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    now = reader.now()
+    known = delivery.list_acknowledgements(reader, scope.project, scope.environment)
+    rows = [row for row in known if now - row["acknowledged_at"] < GONE_AFTER]
+    if not rows:
+        return Finding(None, "no gateway or application has reported a snapshot within a day")
+    newest = max((row["epoch"], row["serial"]) for row in rows)
+    since = min(row["acknowledged_at"] for row in rows if (row["epoch"], row["serial"]) == newest)
+    wrong = [*_behind(rows, newest, since, now, condition.window_s), *_silent(rows, now, scope.ttl_s)]
+    text = "; ".join(wrong) or f"all {len(rows)} replicas serve serial {newest[1]}"
+    return Finding(bool(wrong), text, float(len(wrong)), len(rows))
+
+
+def _behind(
+    rows: list[dict[str, Any]], newest: tuple[int, int], since: datetime, now: datetime, window_s: int
+) -> list[str]:
+    if now - since < timedelta(seconds=window_s):
+        return []
+    return [
+        f"{row['replica']} serves serial {row['serial']}, {newest[1]} is out"
+        for row in rows
+        if (row["epoch"], row["serial"]) < newest
+    ]
+
+
+def _silent(rows: list[dict[str, Any]], now: datetime, ttl_s: float) -> list[str]:
+    limit = timedelta(seconds=2 * ttl_s)
+    return [
+        f"{row['replica']} took no snapshot since {row['acknowledged_at']:%Y-%m-%d %H:%M:%S} UTC"
+        for row in rows
+        if now - row["acknowledged_at"] > limit
+    ]
+
+
+def _dropped(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    after = reader.now().timestamp() - condition.window_s
+    rows = [row for row in reading.lost(reader.conn, scope.project) if row.seen_at >= after]
+    n = sum(int(row.n_dropped) for row in rows)
+    return Finding(
+        n > condition.above, f"{n} observations lost by {len(rows)} observers", float(n), len(rows)
+    )
+
+
+Finder = Callable[[Reader, Scope, Condition], Finding]
+_FINDERS: Mapping[Kind, Finder] = {
+    Kind.THRESHOLD: _figures,
+    Kind.BURN: _figures,
+    Kind.NO_TRAFFIC: _traffic,
+    Kind.LAGGING: _lagging,
+    Kind.DROPPED: _dropped,
+}
