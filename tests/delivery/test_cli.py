@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from assent.delivery import service
+from assent.delivery.jobs import measure_drills
 from assent_client.cli.main import main
 from tests.delivery.releases import BAD, approve, plan_form, until
 
@@ -68,7 +69,7 @@ def test_a_plan_file_is_checked_with_its_detectability(assent, plan, tmp_path):
     assert (code, "unknown" in err) == (3, True)
     whole = tmp_path / "switch.yaml"
     whole.write_text("steps: [{share: 1, min_time_s: 0}]\n")
-    assert "all traffic moves at once" in assent("rollout", "plan", whole)[1]
+    assert "All moves at once" in assent("rollout", "plan", whole)[2]
     code, _, err = assent("rollout", "plan", plan(alpha=3, unit="dog"))
     assert (code, "alpha" in err, "unit" in err) == (10, True, True)
     code, out, _ = assent("rollout", "plan", plan(), "--json")
@@ -112,3 +113,43 @@ def test_an_environment_is_shown_switched_off_and_fetched(served, assent, tmp_pa
             gateway.path("environments", "production", "snapshot", "acks"), {"gateway": "gw", "serial": 3}
         )
     assert "gw" in until(lambda: assent("env", "show", "production")[1])
+
+
+def test_an_ab_test_is_concluded_and_its_winner_s_release_is_filed(served, assent, plan):
+    desk = served.desk
+    desk.adopt()
+    rollout = desk.file(
+        strategy="ab_test",
+        steps=[{"share": 0.5, "min_time_s": 0, "max_time_s": 1000}],
+        experiment={"primary": "thumbs_down"},
+    )
+    approve(desk, rollout)
+    desk.act(service.start, rollout)
+    assert assent("rollout", "conclude", rollout.id, "--winner", "green")[0] == 10
+    code, out, err = assent(
+        "rollout", "conclude", rollout.id, "--winner", "canary", "--plan", plan(), "--reason", "liked more"
+    )
+    assert (code, "concluded" in out, "Filed: ro_" in err) == (0, True, True)
+    assert "ab_test" in assent("rollout", "list", "--state", "concluded")[1]
+    assert assent("rollout", "watch", rollout.id)[0] == 0
+
+
+def test_a_drill_prints_what_each_replica_took(served, assent):
+    served.desk.adopt()
+    assert assent("env", "drill", "production", "support")[0] == 15
+    with served.api("gateway") as gateway:
+        path = gateway.path("environments", "production", "snapshot", "acks")
+        gateway.post(path, {"gateway": "gw", "serial": 1})
+        worker = threading.Thread(target=drilled, args=(served.desk, gateway, path))
+        worker.start()
+        code, out, _ = assent("env", "drill", "production", "support", "--reason", "monthly")
+        worker.join(10)
+    assert (code, "gw" in out) == (0, True)
+    assert "support" in assent("env", "drills", "production")[1]
+
+
+def drilled(desk, gateway, path):
+    """Be the gateway that serves the drill, and the worker that measures it."""
+    until(lambda: desk.read(service.list_drills, "shop"))
+    gateway.post(path, {"gateway": "gw", "serial": desk.snapshot()[0].serial})
+    measure_drills(desk.runtime)

@@ -159,7 +159,7 @@ def test_a_person_decides_what_is_inconclusive_but_neither_haste_nor_harm():
     paused = rollout_of(State.PAUSED, 0)
     assert moves.advance(paused, facts, later(10)).automatic is False
     assert reasons_of(moves.advance, paused, facts, later(9)) == {"min_time"}
-    harmed = replace(facts, judgement=replace(BAD, slo_kept=False))
+    harmed = replace(facts, judgement=replace(BAD, broken=("error",)))
     assert reasons_of(moves.advance, paused, harmed, later(10)) == {"guard", "slo"}
 
 
@@ -234,7 +234,7 @@ def test_a_paused_rollout_goes_on_only_by_a_person_and_without_harm():
         (State.RUNNING, 0, BAD, 0, (Move.ROLL_BACK, Because.GUARD)),
         (State.PAUSED, 0, BAD, 0, (Move.ROLL_BACK, Because.GUARD)),
         (State.PAUSED, 0, GOOD, 10, (Move.HOLD, None)),
-        (State.RUNNING, 0, replace(GOOD, slo_kept=False), 10, (Move.PAUSE, Because.SLO)),
+        (State.RUNNING, 0, replace(GOOD, broken=("error",)), 10, (Move.PAUSE, Because.SLO)),
         (State.RUNNING, 0, GOOD, 9, (Move.HOLD, None)),
         (State.RUNNING, 0, GOOD, 10, (Move.ADVANCE, None)),
         (State.RUNNING, 0, replace(GOOD, n_canary_units=1), 999, (Move.HOLD, None)),
@@ -255,7 +255,7 @@ def test_what_an_automatic_actor_does(state, step, judgement, seconds, move):
         (State.ROLLED_BACK, 0, BAD, 0, "fail", {"guard"}),
         (State.RUNNING, 0, BAD, 10, "fail", {"guard"}),
         (State.ABORTED, 0, GOOD, 0, "inconclusive", {"state"}),
-        (State.RUNNING, 0, replace(GOOD, slo_kept=False), 9, "inconclusive", {"slo", "min_time"}),
+        (State.RUNNING, 0, replace(GOOD, broken=("error",)), 9, "inconclusive", {"slo", "min_time"}),
         (State.RUNNING, 0, GOOD, 10, "pass", set()),
     ],
 )
@@ -338,7 +338,7 @@ class RolloutMachine(RuleBasedStateMachine):
         Judgement,
         verdict=st.sampled_from(Verdict),
         n_canary_units=st.sampled_from([0, 3, 4, 5, 100, 1000]),
-        slo_kept=st.booleans(),
+        broken=st.sampled_from([(), ("error",)]),
         guard=st.just("thumbs_down"),
     )
 

@@ -185,6 +185,18 @@ def test_rules_see_the_context(live):
     assert live.calls(2)[0]["rule"] == "staff"
 
 
+def test_who_bears_the_header_of_a_preview_sees_the_version_before_the_switch(live):
+    old, new = model_document(upstream_model="old"), model_document(upstream_model="new")
+    rules = [{"id": "audience-1", "when": [{"attribute": "preview", "op": "equals", "value": "green"}]}]
+    rules[0]["variant"] = "canary"
+    live.publish(old, new, routes={"assistant": route(digest(old), digest(new), 0, rules=rules)})
+    body = {"model": "assistant", "messages": HI}
+    for header, variant in (("green", "canary"), ("blue", "stable")):
+        answer = live.post(body, headers={"X-Assent-Preview": header})
+        assert answer.headers["x-assent-variant"] == variant
+    assert live.ask().headers["x-assent-variant"] == "stable"
+
+
 def with_prompt(live, prompt, **changes):
     live.publish(model_document(prompt=digest(prompt), **changes), prompts=(prompt,))
 

@@ -1,6 +1,7 @@
 import dataclasses
 from decimal import Decimal
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -239,3 +240,34 @@ def test_live_units_to_detect_follow_the_split(running):
     low, high = map(float, guard["canary_interval"])
     assert low <= float(guard["canary_rate"]) <= high
     assert figures["blocks"]
+
+
+def test_errors_of_a_version_with_all_the_traffic_take_it_back_and_open_an_incident(desk):
+    slo = [{"metric": "error", "max": 0.2, "then": "roll_back"}]
+    steps = [{"share": 1, "min_time_s": 100}]
+    desk.plan({"steps": steps, "slo": slo, "window_s": 3, "block_s": 1})
+    for _ in range(8):
+        desk.send(
+            *(
+                desk.call(f"u{desk.n}", "canary", reason="static", status=503 if i % 2 else 200)
+                for i in range(20)
+            )
+        )
+        desk.clock.advance(1)
+        move = desk.tick()
+        if move is Move.ROLL_BACK:
+            break
+    assert (move, desk.rollout().state, desk.rollout().because) == (Move.ROLL_BACK, State.ROLLED_BACK, "slo")
+    (incident,) = desk.rows("incidents")
+    assert (incident.guard, incident.threshold) == ("error", "0.2")
+    assert 0.2 < float(incident.total) < 0.5
+    assert incident.summary.endswith("of the newest units, 0.2 allowed")
+
+
+def test_who_was_chosen_by_a_rule_or_saw_a_preview_s_stable_version_is_compared_with_nobody(running):
+    chosen = running.call("qa", "canary", reason="rule", rule="audience-1")
+    waiting = running.call("u1", "stable", reason="static")
+    by_chance = running.call("u2", "canary")
+    exposed = msgspec.structs.replace(running.exposure("u3", "stable"), rule="audience-1")
+    running.send(chosen, waiting, by_chance, exposed)
+    assert [(row.unit, row.arm) for row in running.rows("units")] == [("u2", "canary")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,15 @@ ROUTES = [
     Column("generation", right=True),
 ]
 GATEWAYS = [Column("replica"), Column("epoch"), Column("serial"), Column("acknowledged_at", "acknowledged")]
+DRILLS = [
+    Column("id"),
+    Column("name"),
+    Column("drilled_at", "drilled"),
+    Column("slowest_ms", "slowest replica (ms)", right=True),
+    Column("silent"),
+]
+DRILL_PATIENCE_S = 40.0
+DRILL_LOOK_S = 0.25
 
 Environment = Annotated[str, typer.Argument(metavar="ENVIRONMENT")]
 Name = Annotated[str, typer.Argument(help="Name of the model or prompt.")]
@@ -89,6 +99,39 @@ def restore(environment: Environment, name: Name, reason: Reason) -> None:
 
 
 @app.command()
+def drill(
+    environment: Environment,
+    name: Name,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it is kept on record.")] = None,
+) -> None:
+    """Measure how long a rollback would take to reach every replica; what is served stays as it is.
+
+    Exits 0 when every replica answered, 1 when one was silent.
+    """
+    with connect() as api:
+        route = api.get(api.path("environments", environment, "routes", name))
+        path = api.path("environments", environment, "routes", name, "drills")
+        found = api.post(path, {"reason": reason}, if_match=str(route["generation"]))
+        until = time.monotonic() + DRILL_PATIENCE_S
+        while found["measured_at"] is None and time.monotonic() < until:
+            time.sleep(DRILL_LOOK_S)
+            found = api.get(api.path("environments", environment, "drills", found["id"]))
+    emit(found, _print_drill)
+    raise typer.Exit(1 if found["silent"] or found["measured_at"] is None else 0)
+
+
+@app.command()
+def drills(
+    environment: Environment,
+    name: Annotated[str | None, typer.Option("--name", help="Only of this model or prompt.")] = None,
+) -> None:
+    """List the newest drills: when, of what, and the slowest replica."""
+    with connect() as api:
+        found = list(api.pages(api.path("environments", environment, "drills"), name=name))
+        emit(found, DRILLS, empty="No drills.")
+
+
+@app.command()
 def snapshot(
     environment: Environment,
     audience: Annotated[str, typer.Option(help="sdk or gateway.")] = "sdk",
@@ -109,6 +152,16 @@ def _switch(action: str, environment: str, name: str, reason: str) -> None:
         route = api.get(api.path("environments", environment, "routes", name))
         path = api.path("environments", environment, "routes", name, action)
         emit(api.post(path, {"reason": reason}, if_match=str(route["generation"])))
+
+
+def _print_drill(found: Any) -> None:
+    if found["measured_at"] is None:
+        note("The figures are not there yet: is a worker running? `assent env drills` shows them later.")
+        return
+    rows = [{"replica": name, "ms": ms} for name, ms in found["replicas"]]
+    emit(rows, [Column("replica"), Column("ms", "served it after (ms)", right=True)])
+    for name in found["silent"]:
+        note(f"{name} did not serve it in time.")
 
 
 def _print_live(live: Any) -> None:

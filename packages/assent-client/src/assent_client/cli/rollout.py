@@ -23,7 +23,7 @@ app = typer.Typer()
 
 LOOK_EVERY_S = 1.0
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
-ENDS = {"promoted": 0, "aborted": 1, "rolled_back": 1}
+ENDS = {"promoted": 0, "concluded": 0, "aborted": 1, "rolled_back": 1}
 
 
 def _share(value: Any) -> str:
@@ -34,18 +34,20 @@ LIST = [
     Column("id"),
     Column("ref", "version"),
     Column("environment"),
+    Column("strategy"),
     Column("state"),
     Column("share", right=True, show=_share),
     Column("planned_at", "filed"),
 ]
 VIEW = [
-    *LIST[:4],
+    *LIST[:5],
     Column("because"),
     Column("step"),
     Column("n_steps", "steps"),
     Column("share", show=_share),
     Column("stable", "goes back to"),
     Column("request"),
+    Column("winner"),
     Column("guard"),
     Column("e_value"),
     Column("started_at", "started"),
@@ -159,6 +161,31 @@ def promote(rollout: Which, reason: Reason = None) -> None:
 
 
 @app.command()
+def conclude(
+    rollout: Which,
+    winner: Annotated[str, typer.Option(help="canary, stable, or none: what you read from the figures.")],
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="With --winner canary: file its release by this plan too.")
+    ] = None,
+    reason: Reason = None,
+) -> None:
+    """End an A/B test with what you read from it; the stable version serves everybody again.
+
+    A winner goes out by a release of its own: assent rollout conclude RO --winner canary --plan canary.yaml
+    """
+    more: dict[str, Any] = {"winner": winner}
+    if plan is not None:
+        more["plan"] = _plan(plan)
+    with connect() as api:
+        found = _find(api, rollout)
+        path = api.path("rollouts", found["id"], "conclusions")
+        done = api.post(path, {"reason": reason, **more}, if_match=str(found["generation"]))
+    emit(done, VIEW)
+    if "release" in done:
+        note(f"Filed: {done['release']['id']}, request {done['release']['request']}.")
+
+
+@app.command()
 def abort(rollout: Which, reason: Reason = None, *, yes: Yes = False) -> None:
     """End it and give its traffic back; it cannot be started again."""
     confirm(f"End the rollout {rollout} for good?", yes=yes)
@@ -245,7 +272,8 @@ def _print_check(found: Any) -> None:
     detectability = found["detectability"]
     needed, rate = detectability["units_needed"], detectability["units_per_s"]
     if needed is None:
-        emit("The plan compares nothing: all traffic moves at once.")
+        told = "All traffic moves by one switch." if found["plan"].get("strategy") else "All moves at once."
+        note(f"The plan compares nothing. {told}")
         return
     detect = found["plan"]["detect"]
     harm = f"{detect['metric']} {detect['from']:g} → {detect['to']:g}"

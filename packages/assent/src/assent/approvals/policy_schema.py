@@ -130,10 +130,11 @@ class ContributorsExcludedForm(ConditionForm):
 
 
 class FirstStepForm(ConditionForm):
-    """The rollout's first step takes at most this share of the traffic."""
+    """The rollout's first step takes at most this share of the traffic; a switch may be let off."""
 
     kind: Literal["first_step_at_most"]
     share: float = pydantic.Field(0.1, gt=0, le=1)
+    allow_switch: bool = False
 
 
 class RollbackTargetForm(ConditionForm):

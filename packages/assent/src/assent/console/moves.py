@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 from assent.console.parts import ActionButton
 from assent.console.visit import Visit
 from assent.delivery import service as delivery
-from assent.delivery.domain import EXPOSED, Facts, Rollout, State, moves
+from assent.delivery.domain import EXPOSED, Facts, Rollout, State, Strategy, Winner, moves
 from assent.identity.domain import Permission
 from assent.kernel.errors import AssentError, NotFound, Reason
 from assent.kernel.tx import Reader, Tx
@@ -24,6 +26,26 @@ class Action:
     run: Callable[[Tx, delivery.Ask], Rollout]
     rule: Callable[..., object]
     dangerous: bool = False
+    strategies: frozenset[Strategy] = frozenset(Strategy)
+
+    def suits(self, rollout: Rollout) -> bool:
+        """Tell whether the rollout knows this action in its state."""
+        return rollout.state in self.states and rollout.plan.strategy in self.strategies
+
+
+CONCLUSIONS = {
+    Winner.CANARY: "Conclude: the new version is better",
+    Winner.STABLE: "Conclude: the stable version stays",
+    Winner.NONE: "Conclude: no difference that matters",
+}
+
+
+def _conclude(tx: Tx, ask: delivery.Ask, *, winner: Winner) -> Rollout:
+    return delivery.conclude(tx, ask, winner)
+
+
+def _may_conclude(rollout: Rollout, facts: Facts, now: datetime, *, winner: Winner) -> object:
+    return moves.conclude(rollout, facts, now, winner)
 
 
 ACTIONS = (
@@ -46,7 +68,27 @@ ACTIONS = (
         delivery.resume,
         moves.resume,
     ),
-    Action("promotion", "Promote", Permission.ROLLOUT_PROMOTE, EXPOSED, delivery.promote, moves.promote),
+    Action(
+        "promotion",
+        "Promote",
+        Permission.ROLLOUT_PROMOTE,
+        EXPOSED,
+        delivery.promote,
+        moves.promote,
+        strategies=frozenset({Strategy.CANARY, Strategy.BLUE_GREEN}),
+    ),
+    *(
+        Action(
+            f"conclusion-{winner.value}",
+            word,
+            Permission.ROLLOUT_PROMOTE,
+            EXPOSED,
+            partial(_conclude, winner=winner),
+            partial(_may_conclude, winner=winner),
+            strategies=frozenset({Strategy.AB_TEST}),
+        )
+        for winner, word in CONCLUSIONS.items()
+    ),
     Action(
         "abort",
         "Abort",
@@ -80,6 +122,8 @@ def words(action: Action, rollout: Rollout) -> str:
     """Name the action as it stands on its button."""
     if action.path != "promotion":
         return action.verb
+    if rollout.plan.strategy is Strategy.BLUE_GREEN and not rollout.is_last_step:
+        return "Switch all traffic"
     if rollout.is_last_step:
         return "Promote: make it the stable version"
     return f"Promote to {percent(rollout.plan.steps[rollout.step + 1].share)}"
@@ -92,17 +136,33 @@ def consequence(action: Action, rollout: Rollout, stable: str) -> str:
     if action.path == "promotion" and rollout.is_last_step:
         return f"{name} becomes the stable version of {place}. It can be rolled back until the next change."
     told = {
-        "start": f"{percent(rollout.plan.first_share)} of the units of {place} go to {name}; "
+        "start": f"{_first(rollout)} of {place} go to {name}; "
         "guards may take it back at any time. Policy and votes are checked once more now.",
         "pause": "The share stays as it is; nothing advances until somebody resumes. Guards stay on.",
         "resumption": "The ramp goes on at the present share; the time of this step begins anew.",
-        "promotion": f"{words(action, rollout).removeprefix('Promote to ')} of the units go to {name}.",
+        "promotion": f"{_next(rollout)} go to {name}.",
+        "conclusion-canary": f"{going_back} until {name} goes out by a release of its own. The figures are "
+        "recorded with what you read from them.",
+        "conclusion-stable": f"{going_back}. The figures are recorded with what you read from them.",
+        "conclusion-none": f"{going_back}. The figures are recorded with what you read from them.",
         "abort": f"{going_back} within a second. Conversations that began on {name} end on it."
         if rollout.state in EXPOSED
         else f"{name} is not rolled out; its request can start no other rollout.",
         "rollback": f"{going_back} within a second. Conversations on {name} move at their next request.",
     }
     return told[action.path]
+
+
+def _first(rollout: Rollout) -> str:
+    return "The preview's users" if rollout.plan.first_share == 0 else _units(rollout.plan.first_share)
+
+
+def _next(rollout: Rollout) -> str:
+    return "" if rollout.is_last_step else _units(rollout.plan.steps[rollout.step + 1].share)
+
+
+def _units(share: float) -> str:
+    return f"{percent(share)} of the units"
 
 
 def refusals(visit: Visit, reader: Reader, rollout: Rollout, action: Action) -> tuple[Reason, ...]:
@@ -129,5 +189,5 @@ def buttons(visit: Visit, reader: Reader, rollout: Rollout, address: str) -> tup
             reasons=refusals(visit, reader, rollout, action),
         )
         for action in ACTIONS
-        if rollout.state in action.states
+        if action.suits(rollout)
     )

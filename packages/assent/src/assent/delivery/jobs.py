@@ -1,4 +1,8 @@
-"""What delivery does on a schedule: rollouts whose time has come start, break-glass that is over ends."""
+"""What delivery does on a schedule.
+
+Rollouts whose time has come start, break-glass that is over ends, what was kept warm is let go, and drills
+get their figures.
+"""
 
 from __future__ import annotations
 
@@ -46,3 +50,28 @@ def settle_break_glass(runtime: Runtime) -> None:
             if outcome is not None:
                 log.warning("the break-glass for %s ended: %s", one.ref, outcome.value)
                 runtime.signals.notify(service.TOPIC)
+
+
+@tick("delivery.cool", every_s=5)
+def cool(runtime: Runtime) -> None:
+    """Let go of versions that were kept warm after a switch for as long as their plan says."""
+    with runtime.session.read() as reader:
+        warm = service.list_warm(reader)
+    for place in warm:
+        try:
+            with runtime.session.begin(SYSTEM) as tx:
+                service.cool(tx, place)
+        except AssentError as error:
+            log.warning("%s keeps a version warm for longer: %s", place.name, error.message)
+        else:
+            runtime.signals.notify(service.TOPIC)
+
+
+@tick("delivery.measure_drills", every_s=1)
+def measure_drills(runtime: Runtime) -> None:
+    """Write down how long each replica took to serve a drill."""
+    with runtime.session.read() as reader:
+        is_due = service.has_drills_due(reader)
+    if is_due:
+        with runtime.session.begin(SYSTEM) as tx:
+            service.measure_due(tx)

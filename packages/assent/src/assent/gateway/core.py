@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Mapping
 from itertools import count
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -135,7 +136,7 @@ class Core:
         ask = Ask(b"".join(request.body))
         route = served.route(ask.model, key)
         unit, sticky = self._unit(ask, request.conversation)
-        decision = route.decide(unit, ask.extras.context)
+        decision = route.decide(unit, _context(ask, request))
         if decision.variant is None:
             raise Refusal(404, "model_not_found", f"{route.key} is switched off.", "model")
         version = served.versions[decision.value]
@@ -184,6 +185,13 @@ class Core:
         thumb = read_thumb(b"".join(request.body))
         is_matched = self._recorder.feedback(thumb, served.environment, key.id)
         return b'{"accepted":true,"matched":%b}' % (b"true" if is_matched else b"false")
+
+
+def _context(ask: Ask, request: Request) -> Mapping[str, Any]:
+    """Give what routes read of a call: what the caller says of it, and the header of a preview."""
+    if request.preview is None:
+        return ask.extras.context
+    return {**ask.extras.context, "preview": request.preview.decode("latin-1")}
 
 
 def _key_of(request: Request) -> ApplicationKey:

@@ -73,6 +73,10 @@ def _note_conversation(request: Request, value: bytes, _limits: Limits) -> None:
     request.conversation = value
 
 
+def _note_preview(request: Request, value: bytes, _limits: Limits) -> None:
+    request.preview = value
+
+
 def _pass(_request: Request, _value: bytes, _limits: Limits) -> None:
     """Leave a header to be counted."""
 
@@ -84,6 +88,7 @@ _JUDGES: Final[Mapping[bytes, Callable[[Request, bytes, Limits], None]]] = {
     b"authorization": _note_key,
     b"host": _pass,
     b"x-assent-conversation": _note_conversation,
+    b"x-assent-preview": _note_preview,
 }
 
 

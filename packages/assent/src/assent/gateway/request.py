@@ -42,7 +42,7 @@ class Request:
 
     __slots__ = (
         "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive", "key",
-        "length", "lines", "method", "n_body", "path", "started_at",
+        "length", "lines", "method", "n_body", "path", "preview", "started_at",
     )  # fmt: skip
 
     def __init__(self, started_at: float) -> None:
@@ -58,6 +58,8 @@ class Request:
         """The header lines that go upstream."""
         self.authorization: bytes | None = None
         self.conversation: bytes | None = None
+        self.preview: bytes | None = None
+        """What the header `X-Assent-Preview` says: routes may show a version to who bears it."""
         self.expects = False
         self.is_http11 = True
         self.keep_alive = True
@@ -72,6 +74,7 @@ class Request:
         request = Request(started_at)
         request.method, request.path, request.lines = self.method, self.path, self.lines
         request.authorization, request.conversation = self.authorization, self.conversation
+        request.preview = self.preview
         request.is_http11, request.keep_alive = self.is_http11, self.keep_alive
         request.body.append(body)
         return request

@@ -35,6 +35,7 @@ LOOKS: dict[str, Look] = {
     "reject": Look("cross", "Reject", Tone.BAD),
     "refused": Look("cross", "Refused", Tone.BAD),
     "rolled_back": Look("undo", "Rolled back", Tone.BAD),
+    "concluded": Look("check", "Concluded", Tone.GOOD),
     "killed": Look("stop", "Killed", Tone.BAD),
     "overdue": Look("clock", "Overdue", Tone.BAD),
     "unjustified": Look("cross", "Unjustified", Tone.BAD),

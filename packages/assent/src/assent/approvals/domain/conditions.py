@@ -215,14 +215,20 @@ class FirstStepAtMost(Condition):
     TITLE = "First step takes a small share of the traffic"
 
     share: float = 0.1
+    allow_switch: bool = False
 
     def _judge(self, facts: Facts) -> Result:
         need = f"a first step of at most {self.share:g} of the traffic"
+        if self.allow_switch:
+            need += ", or a blue-green switch after a preview"
         claim = self._plan(facts)
         if claim is None:
             create = f"assent request create {facts.ref} --env {facts.environment} --plan FILE"
             remedy = f"File it with a plan: {create}"
             return self._answer(Ok.UNKNOWN, need=need, have="no rollout plan", remedy=remedy)
+        if self.allow_switch and claim.value.get("strategy") == "blue_green":
+            have = "a blue-green switch after a preview"
+            return self._answer(Ok.PASS, need=need, have=have, evidence=[claim.id])
         try:
             first = Decimal(str(claim.value.get("first_share")))
             fits = first <= Decimal(str(self.share))  # a NaN is no share and raises

@@ -6,17 +6,17 @@ from datetime import datetime
 
 from assent.delivery.domain.detection import Detectability, detectability, units_needed
 from assent.delivery.domain.judgement import Judgement, Verdict
-from assent.delivery.domain.plan import Advance, Plan
+from assent.delivery.domain.plan import Advance, Plan, Then
 from assent.delivery.domain.route import Route
-from assent.delivery.domain.state import Facts, Rollout
+from assent.delivery.domain.state import Facts, Rollout, Winner
 from assent.kernel.errors import Reason
 
 
 def shortfalls(rollout: Rollout, judgement: Judgement, now: datetime) -> list[Reason]:
-    """List what the step still lacks before the next; at share 1 nothing is compared, so only time counts."""
+    """List what the step still lacks before the next; where nothing is compared, only time counts."""
     step = rollout.current
     reasons = time_reasons(rollout, now)
-    if step.share == 1:
+    if not step.compares:
         return reasons
     units = judgement.n_canary_units - rollout.units_before
     if units < step.min_units:
@@ -87,6 +87,35 @@ def harm_reasons(judgement: Judgement) -> list[Reason]:
         )
     if not judgement.slo_kept:
         reasons.append(Reason("slo", "A service level objective is broken.", "Wait until it is kept again."))
+    return reasons
+
+
+def breaking_objectives(rollout: Rollout, judgement: Judgement) -> list[str]:
+    """List the broken objectives that take back a version with all the traffic, as its plan says."""
+    if rollout.step < 0 or rollout.current.share < 1:
+        return []
+    taking = {objective.metric.value for objective in rollout.plan.slo if objective.then is Then.ROLL_BACK}
+    return sorted(taking & set(judgement.broken))
+
+
+def conclusion_reasons(rollout: Rollout, facts: Facts, now: datetime, winner: Winner) -> list[Reason]:
+    """Say what speaks against reading an A/B test so: haste, harm, or figures that say otherwise."""
+    if winner is not Winner.CANARY:
+        return []  # going back to what was approved before may be said at any time
+    experiment = facts.judgement.figures.get("experiment", {})
+    reasons = [*time_reasons(rollout, now), *harm_reasons(facts.judgement)]
+    if experiment.get("exposure", {}).get("ok") is False:
+        reasons.append(
+            Reason(
+                "exposure",
+                "The arms got other shares of the units than planned, so they cannot be compared.",
+                "Find out which units are lost; conclude with `none`.",
+            )
+        )
+    if experiment.get("verdict") == "stable_better":
+        reasons.append(
+            Reason("winner", "The figures say that the stable version is better.", "Conclude with `stable`.")
+        )
     return reasons
 
 

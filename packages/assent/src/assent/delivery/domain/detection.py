@@ -71,8 +71,9 @@ def detectability(plan: Plan, observed_units_per_s: float | None = None) -> Dete
 def _reaches(plan: Plan, needed: int, rate: float | None) -> tuple[StepReach, ...]:
     reaches = []
     units = 0.0
-    compared = [step for step in plan.steps if step.share < 1]
-    for k, step in enumerate(compared):
+    for k, step in enumerate(plan.steps):
+        if not step.compares:
+            continue
         if rate is None:
             reaches.append(StepReach(step=k, share=step.share, units=None, reaches=None, expected_s=None))
             continue

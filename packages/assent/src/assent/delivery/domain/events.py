@@ -101,7 +101,7 @@ class RolloutAdvanced(RolloutEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutPaused(RolloutEvent):
-    """The ramp stands still; the share stays. `because`: person, gate, inconclusive or slo."""
+    """The ramp stands still; the share stays. `because`: person, gate, read, inconclusive or slo."""
 
     TYPE: ClassVar[str] = "delivery.rollout.paused"
     because: str
@@ -118,7 +118,7 @@ class RolloutResumed(RolloutEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutPromoted(RolloutEvent):
-    """The subject is the stable version now."""
+    """The subject is the stable version now. `warm_until`: how long the one before is kept warm."""
 
     TYPE: ClassVar[str] = "delivery.rollout.promoted"
     stable: str
@@ -127,6 +127,7 @@ class RolloutPromoted(RolloutEvent):
     figures: dict[str, Any]
     route: dict[str, Any]
     route_generation: int
+    warm_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,60 @@ class RolloutRolledBack(RolloutEvent):
     figures: dict[str, Any]
     route: dict[str, Any]
     route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutConcluded(RolloutEvent):
+    """A person read an A/B test: `winner` is canary, stable or none. The stable version serves all again."""
+
+    TYPE: ClassVar[str] = "delivery.rollout.concluded"
+    winner: str
+    n_canary_units: int
+    figures: dict[str, Any]
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteCooled(Event):
+    """The version before a blue-green switch is kept warm no more."""
+
+    TYPE: ClassVar[str] = "delivery.route.cooled"
+    project: str
+    environment: str
+    name: str
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteDrilled(Event):
+    """A drill wrote the route again as it stood; how long the replicas took is told by a later event."""
+
+    TYPE: ClassVar[str] = "delivery.route.drilled"
+    project: str
+    environment: str
+    name: str
+    drill: str
+    route: dict[str, Any]
+    route_generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillMeasured(Event):
+    """How long after the drill's commit each replica served it, in milliseconds by the server's clock.
+
+    `slowest_ms` is None where no replica served it in time; `silent` names those that did not.
+    """
+
+    TYPE: ClassVar[str] = "delivery.drill.measured"
+    project: str
+    environment: str
+    name: str
+    drill: str
+    slowest_ms: int | None
+    replicas: tuple[tuple[str, int], ...]
+    silent: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,8 @@ class Section:
             known = ", ".join(sorted(self._read)) or "none"
             self.fault(name, f"There is no field {name!r} here.", f"Known fields: {known}.")
 
-    def _take(self, name: str) -> Any:
+    def raw(self, name: str) -> Any:
+        """Give a field as it stands, to be judged by the caller; None where it is absent."""
         self._read.add(name)
         return self._fields.get(name)
 
@@ -77,22 +78,27 @@ class Section:
         self.fault(name, f"{self.path(name)} is missing.", f"Give `{name}`.")
 
     def number(
-        self, name: str, default: float | None, *, above: float, most: float, decimals: int | None = None
+        self,
+        name: str,
+        default: float | None,
+        *,
+        most: float,
+        above: float | None = None,
+        least: float = 0,
+        decimals: int | None = None,
     ) -> float:
-        """Read a number in (above, most]. Without a default it is required."""
-        value = self._take(name)
+        """Read a number in (above, most], or in [least, most]. Without a default it is required."""
+        value = self.raw(name)
         if value is None and default is not None:
             return default
         if value is None:
             self._required(name)
             return most
         exact_value = _decimal(value)
-        if exact_value is None or not above < exact_value <= Decimal(repr(most)):
-            self.fault(
-                name,
-                f"{value!r} is not a number above {above:g} and at most {most:g}.",
-                "Correct the number.",
-            )
+        is_low = exact_value is not None and (exact_value < least if above is None else exact_value <= above)
+        if exact_value is None or is_low or exact_value > Decimal(repr(most)):
+            bounds = f"from {least:g} to" if above is None else f"above {above:g} and at most"
+            self.fault(name, f"{value!r} is not a number {bounds} {most:g}.", "Correct the number.")
             return most
         if decimals is not None and exact_value != round(exact_value, decimals):
             self.fault(
@@ -103,13 +109,13 @@ class Section:
     def maybe_number(self, name: str, *, above: float, most: float) -> float | None:
         """Read a number that may be absent."""
         if not self.has(name):
-            self._take(name)
+            self.raw(name)
             return None
         return self.number(name, None, above=above, most=most)
 
     def whole(self, name: str, default: int | None, *, least: int, most: int) -> int:
         """Read a whole number in [least, most]. Without a default it is required."""
-        value = self._take(name)
+        value = self.raw(name)
         if value is None and default is not None:
             return default
         if value is None:
@@ -124,7 +130,7 @@ class Section:
 
     def flag(self, name: str) -> bool:
         """Read a true or false; absent is false."""
-        value = self._take(name)
+        value = self.raw(name)
         if value is None or isinstance(value, bool):
             return bool(value)
         self.fault(name, f"{value!r} is neither true nor false.", "Write true or false.")
@@ -132,7 +138,7 @@ class Section:
 
     def choice(self, name: str, kind: type[Choice], default: Choice | None) -> Choice:
         """Read one of a closed set. Without a default it is required."""
-        value = self._take(name)
+        value = self.raw(name)
         fallback = default or next(iter(kind))
         if value is None:
             if default is None:
@@ -145,7 +151,7 @@ class Section:
 
     def text(self, name: str) -> str | None:
         """Read a short text that may be absent."""
-        value = self._take(name)
+        value = self.raw(name)
         if value is None:
             return None
         if isinstance(value, str) and 0 < len(value.strip()) <= MAX_TEXT:
@@ -157,7 +163,7 @@ class Section:
 
     def moment(self, name: str) -> datetime | None:
         """Read a time with its zone that may be absent."""
-        value = self._take(name)
+        value = self.raw(name)
         if value is None:
             return None
         moment = _moment(value)
@@ -167,12 +173,12 @@ class Section:
 
     def section(self, name: str) -> Section | None:
         """Open a mapping within that may be absent."""
-        value = self._take(name)
+        value = self.raw(name)
         return None if value is None else self._open(value, self.path(name), name, self.faults)
 
     def rows(self, name: str) -> list[Section]:
         """Open a list of mappings; absent is empty."""
-        value = self._take(name)
+        value = self.raw(name)
         if value is None:
             return []
         if not isinstance(value, list | tuple):

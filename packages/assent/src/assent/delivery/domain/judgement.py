@@ -24,7 +24,8 @@ class Judgement:
         stable lies below its margin; else inconclusive.
     guard: the one with the largest w·E. e_value: Σ w·E.
     n_canary_units, n_stable_units: units scored so far in the whole rollout.
-    slo_kept: False freezes the ramp. unknown: guards whose metric could not be computed.
+    broken: the service level objectives that are broken; one freezes the ramp.
+    unknown: guards whose metric could not be computed.
     figures: what an incident and a page show (intervals, rates, blocks' digest), JSON.
     """
 
@@ -33,9 +34,14 @@ class Judgement:
     e_value: float = 1.0
     n_canary_units: int = 0
     n_stable_units: int = 0
-    slo_kept: bool = True
+    broken: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def slo_kept(self) -> bool:
+        """Tell whether every service level objective is kept."""
+        return not self.broken
 
 
 NO_JUDGEMENT = Judgement(verdict=Verdict.INCONCLUSIVE)

@@ -1,18 +1,20 @@
 """The moves of a rollout: each a pure function that gives the event, or says no with every reason.
 
 planned ─start→ waiting ─start→ running ⇄ paused ─→ promoted | aborted | rolled back;
-promoted ─roll_back→ rolled back. Automatic actors shrink exposure, or grow it to the next step of the
-approved plan; all else asks for a person.
+promoted ─roll_back→ rolled back; an A/B test ends concluded. Automatic actors shrink exposure, or grow
+it to the next step of the approved plan; all else asks for a person.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from assent.delivery.domain import events
 from assent.delivery.domain.checks import (
+    breaking_objectives,
+    conclusion_reasons,
     detection_reasons,
     elapsed_s,
     harm_reasons,
@@ -24,7 +26,7 @@ from assent.delivery.domain.checks import (
 from assent.delivery.domain.form import decimal_text, exact
 from assent.delivery.domain.judgement import Judgement, Move, Verdict
 from assent.delivery.domain.route import Route, compile_route, read_route, settled
-from assent.delivery.domain.state import EXPOSED, OPEN, Because, Facts, Rollout, State
+from assent.delivery.domain.state import EXPOSED, OPEN, Because, Facts, Rollout, State, Winner
 from assent.kernel.errors import Conflict, Reason, Refused
 
 
@@ -48,6 +50,8 @@ def start(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutStarte
         route,
         canary=rollout.subject,
         share=share,
+        audience=rollout.plan.steps[0].audience,
+        previous=None,
         unit=rollout.plan.unit.value,
         salt=rollout.salt,
         rollout=rollout.id,
@@ -68,16 +72,20 @@ def start(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutStarte
 def advance(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAdvanced:
     """Go to the next step of the plan. Raises: Conflict, Refused with every reason."""
     expect(rollout, "advance", *EXPOSED)
+    _expect_ramp(rollout)
     if rollout.is_last_step:
         raise Conflict(f"The rollout of {rollout.ref} is at its last step.", remedy="Promote it.")
     _may_grow(rollout, facts, now)
     step = rollout.step + 1
-    share = rollout.plan.steps[step].share
-    route = replace(_routed(facts), share=share, generation=_routed(facts).generation + 1)
+    following = rollout.plan.steps[step]
+    before = _routed(facts)
+    route = replace(
+        before, share=following.share, audience=following.audience, generation=before.generation + 1
+    )
     return events.RolloutAdvanced(
         **_common(rollout),
         step=step,
-        share=decimal_text(share),
+        share=decimal_text(following.share),
         n_canary_units=facts.judgement.n_canary_units,
         automatic=facts.automatic,
         figures=_figures(facts.judgement),
@@ -89,13 +97,14 @@ def advance(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAdva
 def promote(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutPromoted:
     """Make the subject the stable version, at the end of the last step. Raises: Conflict, Refused."""
     expect(rollout, "promote", *EXPOSED)
+    _expect_ramp(rollout)
     if not rollout.is_last_step:
         raise Conflict(
             f"The rollout of {rollout.ref} is at step {rollout.step + 1} of {len(rollout.plan.steps)}.",
             remedy="Advance it step by step; the plan that was approved has them.",
         )
     _may_grow(rollout, facts, now)
-    route = settled(_routed(facts), rollout.subject)
+    route = settled(_routed(facts), rollout.subject, keep=rollout.plan.warm_s > 0)
     return events.RolloutPromoted(
         **_common(rollout),
         stable=rollout.stable or "",
@@ -104,6 +113,7 @@ def promote(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutProm
         figures=_figures(facts.judgement),
         route=compile_route(route),
         route_generation=route.generation,
+        warm_until=now + timedelta(seconds=rollout.plan.warm_s) if rollout.plan.warm_s else None,
     )
 
 
@@ -138,6 +148,28 @@ def abort(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAborte
     )
 
 
+def conclude(rollout: Rollout, facts: Facts, now: datetime, winner: Winner) -> events.RolloutConcluded:
+    """End an A/B test with what a person reads from it; the stable version serves all until the next release.
+
+    Raises: Conflict, Refused with every reason.
+    """
+    expect(rollout, "be concluded", *EXPOSED)
+    if rollout.plan.experiment is None:
+        raise Conflict(f"The rollout of {rollout.ref} is no A/B test.", remedy="Promote, abort or roll back.")
+    reasons = conclusion_reasons(rollout, facts, now, winner)
+    if reasons:
+        raise Refused(f"The A/B test of {rollout.ref} cannot be concluded so.", reasons=reasons)
+    route = _receipt(rollout, facts)
+    return events.RolloutConcluded(
+        **_common(rollout),
+        winner=winner.value,
+        n_canary_units=facts.judgement.n_canary_units,
+        figures=_figures(facts.judgement),
+        route=compile_route(route),
+        route_generation=route.generation,
+    )
+
+
 def roll_back(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutRolledBack:  # noqa: ARG001 -- all moves have one signature
     """Apply the receipt again; after a promotion, while nothing came since. Raises: Conflict, Refused."""
     expect(rollout, "roll back", *EXPOSED, State.PROMOTED)
@@ -147,17 +179,7 @@ def roll_back(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutRo
             f"{rollout.name} has moved on since {rollout.ref} was promoted.",
             remedy="Abort or roll back the rollout that came after it.",
         )
-    if facts.automatic and facts.because is Because.GUARD and facts.judgement.verdict is not Verdict.FAIL:
-        raise Refused(
-            f"No guard failed for {rollout.ref}.",
-            reasons=[
-                Reason(
-                    "verdict",
-                    "An automatic rollback needs a guard that failed.",
-                    have=facts.judgement.verdict.value,
-                )
-            ],
-        )
+    _expect_cause(rollout, facts)
     back = _receipt(rollout, facts)
     judgement = facts.judgement
     return events.RolloutRolledBack(
@@ -181,10 +203,15 @@ def decide(rollout: Rollout, judgement: Judgement, now: datetime) -> tuple[Move,
         return Move.HOLD, None
     if judgement.verdict is Verdict.FAIL:
         return Move.ROLL_BACK, Because.GUARD
+    if breaking_objectives(rollout, judgement):
+        return Move.ROLL_BACK, Because.SLO
     if rollout.state is State.PAUSED:
         return Move.HOLD, None
     if not judgement.slo_kept:
         return Move.PAUSE, Because.SLO
+    if rollout.plan.experiment is not None:
+        is_over = elapsed_s(rollout, now) >= rollout.current.max_time_s
+        return (Move.PAUSE, Because.READ) if is_over else (Move.HOLD, None)
     if not shortfalls(rollout, judgement, now):
         if rollout.current.gate:
             return Move.PAUSE, Because.GATE
@@ -197,6 +224,8 @@ def decide(rollout: Rollout, judgement: Judgement, now: datetime) -> tuple[Move,
 def verdict(rollout: Rollout, judgement: Judgement, now: datetime) -> tuple[Verdict, list[Reason]]:
     """Judge the step that runs; what is missing stands beside it."""
     if rollout.state is State.PROMOTED:
+        return Verdict.PASS, []
+    if rollout.state is State.CONCLUDED:
         return Verdict.PASS, []
     if rollout.state is State.ROLLED_BACK or judgement.verdict is Verdict.FAIL:
         return Verdict.FAIL, harm_reasons(judgement)
@@ -228,6 +257,34 @@ def expect(rollout: Rollout, verb: str, *states: State) -> None:
         )
 
 
+def _expect_ramp(rollout: Rollout) -> None:
+    if rollout.plan.experiment is not None:
+        raise Conflict(
+            f"The A/B test of {rollout.ref} has no further step.",
+            remedy="Conclude it; a winner goes out by a release of its own.",
+        )
+
+
+def _expect_cause(rollout: Rollout, facts: Facts) -> None:
+    """Check that nobody but a person takes a version back without a cause. Raises: Refused."""
+    judgement = facts.judgement
+    causes = {
+        Because.GUARD: judgement.verdict is Verdict.FAIL,
+        Because.SLO: bool(breaking_objectives(rollout, judgement)),
+    }
+    if facts.automatic and not causes.get(facts.because, True):
+        raise Refused(
+            f"No guard failed for {rollout.ref}.",
+            reasons=[
+                Reason(
+                    "verdict",
+                    "An automatic rollback needs a guard that failed.",
+                    have=judgement.verdict.value,
+                )
+            ],
+        )
+
+
 def _routed(facts: Facts) -> Route:
     if facts.route is None:
         raise Conflict("The route is gone.")
@@ -240,7 +297,11 @@ def _receipt(rollout: Rollout, facts: Facts) -> Route:
     if rollout.receipt is None:
         raise Conflict(f"The rollout of {rollout.ref} has no receipt to go back to.")
     return replace(
-        read_route(rollout.receipt), enabled=now.enabled, rollout=None, generation=now.generation + 1
+        read_route(rollout.receipt),
+        previous=None,
+        enabled=now.enabled,
+        rollout=None,
+        generation=now.generation + 1,
     )
 
 
@@ -284,12 +345,30 @@ def restore(route: Route, project: str, environment: str) -> events.RouteRestore
     return events.RouteRestored(**_switched(route, project, environment, enabled=True))
 
 
+def cool(route: Route, project: str, environment: str) -> events.RouteCooled:
+    """Let go of the version that was kept warm. Raises: Conflict where there is none."""
+    if route.previous is None:
+        raise Conflict(f"{route.key} keeps no version warm.")
+    after = replace(route, previous=None, generation=route.generation + 1)
+    return events.RouteCooled(**_rewritten(after, project, environment))
+
+
+def drill(route: Route, project: str, environment: str, drill_id: str) -> events.RouteDrilled:
+    """Write the route again as it stands, so that the way to every replica can be timed."""
+    after = replace(route, generation=route.generation + 1)
+    return events.RouteDrilled(**_rewritten(after, project, environment), drill=drill_id)
+
+
 def _switched(route: Route, project: str, environment: str, *, enabled: bool) -> dict[str, Any]:
     after = replace(route, enabled=enabled, generation=route.generation + 1)
+    return _rewritten(after, project, environment)
+
+
+def _rewritten(after: Route, project: str, environment: str) -> dict[str, Any]:
     return {
         "project": project,
         "environment": environment,
-        "name": route.key,
+        "name": after.key,
         "route": compile_route(after),
         "route_generation": after.generation,
     }

@@ -1,8 +1,8 @@
 """The route: which version answers which units. Rollouts write it; the data plane knows nothing else.
 
 The document: {"key", "kind", "variants": {name: digest}, "split": [{"variant", "start", "end"}…],
-"rules": [], "unit", "algo": "b2b64-v1", "salt", "off": variant, "enabled", "rollout": id | null,
-"generation"}; the split is in millionths.
+"rules": [{"id", "when", "variant"}…], "unit", "algo": "b2b64-v1", "salt", "off": variant, "enabled",
+"rollout": id | null, "generation"}; the split is in millionths. The rules are the canary's audience.
 """
 
 from __future__ import annotations
@@ -11,21 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from assent.delivery.domain.audience import Audience, audience_rules, read_rules
+
 ALGO = "b2b64-v1"
 BUCKETS = 1_000_000
 STABLE = "stable"
 CANARY = "canary"
+PREVIOUS = "previous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A name's route in an environment: the stable version, and a canary with its share, if one runs."""
+    """A name's route in an environment: the stable version, and a canary with its share, if one runs.
+
+    audience: who gets the canary whatever its share. previous: the version before, kept warm after a
+    blue-green switch; it answers nobody.
+    """
 
     key: str
     kind: str
     stable: str
     canary: str | None = None
     share: float = 0.0
+    audience: Audience = ()
+    previous: str | None = None
     unit: str
     salt: str
     rollout: str | None = None
@@ -34,14 +43,16 @@ class Route:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """List the versions that it can serve."""
-        return (self.stable,) if self.canary is None else (self.stable, self.canary)
+        """List the versions that it can serve, or keeps warm."""
+        return tuple(digest for digest in (self.stable, self.canary, self.previous) if digest is not None)
 
 
 def compile_route(route: Route) -> dict[str, Any]:
     """Write the route's document. The canary's range starts at 0 and grows: who is in it stays in it."""
     variants = {STABLE: route.stable}
     split = [{"variant": STABLE, "start": 0, "end": BUCKETS}]
+    if route.previous is not None:
+        variants[PREVIOUS] = route.previous
     if route.canary is not None:
         variants[CANARY] = route.canary
         border = round(route.share * BUCKETS)
@@ -52,7 +63,7 @@ def compile_route(route: Route) -> dict[str, Any]:
         "kind": route.kind,
         "variants": variants,
         "split": split,
-        "rules": [],
+        "rules": audience_rules(route.audience, CANARY),
         "unit": route.unit,
         "algo": ALGO,
         "salt": route.salt,
@@ -73,6 +84,8 @@ def read_route(document: Mapping[str, Any]) -> Route:
         stable=variants[STABLE],
         canary=variants.get(CANARY),
         share=border / BUCKETS,
+        audience=read_rules(document["rules"]),
+        previous=variants.get(PREVIOUS),
         unit=document["unit"],
         salt=document["salt"],
         rollout=document["rollout"],
@@ -81,8 +94,17 @@ def read_route(document: Mapping[str, Any]) -> Route:
     )
 
 
-def settled(route: Route, digest: str) -> Route:
-    """Give all traffic to one version; the next generation."""
+def without_canary(route: Route) -> Route:
+    """Give the route with its stable version alone; the same generation."""
+    return replace(route, canary=None, share=0.0, audience=())
+
+
+def settled(route: Route, digest: str, *, keep: bool = False) -> Route:
+    """Give all traffic to one version; the next generation. `keep`: the version before stays warm."""
     return replace(
-        route, stable=digest, canary=None, share=0.0, rollout=None, generation=route.generation + 1
+        without_canary(route),
+        stable=digest,
+        previous=route.stable if keep else None,
+        rollout=None,
+        generation=route.generation + 1,
     )

@@ -23,10 +23,19 @@ class State(StrEnum):
     PROMOTED = "promoted"
     ABORTED = "aborted"
     ROLLED_BACK = "rolled_back"
+    CONCLUDED = "concluded"
 
 
 EXPOSED = frozenset({State.RUNNING, State.PAUSED})
 OPEN = frozenset({State.PLANNED, State.WAITING, *EXPOSED})
+
+
+class Winner(StrEnum):
+    """What a person concludes from an A/B test."""
+
+    CANARY = "canary"
+    STABLE = "stable"
+    NONE = "none"
 
 
 class Because(StrEnum):
@@ -34,6 +43,7 @@ class Because(StrEnum):
 
     PERSON = "person"
     GATE = "gate"
+    READ = "read"
     INCONCLUSIVE = "inconclusive"
     SLO = "slo"
     GUARD = "guard"

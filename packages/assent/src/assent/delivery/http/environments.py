@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from assent.delivery import service
 from assent.delivery.domain import Unit
-from assent.delivery.http.wire import Wire, changing, route_wire
+from assent.delivery.http.wire import Reason, Wire, changing, route_wire
 from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
@@ -77,6 +77,41 @@ def adopt(
     )
     with changing(call) as tx:
         return route_wire(service.adopt(tx, wanted))
+
+
+@router.post("/routes/{name}/drills", status_code=201)
+def drill(
+    environment: str,
+    name: str,
+    body: Reason,
+    request: Request,
+    call: Annotated[Call, requires(Permission.ROLLOUT_ROLL_BACK)],
+) -> dict[str, Any]:
+    """Measure how long a rollback would take to reach every replica; what is served stays as it is."""
+    with changing(call) as tx:
+        return service.drill(tx, _place(call, environment, name, request), body.reason)
+
+
+@router.get("/drills")
+def list_drills(
+    environment: str,
+    call: Annotated[Call, requires(Permission.ROLLOUT_READ)],
+    name: str | None = None,
+) -> dict[str, Any]:
+    """List the newest drills, with what each replica took in milliseconds."""
+    with call.read() as reader:
+        return page(service.list_drills(reader, call.project, environment, name), None)
+
+
+@router.get("/drills/{drill}")
+def get_drill(
+    environment: str,  # noqa: ARG001 -- a part of the address
+    drill: str,
+    call: Annotated[Call, requires(Permission.ROLLOUT_READ)],
+) -> dict[str, Any]:
+    """Show a drill; `measured_at` is null while replicas may still answer."""
+    with call.read() as reader:
+        return service.get_drill(reader, call.project, drill)
 
 
 @router.post("/routes/{name}/kills", status_code=201)

@@ -10,7 +10,7 @@ import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
 from assent.delivery import service
-from assent.delivery.domain import Rollout, State, detectability, parse_plan
+from assent.delivery.domain import Rollout, State, Winner, detectability, parse_plan
 from assent.delivery.http.wire import Reason, Wire, changing, detectability_wire, plan_wire, rollout_wire
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader, Tx
@@ -34,6 +34,13 @@ class Emergency(Wire):
     reason: str = pydantic.Field(min_length=1, max_length=2000)
     incident: str = pydantic.Field(min_length=1, max_length=200)
     hours: float = pydantic.Field(4, gt=0, le=24)
+
+
+class Conclusion(Reason):
+    """What is read from an A/B test; with `plan`, the winner's release is filed at once."""
+
+    winner: Winner
+    plan: dict[str, Any] | None = None
 
 
 class PlanToCheck(Wire):
@@ -177,6 +184,25 @@ def abort(
 ) -> dict[str, Any]:
     """End it and give its traffic back."""
     return _do(call, request, service.abort, rollout, body)
+
+
+@router.post("/rollouts/{rollout}/conclusions", status_code=201)
+def conclude(
+    rollout: str,
+    body: Conclusion,
+    request: Request,
+    call: Annotated[Call, requires(Permission.ROLLOUT_PROMOTE)],
+) -> dict[str, Any]:
+    """End an A/B test: what a person reads from it is recorded, and a winner's release is filed with it."""
+    ask = service.Ask(
+        rollout=rollout, project=call.project, reason=body.reason, generation=expected_generation(request)
+    )
+    with changing(call) as tx:
+        concluded = service.conclude(tx, ask, body.winner)
+        shown = _shown(tx, concluded)
+        if body.plan is not None:
+            shown["release"] = _shown(tx, service.release_winner(tx, concluded, body.plan, body.reason))
+    return shown
 
 
 @router.post("/rollouts/{rollout}/rollbacks", status_code=201)

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from assent.delivery import service
-from assent.delivery.domain import Detectability, Plan, Rollout, Route, plan_document
+from assent.delivery.domain import Detectability, Plan, Rollout, Route, audience_document, plan_document
 from assent.kernel.tx import Reader, Tx
 from assent.web.api import Call
 
@@ -63,6 +63,8 @@ def route_wire(route: Route) -> dict[str, Any]:
         "stable": route.stable,
         "canary": route.canary,
         "share": route.share,
+        "audience": audience_document(route.audience),
+        "previous": route.previous,
         "unit": route.unit,
         "rollout": route.rollout,
         "enabled": route.enabled,
@@ -87,6 +89,8 @@ def rollout_wire(reader: Reader, row: dict[str, Any], rollout: Rollout) -> dict[
         "share": rollout.share,
         "step_started_at": rollout.step_started_at,
         "because": rollout.because,
+        "strategy": rollout.plan.strategy.value,
+        "winner": row["winner"],
         "guard": row["guard"],
         "e_value": row["e_value"],
         "figures": row["figures"],

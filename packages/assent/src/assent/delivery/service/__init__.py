@@ -4,11 +4,12 @@ from assent.delivery.service.adoption import Adoption, adopt
 from assent.delivery.service.emergency import EmergencyStart, settle_break_glass, start_by_break_glass
 from assent.delivery.service.feed import TOPIC, Feed
 from assent.delivery.service.judging import latest_judgement
-from assent.delivery.service.release import Release, request_release
+from assent.delivery.service.release import Release, release_winner, request_release
 from assent.delivery.service.rollouts import (
     Ask,
     Stepped,
     abort,
+    conclude,
     get,
     get_row,
     list_,
@@ -34,6 +35,15 @@ from assent.delivery.service.routes import (
 )
 from assent.delivery.service.snapshots import EPOCH, Audience, Issue, Scope, compile_snapshot
 from assent.delivery.service.subjects import Subject, find_subject, ref_of
+from assent.delivery.service.warmth import (
+    cool,
+    drill,
+    get_drill,
+    has_drills_due,
+    list_drills,
+    list_warm,
+    measure_due,
+)
 from assent.kernel.reasons import reason_text
 
 __all__ = [
@@ -55,21 +65,30 @@ __all__ = [
     "acknowledge",
     "adopt",
     "compile_snapshot",
+    "conclude",
+    "cool",
+    "drill",
     "find_subject",
     "get",
+    "get_drill",
     "get_route",
     "get_row",
+    "has_drills_due",
     "kill",
     "latest_judgement",
     "list_",
     "list_acknowledgements",
+    "list_drills",
     "list_live",
     "list_running",
     "list_waiting",
+    "list_warm",
+    "measure_due",
     "pause",
     "promote",
     "reason_text",
     "ref_of",
+    "release_winner",
     "request_release",
     "restore",
     "resume",

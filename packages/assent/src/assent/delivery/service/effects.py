@@ -21,6 +21,7 @@ STAGES: Mapping[type[Event], str] = {
     events.RolloutPromoted: "monitoring",
     events.RolloutAborted: "evaluation",
     events.RolloutRolledBack: "evaluation",
+    events.RolloutConcluded: "evaluation",
 }
 """The stage that each move brings a version to, unless it is stable somewhere."""
 

@@ -26,7 +26,7 @@ def latest_judgement(reader: Reader, rollout: str) -> Judgement:
         e_value=float(wire["e_value"]),
         n_canary_units=wire["n_canary_units"],
         n_stable_units=wire["n_stable_units"],
-        slo_kept=wire["slo_kept"],
+        broken=tuple(wire.get("broken", ())),
         unknown=tuple(wire["unknown"]),
         figures=wire["figures"],
     )
@@ -39,7 +39,7 @@ def _wire(judgement: Judgement) -> dict[str, Any]:
         "e_value": repr(judgement.e_value),
         "n_canary_units": judgement.n_canary_units,
         "n_stable_units": judgement.n_stable_units,
-        "slo_kept": judgement.slo_kept,
+        "broken": list(judgement.broken),
         "unknown": list(judgement.unknown),
         "figures": exact(dict(judgement.figures)),
     }

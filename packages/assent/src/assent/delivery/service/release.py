@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from assent.approvals import service as approvals
-from assent.delivery.domain import OPEN, Plan, Rollout, detectability, exact, parse_plan, plan_document
+from assent.delivery.domain import (
+    OPEN,
+    Plan,
+    Rollout,
+    Winner,
+    detectability,
+    exact,
+    parse_plan,
+    plan_document,
+)
 from assent.delivery.domain.events import RolloutPlanned
 from assent.delivery.service import effects, rollouts
 from assent.delivery.service.subjects import Subject, find_subject
@@ -76,6 +85,26 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     return rollout
 
 
+def release_winner(tx: Tx, concluded: Rollout, plan: Mapping[str, Any], reason: str | None) -> Rollout:
+    """File the release of the version that won an A/B test: a request of its own, to be approved anew.
+
+    Raises: Conflict (nothing new won), Invalid, NotFound, Refused.
+    """
+    if rollouts.get_row(tx, concluded.id)["winner"] != Winner.CANARY:
+        raise Conflict(
+            f"{concluded.ref} did not win its A/B test, so nothing is to be released.",
+            remedy="Leave the plan out.",
+        )
+    release = Release(
+        project=concluded.project,
+        environment=concluded.environment,
+        subject=concluded.subject,
+        plan=plan,
+        reason=reason,
+    )
+    return request_release(tx, release)
+
+
 def _expect_staying(subject: Subject) -> None:
     """Refuse to take up what is on its way out. Raises: Refused, with the successor as the remedy."""
     end = subject.deprecation
@@ -109,7 +138,8 @@ def _plan_value(release: Release, plan: Plan, plan_digest: str) -> dict[str, Any
         {
             "environment": release.environment,
             "plan": plan_digest,
-            "first_share": plan.first_share,
+            "strategy": plan.strategy.value,
+            "first_share": plan.entry_share,
             "n_steps": len(plan.steps),
             "steps": [step.share for step in plan.steps],
             "detectable": found.ok,

@@ -9,7 +9,18 @@ from typing import Any
 
 from assent.approvals import service as approvals
 from assent.delivery import store
-from assent.delivery.domain import EXPOSED, Because, Facts, Judgement, Move, Rollout, State, moves, read_route
+from assent.delivery.domain import (
+    EXPOSED,
+    Because,
+    Facts,
+    Judgement,
+    Move,
+    Rollout,
+    State,
+    Winner,
+    moves,
+    read_route,
+)
 from assent.delivery.service import effects
 from assent.delivery.service.judging import keep_judgement, latest_judgement
 from assent.delivery.service.watch import announce
@@ -123,6 +134,12 @@ def abort(tx: Tx, ask: Ask) -> Rollout:
 def roll_back(tx: Tx, ask: Ask) -> Rollout:
     """Apply the route from before the rollout again. Raises: NotFound, Stale, Conflict."""
     return _act(tx, ask, moves.roll_back)
+
+
+def conclude(tx: Tx, ask: Ask, winner: Winner) -> Rollout:
+    """End an A/B test with what a person reads from it. Raises: NotFound, Stale, Conflict, Refused."""
+    rollout, facts = locked(tx, ask)
+    return _moved(tx, ask, rollout, moves.conclude(rollout, facts, tx.now(), winner))
 
 
 def step(tx: Tx, rollout_id: str, judgement: Judgement) -> Stepped:

@@ -56,7 +56,7 @@ def kill(tx: Tx, place: Place, reason: str | None) -> Route:
     Raises: Invalid, NotFound, Stale, Conflict.
     """
     kept = needed_reason(tx, reason, "Switching off")
-    route = _locked(tx, place)
+    route = locked_route(tx, place)
     if route.enabled and route.rollout is not None:
         rollouts.roll_back_for_kill(tx, route.rollout, kept)
         route = get_route(tx, place)
@@ -68,7 +68,7 @@ def kill(tx: Tx, place: Place, reason: str | None) -> Route:
 def restore(tx: Tx, place: Place, reason: str | None) -> Route:
     """Let a name answer again, with its stable version. Raises: Invalid, NotFound, Stale, Conflict."""
     kept = needed_reason(tx, reason, "Switching on again")
-    route = _locked(tx, place)
+    route = locked_route(tx, place)
     tx.record(moves.restore(route, place.project, place.environment), reason=kept)
     announce(tx.conn)
     return get_route(tx, place)
@@ -95,7 +95,8 @@ def list_acknowledgements(reader: Reader, project: str, environment: str) -> lis
     return store.list_acknowledgements(reader.conn, project, environment)
 
 
-def _locked(tx: Tx, place: Place) -> Route:
+def locked_route(tx: Tx, place: Place) -> Route:
+    """Lock a route and read it behind the lock. Raises: NotFound, Stale."""
     row = store.find_route(tx.conn, place.project, place.environment, place.name, lock=True)
     route = _found(row, place)
     if place.generation is not None and place.generation != route.generation:

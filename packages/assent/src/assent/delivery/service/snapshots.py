@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from assent.delivery import store
-from assent.delivery.domain import Route, compile_route, read_route
+from assent.delivery.domain import Route, compile_route, read_route, without_canary
 from assent.delivery.service.subjects import Subject, end_of, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, digest_bytes
@@ -125,7 +125,9 @@ class _Content:
             self.gone[name] = _gone(f"{name} has no version that a decision in the ledger admits.")
             return
         if route.canary is not None and route.canary not in admitted:
-            route = replace(route, canary=None, share=0.0)
+            route = without_canary(route)
+        if route.previous not in {None, *admitted}:
+            route = replace(route, previous=None)
         self.routes[name] = compile_route(route)
 
     def _has(self, subject: str, name: str) -> bool:

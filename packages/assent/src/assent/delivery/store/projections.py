@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assent.delivery.domain import State, events
-from assent.delivery.store.tables import admissions, rollouts, routes
+from assent.delivery.domain import PREVIOUS, State, events
+from assent.delivery.store.tables import admissions, drills, rollouts, routes
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Writer
 
@@ -127,6 +127,49 @@ def _rolled_back(conn: Writer, r: Recorded[events.RolloutRolledBack]) -> None:
     _route(conn, r)
 
 
+@projections.on(events.RolloutConcluded)
+def _concluded(conn: Writer, r: Recorded[events.RolloutConcluded]) -> None:
+    _end(conn, r, State.CONCLUDED, winner=r.event.winner, figures=r.event.figures, because=None)
+    _route(conn, r)
+
+
+@projections.on(events.RouteCooled)
+def _cooled(conn: Writer, r: Recorded[events.RouteCooled]) -> None:
+    _route(conn, r)
+
+
+@projections.on(events.RouteDrilled)
+def _drilled(conn: Writer, r: Recorded[events.RouteDrilled]) -> None:
+    e = r.event
+    _route(conn, r)
+    conn.execute(
+        sa.insert(drills).values(
+            id=e.drill,
+            project=e.project,
+            environment=e.environment,
+            name=e.name,
+            drilled_at=r.at,
+            drilled_by=r.actor,
+            event=r.id,
+        )
+    )
+
+
+@projections.on(events.DrillMeasured)
+def _measured(conn: Writer, r: Recorded[events.DrillMeasured]) -> None:
+    e = r.event
+    conn.execute(
+        sa.update(drills)
+        .where(drills.c.id == e.drill)
+        .values(
+            measured_at=r.at,
+            slowest_ms=e.slowest_ms,
+            replicas=[list(pair) for pair in e.replicas],
+            silent=list(e.silent),
+        )
+    )
+
+
 @projections.on(events.RouteKilled)
 def _killed(conn: Writer, r: Recorded[events.RouteKilled]) -> None:
     _route(conn, r)
@@ -148,10 +191,15 @@ def _end(conn: Writer, r: Recorded[Any], state: State, **columns: Any) -> None:
 
 def _route(conn: Writer, r: Recorded[Any]) -> None:
     e = r.event
+    values = {"document": e.route, "generation": e.route_generation, "changed_at": r.at}
+    if isinstance(e, events.RolloutPromoted):
+        values["warm_until"] = e.warm_until
+    elif PREVIOUS not in e.route["variants"]:
+        values["warm_until"] = None
     conn.execute(
         sa.update(routes)
         .where(routes.c.project == e.project, routes.c.environment == e.environment, routes.c.name == e.name)
-        .values(document=e.route, generation=e.route_generation, changed_at=r.at)
+        .values(values)
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from assent.delivery.domain import Rollout, State, parse_plan
-from assent.delivery.store.tables import acknowledgements, admissions, judgements, rollouts, routes
+from assent.delivery.store.tables import acknowledgements, admissions, drills, judgements, rollouts, routes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class RouteRow:
     document: dict[str, Any]
     generation: int
     changed_at: datetime
+    warm_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,20 @@ def list_routes(conn: sa.Connection, project: str, environment: str | None = Non
     if environment is not None:
         query = query.where(routes.c.environment == environment)
     return [RouteRow(**row) for row in conn.execute(query).mappings()]
+
+
+def list_warm(conn: sa.Connection, until: datetime) -> list[RouteRow]:
+    """List the routes whose version before has been kept warm for long enough."""
+    query = sa.select(routes).where(routes.c.warm_until <= until).order_by(routes.c.name)
+    return [RouteRow(**row) for row in conn.execute(query).mappings()]
+
+
+def list_drills(conn: sa.Connection, where: Mapping[str, Any], limit: int = 50) -> list[dict[str, Any]]:
+    """List drills, newest first; `where`: columns and their values."""
+    query = sa.select(drills).order_by(drills.c.id.desc()).limit(limit)
+    for name, value in where.items():
+        query = query.where(drills.c[name] == value)
+    return [dict(row) for row in conn.execute(query).mappings()]
 
 
 def find_rollout(conn: sa.Connection, rollout: str, *, lock: bool = False) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ routes = table(
     sa.Column("document", Json, nullable=False),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("changed_at", Utc, nullable=False),
+    sa.Column("warm_until", Utc, index=True),
     kind="governed",
 )
 rollouts = table(
@@ -43,6 +44,7 @@ rollouts = table(
     sa.Column("guard", sa.String(30)),
     sa.Column("e_value", sa.String(40)),
     sa.Column("figures", Json),
+    sa.Column("winner", sa.String(10)),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("planned_by", ID, nullable=False),
     sa.Column("planned_at", Utc, nullable=False),
@@ -81,4 +83,20 @@ acknowledgements = table(
     sa.Column("serial", sa.Integer, nullable=False),
     sa.Column("acknowledged_at", Utc, nullable=False),
     kind="operational",
+)
+drills = table(
+    "delivery_drills",
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("project", NAME, nullable=False),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("name", NAME, nullable=False),
+    sa.Column("drilled_at", Utc, nullable=False),
+    sa.Column("drilled_by", ID, nullable=False),
+    sa.Column("event", ID, nullable=False),
+    sa.Column("measured_at", Utc),
+    sa.Column("slowest_ms", sa.Integer),
+    sa.Column("replicas", Json),
+    sa.Column("silent", Json),
+    sa.Index("ix_delivery_drills_name", "project", "environment", "name"),
+    kind="governed",
 )

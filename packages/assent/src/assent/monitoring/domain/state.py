@@ -9,7 +9,7 @@ from assent.delivery.domain import Plan
 from assent.monitoring.domain import eprocess, proof
 from assent.monitoring.domain.eprocess import ARITHMETIC, Process, Weighing, weigh
 from assent.monitoring.domain.events import GuardCounts
-from assent.monitoring.domain.intervals import rate_interval
+from assent.monitoring.domain.intervals import Interval, rate_interval
 from assent.monitoring.domain.proof import Proof
 from assent.monitoring.domain.scores import LEVELS
 
@@ -120,14 +120,16 @@ def weighing(watched: Watched, terms: Terms) -> Weighing | None:
 
 def broken_objectives(watched: Watched, terms: Terms) -> tuple[str, ...]:
     """List the objectives that both arms together break: the recent rate is above the limit for certain."""
-    broken = []
-    for name, most in sorted(terms.limits.items()):
-        pairs = [block[name] for block in watched.recent if name in block]
-        n = sum(units for units, _ in pairs)
-        badness = sum(bad for _, bad in pairs)
-        if rate_interval(badness / LEVELS, n, SLO_ALPHA).low > most:
-            broken.append(name)
-    return tuple(broken)
+    limits = sorted(terms.limits.items())
+    return tuple(name for name, most in limits if recent_rate(watched, name).low > most)
+
+
+def recent_rate(watched: Watched, metric: str) -> Interval:
+    """Give the interval of a metric's rate in both arms together over the newest blocks."""
+    pairs = [block[metric] for block in watched.recent if metric in block]
+    n = sum(units for units, _ in pairs)
+    badness = sum(bad for _, bad in pairs)
+    return rate_interval(badness / LEVELS, n, SLO_ALPHA)
 
 
 def dump(watched: Watched) -> dict[str, Any]:

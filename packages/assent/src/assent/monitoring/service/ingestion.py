@@ -13,6 +13,7 @@ from assent.kernel.canonical import digest_bytes
 from assent.kernel.errors import Conflict
 from assent.kernel.tx import Tx
 from assent.monitoring.domain.kinds import TOKENS_PER_S, Kind, finish_bucket, language_bucket
+from assent.monitoring.domain.scores import Arm
 from assent.monitoring.service.batch import MAX_SHOWN_REJECTIONS, Batch, Call, Exposure, Feedback
 from assent.monitoring.service.sums import (
     Outcome,
@@ -156,20 +157,29 @@ def _watches(
 def _outcomes(
     placed: Sequence[Placed], exposures: Sequence[Exposure], watches: dict[str, Watch]
 ) -> list[Outcome]:
-    """Give what the calls and exposures of watched rollouts say about their units."""
+    """Give what the calls and exposures of watched rollouts say about their units.
+
+    Left out is who did not fall to a version by chance: a rule chose them, or a preview has all others
+    on the stable version. They are shown with their version and compared with nobody.
+    """
     outcomes = []
     for _, _, at, call in placed:
         rollout = call.rollout
-        if rollout in watches:
+        if rollout in watches and _fell(call):
             limit = watches[rollout].slow_above_s
             slow = limit is not None and call.latency_s > limit
             flags = (_failed(call), call.finish_reason in REFUSALS, slow)
             outcomes.append(Outcome(at, rollout, call.unit, call.variant, 1, *flags))
     for one in exposures:
-        if one.rollout in watches:
+        if one.rollout in watches and _fell(one):
             at = one.at.timestamp()
             outcomes.append(Outcome(at, one.rollout, one.unit, one.variant, 0))
     return outcomes
+
+
+def _fell(one: Call | Exposure) -> bool:
+    """Tell whether chance decided, or all traffic goes to the new version."""
+    return one.rule is None and (one.reason == "split" or one.variant == Arm.CANARY)
 
 
 def _failed(call: Call) -> bool:

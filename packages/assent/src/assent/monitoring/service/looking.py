@@ -208,7 +208,7 @@ def _judgement(
         e_value=min(float(weighed.total), LARGEST) if weighed else 1.0,
         n_canary_units=watched.n_canary,
         n_stable_units=watched.n_stable,
-        slo_kept=not broken,
+        broken=broken,
         unknown=missing,
         figures={
             "guards": [figure_document(guard) for guard in guards],

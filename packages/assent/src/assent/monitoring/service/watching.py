@@ -2,6 +2,7 @@
 
 from assent.delivery import service as delivery
 from assent.delivery.domain import Because, Move, Rollout
+from assent.delivery.domain.checks import breaking_objectives
 from assent.delivery.domain.moves import decide
 from assent.kernel.ids import new_id
 from assent.kernel.tx import Reader, Tx
@@ -48,6 +49,8 @@ def apply(tx: Tx, rollout: Rollout, sight: Sight) -> Move | None:
     stepped = delivery.step(tx, rollout.id, sight.judgement)
     if stepped.move is Move.ROLL_BACK and stepped.because is Because.GUARD:
         tx.record(incident_of(rollout, sight))
+    elif stepped.move is Move.ROLL_BACK:
+        tx.record(objective_incident_of(rollout, sight))
     return stepped.move
 
 
@@ -69,6 +72,30 @@ def incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
         total=str(weighed.total),
         threshold=f"{limit:f}",
         summary=_summary(worst, f"{weighed.total:.1f}", f"{float(limit):g}"),
+        last_block=max([sight.watch.closed_through, *(block.block for block in sight.blocks)]),
+        guards=sight.guards,
+    )
+
+
+def objective_incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
+    """Write down which service level objective took a version with all the traffic back.
+
+    The total is the certain rate (the lower bound over the newest blocks), the threshold the objective.
+    """
+    name = breaking_objectives(rollout, sight.judgement)[0]
+    rate = states.recent_rate(sight.watched, name)
+    limit = sight.terms.limits[name]
+    return IncidentOpened(
+        incident=new_id("inc"),
+        project=rollout.project,
+        environment=rollout.environment,
+        rollout=rollout.id,
+        route=rollout.name,
+        subject=rollout.subject,
+        guard=name,
+        total=f"{rate.low:.6f}",
+        threshold=f"{limit:g}",
+        summary=f"{name}: {rate.low:.3f} to {rate.high:.3f} of the newest units, {limit:g} allowed",
         last_block=max([sight.watch.closed_through, *(block.block for block in sight.blocks)]),
         guards=sight.guards,
     )
