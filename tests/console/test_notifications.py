@@ -236,6 +236,7 @@ def test_a_webhook_is_added_by_form_and_its_secret_is_shown_this_once(console, r
     (secret,) = console.read(service.courier, key, found).secrets
     assert (answer.status_code, f"<code>{secret}</code>" in answer.text) == (200, True)
     assert answer.headers["cache-control"] == "no-store"
+    assert ">default, identity.group.created</textarea>" in otto.get(ADDRESS).text
     assert secret not in otto.get(ADDRESS).text
     assert "s3cret" not in otto.get(ADDRESS).text
     happen(console, "first")

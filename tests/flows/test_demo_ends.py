@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from examples.story import stage
+from examples.story.cli import Narrator
 from examples.story.processes import StoryFailed, children
+from examples.story.traffic import Seen
 
 ROOT = Path(__file__).parents[2]
 READY = r"replaying 1 completions of 1 models on (\S+)"
@@ -84,3 +87,22 @@ def test_a_killed_story_takes_its_children_with_it(folder):
         story.kill()
         story.wait(5)
         until(lambda: is_gone(child), "the end of the child", 5)
+
+
+class Slow:
+    """Traffic that has ended and was slower than promised."""
+
+    def stop(self):
+        return Seen(n=100, n_returning=40, began_at=0.0, ended_at=10.0)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_slow_traffic_fails_a_story_and_is_told_only_where_its_system_stays(stays, capsys):
+    story = stage.Story(cast=None, desk=None, narrator=Narrator(), traffic=Slow(), gateway="", folder=ROOT)
+    story.stays = stays
+    if stays:
+        stage.end_traffic(story)
+        assert "it takes 150" in capsys.readouterr().out
+    else:
+        with pytest.raises(StoryFailed, match="it takes 150"):
+            stage.end_traffic(story)

@@ -28,6 +28,7 @@ from assent.notifications.domain.subscriptions import (
     checked_kinds,
     expect_state,
     fits,
+    shortened,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,6 +69,8 @@ def test_default_tells_owners_reviewers_requesters_and_on_call(type_):
 def test_default_is_spelt_out_beside_other_kinds_and_nothing_is_named_twice():
     kinds = checked_kinds(["identity.*", "default", "identity.*", "retirement.*"], TYPES)
     assert kinds == ("identity.*", *DEFAULT_KINDS)
+    assert shortened(kinds) == ("default", "identity.*")
+    assert shortened(DEFAULT_KINDS[1:]) == DEFAULT_KINDS[1:]
 
 
 @pytest.mark.parametrize(

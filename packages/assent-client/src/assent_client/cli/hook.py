@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +36,8 @@ DELIVERIES: Columns = [
     "error",
     Column("due_at", "due"),
 ]
+
+ATTEMPTS: Columns = ["at", "status", "error", Column("duration_ms", "ms", right=True)]
 
 Name = Annotated[str, typer.Argument(help="Name of the subscription.")]
 Kinds = Annotated[
@@ -189,7 +191,7 @@ def deliveries(
 def delivery(id_: Annotated[str, typer.Argument(metavar="ID", help="Id of the delivery: msg_…")]) -> None:
     """Show a delivery with each of its attempts."""
     with connect() as api:
-        emit(api.get(api.path("deliveries", id_)))
+        emit(api.get(api.path("deliveries", id_)), _print_delivery)
 
 
 @app.command()
@@ -222,3 +224,9 @@ def _target(chosen: dict[str, Any]) -> dict[str, Any]:
     if chosen["email"]:
         body["addresses"] = chosen["email"]
     return body
+
+
+def _print_delivery(found: Mapping[str, Any]) -> None:
+    """Print a delivery, then its attempts, one a line."""
+    emit({key: value for key, value in found.items() if key != "attempts"})
+    emit(found["attempts"], ATTEMPTS, title="attempts", empty="Not tried yet.")

@@ -25,6 +25,7 @@ from assent.notifications.domain.subscriptions import (
     Channel,
     State,
     Subscription,
+    shortened,
 )
 from assent.web.forms import Form, posted_form
 
@@ -49,6 +50,11 @@ class Row:
     actions: Sequence[tuple[str, str]]
     dead_address: str
     change_address: str
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds as people write them."""
+        return shortened(self.found.kinds)
 
 
 @dataclass(frozen=True, slots=True)

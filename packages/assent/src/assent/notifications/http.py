@@ -8,11 +8,12 @@ import pydantic
 from fastapi import APIRouter
 from fastapi import Query as Parameters
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.notifications import service
 from assent.notifications.domain.retries import Outcome
-from assent.notifications.domain.subscriptions import Channel, Subscription
+from assent.notifications.domain.subscriptions import Channel, Subscription, shortened
 from assent.notifications.service import Delivery
 from assent.web.api import Call, ProjectPath, page, requires
 
@@ -77,7 +78,7 @@ def list_subscriptions(project: ProjectPath, call: Reading) -> dict[str, Any]:
     """List the subscriptions of the project by name."""
     with call.read() as reader:
         counts = service.counts(reader, project)
-        return page([_subscription(one, counts) for one in service.list_(reader, project)], None)
+        return page([_subscription(reader, one, counts) for one in service.list_(reader, project)], None)
 
 
 @router.post("/subscriptions", status_code=201)
@@ -87,7 +88,7 @@ def add_subscription(project: ProjectPath, body: SubscriptionWire, call: Changin
     target = service.judge_target(outside, body.channel, body.url, body.addresses)
     with call.begin() as tx:
         added, secret = service.add(tx, outside.secret, project, body.name, body.kinds, target)
-        return {**_subscription(added, {}), "secret": secret}
+        return {**_subscription(tx, added, {}), "secret": secret}
 
 
 @router.get("/subscriptions/{name}")
@@ -185,24 +186,24 @@ def redeliver(project: ProjectPath, name: str, body: RedeliveryWire, call: Repea
 def _shown(reader: Reader, found: Subscription) -> dict[str, Any]:
     standing = service.standing(reader, found)
     return {
-        **_subscription(found, service.counts(reader, found.project)),
+        **_subscription(reader, found, service.counts(reader, found.project)),
         "n_failures": standing.n_failures,
         "failing_since": standing.failing_since,
         "retry_at": standing.retry_at,
     }
 
 
-def _subscription(found: Subscription, counts: dict[str, dict[str, int]]) -> dict[str, Any]:
+def _subscription(reader: Reader, found: Subscription, counts: dict[str, dict[str, int]]) -> dict[str, Any]:
     mine = counts.get(found.id, {})
     return {
         "name": found.name,
         "channel": found.channel,
         "target": found.target,
-        "kinds": found.kinds,
+        "kinds": shortened(found.kinds),
         "state": found.state,
         "because": found.because,
         "added_at": found.added_at,
-        "added_by": found.added_by,
+        "added_by": identity.name_of(reader, found.added_by),
         "changed_at": found.changed_at,
         "n_pending": mine.get("pending", 0),
         "n_delivered": mine.get("delivered", 0),

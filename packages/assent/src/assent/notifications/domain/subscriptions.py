@@ -178,6 +178,13 @@ def spelt_out(wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(kinds)
 
 
+def shortened(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Give kinds as people write them: `default` for what it stands for, where all of that is there."""
+    if not frozenset(DEFAULT_KINDS) <= frozenset(kinds):
+        return tuple(kinds)
+    return (DEFAULT, *(kind for kind in kinds if kind not in DEFAULT_KINDS))
+
+
 def checked_kinds(wanted: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
     """Give the kinds in order, `default` spelt out. Raises: Invalid with every mistake."""
     types, kinds = frozenset(known), spelt_out(wanted)
