@@ -105,21 +105,52 @@ def difference(
 
     Raises: ValueError for an alpha outside (0,1).
     """
+    found = estimate(blocks, rate=rate)
+    n_control, n_treatment = found.n_control, found.n_treatment
+    if found.waits_for:
+        return Difference(found.value, -math.inf, math.inf, 1.0, n_control, n_treatment, found.waits_for)
+    half = mixture_half_width(found.weight, found.deviation, alpha, best_at)
+    e_value = mixture_e_value(found.value / found.deviation, found.weight, alpha, best_at)
+    return Difference(found.value, found.value - half, found.value + half, e_value, n_control, n_treatment)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The stratified difference: `weight` W values of `deviation` each would be as exact."""
+
+    value: float
+    weight: float
+    deviation: float
+    n_control: int
+    n_treatment: int
+
+    @property
+    def error(self) -> float:
+        """Give the standard error."""
+        return self.deviation / math.sqrt(self.weight)
+
+    @property
+    def waits_for(self) -> str | None:
+        """Say what is missing before anything can be said."""
+        if min(self.n_control, self.n_treatment) < BURN_IN:
+            return f"{BURN_IN} units in each arm: {self.n_control} and {self.n_treatment} so far"
+        if self.deviation <= 0:
+            return "values that differ: within every arm all are equal so far"
+        return None
+
+
+def estimate(blocks: Iterable[Stratum], *, rate: bool = False) -> Estimate:
+    """Estimate treatment minus control over the strata that are full; all 0 before the first."""
     strata = merged(blocks)
     control = _sum(one.control for one in strata)
     treatment = _sum(one.treatment for one in strata)
+    if not strata:
+        return Estimate(0.0, 0.0, 0.0, 0, 0)
     weight = math.fsum(map(_weight, strata))
-    estimate = math.fsum(_weight(one) * (one.treatment.mean - one.control.mean) for one in strata)
-    estimate = estimate / weight if weight else 0.0
-    more = (RARE / control.n, RARE / treatment.n) if rate and strata else (0.0, 0.0)
+    value = math.fsum(_weight(one) * (one.treatment.mean - one.control.mean) for one in strata)
+    more = (RARE / control.n, RARE / treatment.n) if rate else (0.0, 0.0)
     spread = math.fsum(_weight(one) ** 2 * _variance(one, more) for one in strata)
-    waits_for = _waits_for(control.n, treatment.n, spread)
-    if waits_for:
-        return Difference(estimate, -math.inf, math.inf, 1.0, control.n, treatment.n, waits_for)
-    deviation = math.sqrt(spread / weight)
-    half = mixture_half_width(weight, deviation, alpha, best_at)
-    e_value = mixture_e_value(estimate / deviation, weight, alpha, best_at)
-    return Difference(estimate, estimate - half, estimate + half, e_value, control.n, treatment.n)
+    return Estimate(value / weight, weight, math.sqrt(spread / weight), control.n, treatment.n)
 
 
 def merged(blocks: Iterable[Stratum]) -> tuple[Stratum, ...]:
@@ -144,14 +175,6 @@ def _weight(one: Stratum) -> float:
 def _variance(one: Stratum, more: tuple[float, float]) -> float:
     control = (one.control.variance + more[0]) / one.control.n
     return control + (one.treatment.variance + more[1]) / one.treatment.n
-
-
-def _waits_for(n_control: int, n_treatment: int, spread: float) -> str | None:
-    if min(n_control, n_treatment) < BURN_IN:
-        return f"{BURN_IN} units in each arm: {n_control} and {n_treatment} so far"
-    if spread <= 0:
-        return "values that differ: within every arm all are equal so far"
-    return None
 
 
 def _sum(parts: Iterable[Moments]) -> Moments:

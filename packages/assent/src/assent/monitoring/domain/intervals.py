@@ -57,8 +57,7 @@ def mixture_half_width(n: float, deviation: float, alpha: float, best_at: int) -
     Source: Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), "Time-uniform central limit theory", eq. 15.
     Raises: ValueError.
     """
-    rho2 = _mixture_precision(n, alpha, best_at)
-    spread = n * rho2 + 1
+    rho2, spread = _mixture(n, alpha, best_at)
     return deviation * math.sqrt(2 * spread / (n * n * rho2) * math.log(math.sqrt(spread) / alpha))
 
 
@@ -67,8 +66,7 @@ def mixture_e_value(standardised: float, n: float, alpha: float, best_at: int) -
 
     It is at least 1/alpha exactly where `mixture_half_width` is at most the mean. Raises: ValueError.
     """
-    rho2 = _mixture_precision(n, alpha, best_at)
-    spread = n * rho2 + 1
+    rho2, spread = _mixture(n, alpha, best_at)
     return exp_or_inf(n * n * rho2 * standardised**2 / (2 * spread) - math.log(spread) / 2)
 
 
@@ -80,10 +78,18 @@ def exp_or_inf(value: float) -> float:
         return math.inf
 
 
-def _mixture_precision(n: float, alpha: float, best_at: int) -> float:
-    if n <= 0 or not 0 < alpha < 1 or best_at <= 0:
+def mixture_precision(alpha: float, best_at: int) -> float:
+    """Give rho^2 for which the two-sided mixture is tightest after `best_at` values. Raises: ValueError."""
+    if not 0 < alpha < 1 or best_at <= 0:
         raise ValueError("needs n >= 1, alpha in (0,1) and best_at >= 1")
     return (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / best_at
+
+
+def _mixture(n: float, alpha: float, best_at: int) -> tuple[float, float]:
+    rho2 = mixture_precision(alpha, best_at)
+    if n <= 0:
+        raise ValueError("needs n >= 1, alpha in (0,1) and best_at >= 1")
+    return rho2, n * rho2 + 1
 
 
 def mean_interval(mean: float, deviation: float, n: int, alpha: float, *, best_at: int = 5000) -> Interval:
