@@ -43,6 +43,23 @@ def test_help_lists_every_command_with_its_line(capsys):
     assert "ASSENT_URL" in out
 
 
+def test_examples_are_printed_as_they_are_typed(capsys):
+    assert main(["login", "--help"]) == 0
+    assert (
+        "\n  Example: assent login http://desk:8400 --name ada\n  Example: assent login --link"
+        in capsys.readouterr().out
+    )
+    assert main(["model", "deprecate", "--help"]) == 0
+    assert "--successor support@2.1.0 --sunset 2027-01-31 -r " in capsys.readouterr().out
+
+
+def test_a_choice_that_is_none_is_told_without_the_librarys_words(capsys):
+    assert main(["suite", "new", "--form", "foo"]) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: Invalid value for '--form': 'foo' is not one of 'gsm8k'"
+    )
+
+
 def test_help_in_a_pipe_holds_no_escape_sequences():
     done = subprocess.run([*ASSENT, "--help"], capture_output=True, timeout=20, check=True)
     assert b"\x1b" not in done.stdout

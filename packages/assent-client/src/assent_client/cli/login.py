@@ -34,7 +34,9 @@ def login(
         typer.Option(help="Sign in by your password and your authenticator's code: a token of 12 hours."),
     ] = None,
 ) -> None:
-    """Save the address and token that later commands use; standard input or you give the token.
+    """Save the address, the token and the project (--project) that later commands use.
+
+    Without --link and --name the token is asked for, or read from standard input.
 
     Votes ask for a sign-in not older than ten minutes: sign in by a link or by --name just before.
     With --name, password and code are asked for; from a pipe they are the first and second line.

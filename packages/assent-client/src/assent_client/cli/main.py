@@ -77,6 +77,7 @@ def _print_usage(error: Exception) -> None:
         sys.stderr.write(f"{error}\n")
         return
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = message.replace("Value error, ", "")  # how the library begins what a validator said
     usage = f"{context.get_usage()}\n" if context else ""
     sys.stderr.write(
         f"error: {message}\n{usage}to do: {context.command_path if context else 'assent'} --help\n"

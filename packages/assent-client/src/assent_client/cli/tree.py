@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,6 +157,7 @@ def _server_commands() -> Sequence[metadata.EntryPoint]:
 def _dress(command: Any) -> None:
     """Give every command below the shared options, so that `--json` works wherever it is written."""
     command.rich_markup_mode = None
+    command.help = _EXAMPLES.sub(_unwrapped, command.help or "")
     if isinstance(command, TyperGroup):
         command.no_args_is_help = True
         for one in command.commands.values():
@@ -163,6 +165,14 @@ def _dress(command: Any) -> None:
     command.params = [param for param in command.params if not param.name.endswith("_completion")]
     taken = {name for param in command.params for name in param.opts}
     command.params.extend(option for option in _shared_options() if not taken & set(option.opts))
+
+
+_EXAMPLES = re.compile(r"^Example: .*(?:\n(?! *\n).*)*", re.MULTILINE)
+
+
+def _unwrapped(examples: re.Match[str]) -> str:
+    """Mark a paragraph of examples, which are copied, as lines to print as they stand."""
+    return f"\b\n{examples[0]}"
 
 
 def _shared_options() -> Sequence[Any]:
