@@ -25,6 +25,7 @@ from assent.evaluation.domain.imported import (
     check_rows,
     figures,
 )
+from assent.evaluation.domain.proportions import share_interval
 from assent.evaluation.imports import FORMATS, bounded, read
 from assent.evaluation.service import NewImport
 from assent.evidence import service as evidence
@@ -531,6 +532,20 @@ def test_figures_equal_scipys_and_do_not_depend_on_the_order(values, random):
     if set(scores) > {0.0, 1.0}:
         assert (figure.low, figure.high) == (pytest.approx(low, abs=1e-9), pytest.approx(high, abs=1e-9))
     assert again.value == pytest.approx(figure.value, abs=1e-12)
+
+
+@pytest.mark.parametrize(("values", "bounded"), [((1.0, 1.0), True), ((2.0, 0.0), False)])
+def test_repeats_that_all_agree_are_bounded_as_single_answers(values, bounded):
+    rows = [
+        ImportedRow("t", f"s{i}", repeat, "m", Outcome.SCORED, value)
+        for i in range(40)
+        for repeat, value in enumerate(values)
+    ]
+    (figure,) = figures(Imported("jsonl", "jsonl", tuple(rows)))
+    assert figure.value == 1.0
+    assert (figure.low, figure.high) == (
+        (share_interval(40, 40, 0.025).low, 1.0) if bounded else (None, None)
+    )
 
 
 # Recorded as evidence.

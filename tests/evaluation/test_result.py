@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from assent.evaluation.domain.cases import Answer, CaseRecord, Outcome, Score, answer_key, run_digest
 from assent.evaluation.domain.dataset import parse_dataset
+from assent.evaluation.domain.proportions import share_interval
 from assent.evaluation.domain.result import summarise, to_document
 from assent.evaluation.domain.suite import parse_suite
 
@@ -113,6 +114,19 @@ def test_repeats_are_averaged_before_they_are_compared():
     half = [r for r in records if (r.side, r.repeat) != ("baseline", 1)]
     only_shared = summarise(suite(repeats=2, coverage=0.5), rows, half, paired=True)
     assert (only_shared.judgement.estimate, only_shared.coverage) == (1.0, 0.5)
+
+
+def test_repeats_that_all_agree_are_bounded_as_single_answers():
+    rows = rows_of(85)
+    gate = {"metric": "exact", "threshold": 0.9}
+    held = [record("candidate", row, 1.0, repeat) for row in rows for repeat in range(5)]
+    said = summarise(suite(repeats=5, gate=gate), rows, held, paired=False)
+    assert (said.judgement.verdict, said.judgement.method, said.judgement.n) == ("pass", "wilson", 85)
+    assert said.judgement.interval == share_interval(85, 85, 0.05)
+    assert (said.levels[0].low, said.levels[0].high) == (share_interval(85, 85, 0.025).low, 1.0)
+    once_wrong = [record("candidate", rows[0], 0.0), *held[1:]]
+    mixed = summarise(suite(repeats=5, gate=gate), rows, once_wrong, paired=False)
+    assert (mixed.judgement.verdict, mixed.judgement.method) == ("pass", "student")
 
 
 @pytest.mark.parametrize("key", ["cluster", "family"])

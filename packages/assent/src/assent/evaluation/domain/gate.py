@@ -82,7 +82,12 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Scores of one metric, one per case, repeats averaged: with a baseline's beside it, pairs."""
+    """Scores of one metric, one per case, repeats averaged: with a baseline's beside it, pairs.
+
+    `binary`: right or wrong, and so is each average, since all repeats of a case agree. Treating averages
+    that are all 0 or 1 as single answers claims no more than they show: n averages that are all 1 have a
+    probability of at most mean^n, and no spread in [0, 1] is larger than that of 0 and 1.
+    """
 
     candidate: Floats
     baseline: Floats | None
@@ -154,7 +159,7 @@ def _judge_mean(gate: Gate, estimate: Mean) -> Judgement:
         reason = (
             f"{n_clusters} independent cases or clusters; a mean is judged from {MIN_CLUSTERS} on"
             if n_clusters < MIN_CLUSTERS
-            else "all differences are equal, so their spread is not known"
+            else f"all {'differences' if gate.compares else 'scores'} are equal, so their spread is not known"
         )
         more = -(-(MIN_CLUSTERS - n_clusters) * n // n_clusters) if n_clusters < MIN_CLUSTERS else None
         interval = estimate.interval(gate.alpha)

@@ -148,7 +148,9 @@ def _figure(task: str, metric: str, rows: Sequence[ImportedRow], n_expected: int
     means = np.array([math.fsum(values) / len(values) for values in by_sample.values()])
     clustered = any(name.startswith("cluster ") for name in clusters.values())
     estimate = mean(means, [clusters[sample] for sample in by_sample] if clustered else None)
-    if not clustered and n_values == len(means) and set(means) <= {0.0, 1.0}:
+    if not clustered and all(
+        {0.0, 1.0} >= {*values, at} for values, at in zip(by_sample.values(), means, strict=True)
+    ):
         interval = share_interval(float(np.sum(means)), len(means), _TAIL)
     else:
         found = estimate.interval(_TAIL)

@@ -16,6 +16,7 @@ from assent.evaluation.domain.gate import Judgement, Rule, Sample, Verdict, judg
 from assent.evaluation.domain.paired import mean
 from assent.evaluation.domain.proportions import Interval, share_interval
 from assent.evaluation.domain.sequential import judge_early
+from assent.evaluation.domain.several import is_binary
 from assent.evaluation.domain.suite import REFUSED, Suite
 
 _LEVEL_TAIL = 0.025
@@ -126,7 +127,7 @@ def _sample(
         candidate=columns[:, 0],
         baseline=None if baseline is None else columns[:, 1],
         clusters=clusters if suite.cluster is not None else None,
-        binary=suite.is_binary(suite.gate.metric) and suite.repeats == 1,
+        binary=suite.is_binary(suite.gate.metric) and is_binary(columns),
     )
     return sample, keys, n_found / max(1, len(rows) * suite.repeats)
 
@@ -204,7 +205,7 @@ def _level(suite: Suite, records: Sequence[CaseRecord], side: Side, metric: str,
     if by_sample:
         means = np.array([sum(v) / len(v) for v in by_sample.values()])
         value = float(np.mean(means))
-        if suite.is_binary(metric) and suite.repeats == 1:
+        if suite.is_binary(metric) and is_binary(means):
             interval = share_interval(float(np.sum(means)), len(means), _LEVEL_TAIL)
         else:
             interval = mean(means).interval(_LEVEL_TAIL)
