@@ -224,6 +224,14 @@ def test_a_card_is_published_and_complete_for_this_tier(value, ok):
     assert CardPublished(id="card").judge(facts()).ok is Ok.UNKNOWN
 
 
+def test_a_prompt_needs_no_card_and_is_tested_through_a_model():
+    prompt = facts(ref="greeting@1.0.0", model=False)
+    assert CardPublished(id="card").judge(prompt).ok is Ok.PASS
+    untested = REGRESSION.judge(prompt)
+    assert untested.ok is Ok.UNKNOWN
+    assert untested.remedy.endswith("--subject greeting@1.0.0 --through MODEL@VERSION")
+
+
 @pytest.mark.parametrize(
     ("share", "ok"),
     [

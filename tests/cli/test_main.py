@@ -60,6 +60,21 @@ def test_a_choice_that_is_none_is_told_without_the_librarys_words(capsys):
     )
 
 
+def test_a_reader_that_goes_away_is_no_failure_of_what_was_read():
+    with subprocess.Popen(
+        [*ASSENT, "check", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        running.stdout.close()
+        assert running.wait(20) == 141
+        assert running.stderr.read() == b""
+
+
+def test_a_verb_is_listed_with_its_whole_first_sentence(capsys):
+    assert main(["label", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Show the next answer that you have not labelled; neither whose it is nor what others said." in out
+
+
 def test_help_in_a_pipe_holds_no_escape_sequences():
     done = subprocess.run([*ASSENT, "--help"], capture_output=True, timeout=20, check=True)
     assert b"\x1b" not in done.stdout

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 
 import pytest
@@ -41,12 +42,16 @@ def test_a_release_by_hand_from_plan_to_rollback(served, assent, plan):
         "rollout", "request", "support@2.1.0", "production", "--plan", plan(), role="engineer"
     )
     assert (code, "planned" in out) == (0, True)
+    assert re.search(r"^step +-$", out, re.MULTILINE)
     code, _, err = assent("rollout", "start", "support@2.1.0")
     assert (code, "approvals" in err) == (16, True)
     found, _ = served.desk.read(service.list_, "shop", {})
     approve(served.desk, found[0])
     assert assent("rollout", "start", "support@2.1.0", "--reason", "go")[0] == 0
     assert "0.05" in assent("rollout", "list", "--state", "running")[1]
+    shown = assent("rollout", "show", found[0].id)[1]
+    assert re.search(r"^step +1$", shown, re.MULTILINE)
+    assert re.search(r"^goes back to +support@2\.0\.0$", shown, re.MULTILINE)
     assert assent("rollout", "verdict", found[0].id)[0] == 3
     assert assent("rollout", "pause", found[0].id)[0] == 0
     assert assent("rollout", "resume", found[0].id)[0] == 0

@@ -206,6 +206,16 @@ def test_labelling_on_the_command_line_from_opening_to_the_cases_of_a_passport(
     assert set(json.loads(out.out)[0]) == {"id", "human", "reply"}
     replies.write_text('{"id": 3}')
     assert command("label", "export", opened, "--replies", "replies.jsonl")[0] == 10
+    with served.desk.session.begin(SYSTEM) as tx:
+        ben = identity.add_person(tx, "ben")
+        identity.bind(tx, ben.id, "reviewer")
+    with served.desk.session.begin(Actor(ben.id, "person")) as tx:
+        served.tokens["ben"] = identity.issue_token(tx, ben.id, "ben", None)
+    api = served.api("ben")
+    while (at := api.get(api.path("labellings", opened, "next")))["answer"]:
+        api.post(api.path("labellings", opened, "labels"), {"answer": at["answer"], "label": "right"})
+    (row,) = json.loads(command("label", "agreement", opened, "--json")[1].out)["pairs"]
+    assert ({row["first"], row["second"]}, row["n"]) == ({"ann", "ben"}, 3)
     auditor = served.api("auditor")
     assert auditor.get(auditor.path("labellings", opened))["n_answers"] == 4
     with pytest.raises(ForbiddenThere):

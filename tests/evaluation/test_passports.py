@@ -70,8 +70,9 @@ def test_a_calibrated_judge_may_decide_on_the_system_it_was_calibrated_on(ready)
 )
 def test_a_changed_judge_has_no_passport_any_more(ready, changed):
     calibrate(ready)
-    with pytest.raises(Refused, match="was changed since"):
+    with pytest.raises(Refused, match="was changed since") as refused:
         check(ready, {**DOCUMENT, **changed})
+    assert refused.value.reasons[0].message.startswith("The judge ")
 
 
 def test_a_judge_that_is_no_better_than_chance_may_not_decide(ready):

@@ -7,6 +7,7 @@ import pytest
 from assent.prompts import service as prompts
 from assent_client.cli.prompt.files import written
 from assent_client.cli.strict_yaml import parse
+from assent_client.errors import NotFound
 from tests.prompts.shelf import PROJECT
 from tests.registry.test_cli import assent, shelf  # noqa: F401 -- fixtures
 
@@ -58,6 +59,17 @@ def test_a_folder_is_pushed_once_fragments_first(assent, shelf, folder):  # noqa
     code, out, err = assent("prompt", "push", folder)
     assert (code, "0 registered, 2 unchanged." in err) == (0, True)
     assert versions(shelf) == ["1.0.0"]
+
+
+def test_a_check_knows_the_fragments_that_the_push_would_bring(assent, shelf, folder):  # noqa: F811
+    code, out, err = assent("prompt", "push", folder, "--check")
+    assert (code, "2 would be registered, 0 unchanged." in err) == (1, True)
+    assert [line.split()[:3] for line in out.splitlines()[1:]] == [
+        ["register", "tone", "1.0.0"],
+        ["register", "greeting", "-"],
+    ]
+    with pytest.raises(NotFound):
+        versions(shelf, "tone")
 
 
 def test_a_push_says_the_bump_that_the_interface_demands_and_checks_for_ci(assent, shelf, folder):  # noqa: F811

@@ -20,6 +20,8 @@ __all__ = ["log_path", "main"]
 
 USAGE_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
+BROKEN_PIPE_EXIT_CODE = 141
+"""As shells say it: the reader of the output went away (128 + SIGPIPE)."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -64,6 +66,8 @@ def _run(args: Sequence[str]) -> int:
     except Abort:
         sys.stderr.write("aborted\n")
         return INTERRUPTED_EXIT_CODE
+    except SystemExit:  # the library's end where nobody reads on; its 1 would say that something failed
+        return BROKEN_PIPE_EXIT_CODE
     except TyperException as error:
         _print_usage(error)
         return USAGE_EXIT_CODE

@@ -30,6 +30,11 @@ def _share(value: Any) -> str:
     return cell(value) if value is None else f"{value:.6g}"
 
 
+def _step(value: Any) -> str:
+    """Count from 1; none has begun in a rollout that waits."""
+    return cell(None) if value < 0 else str(value + 1)
+
+
 LIST = [
     Column("id"),
     Column("ref", "version"),
@@ -42,10 +47,10 @@ LIST = [
 VIEW = [
     *LIST[:5],
     Column("because"),
-    Column("step"),
+    Column("step", show=_step),
     Column("n_steps", "steps"),
     Column("share", show=_share),
-    Column("stable", "goes back to"),
+    Column("stable_ref", "goes back to"),
     Column("request"),
     Column("winner"),
     Column("guard"),

@@ -158,6 +158,7 @@ def _dress(command: Any) -> None:
     """Give every command below the shared options, so that `--json` works wherever it is written."""
     command.rich_markup_mode = None
     command.help = _EXAMPLES.sub(_unwrapped, command.help or "")
+    command.short_help = command.short_help or command.help.partition("\n\n")[0].replace("\n", " ")
     if isinstance(command, TyperGroup):
         command.no_args_is_help = True
         for one in command.commands.values():

@@ -46,11 +46,16 @@ class Local:
     body: Mapping[str, Any]
 
     @property
-    def needs(self) -> set[str]:
-        """Give the names of the prompts that are fragments of it."""
+    def refs(self) -> set[str]:
+        """Give the prompts, by name@version, that are fragments of it."""
         fragments = self.body.get("fragments")
         refs = fragments.values() if isinstance(fragments, Mapping) else ()
-        return {ref.partition("@")[0] for ref in refs if isinstance(ref, str)}
+        return {ref for ref in refs if isinstance(ref, str)}
+
+    @property
+    def needs(self) -> set[str]:
+        """Give the names of the prompts that are fragments of it."""
+        return {ref.partition("@")[0] for ref in self.refs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,19 @@ def _ordered(found: Mapping[str, Local]) -> Iterator[Local]:
 def plan_push(api: Api, prompts: list[Local], *, register: bool) -> list[Step]:
     """Say, for each file, what it would be; with `register`, do it.
 
-    Every file is tried. Raises: Invalid that names every file that is refused, and why.
+    Every file is tried; without `register` those whose fragments would come with this push have no version
+    yet. Raises: Invalid that names every file that is refused, and why.
     """
-    steps, mistakes = [], list[Reason]()
+    steps, mistakes, coming = [], list[Reason](), set[str]()
     for one in prompts:
         try:
-            steps.append(_push(api, one, register=register))
+            if one.refs & coming:  # a fragment that is not registered yet: the server cannot read this one
+                step = Step(one.name, "register", one.path)
+            else:
+                step = _push(api, one, register=register)
+            if step.action == "register" and not register:
+                coming.add(f"{step.name}@{step.version}")
+            steps.append(step)
         except AssentError as error:
             reasons = error.reasons or (Reason("", error.message, error.remedy or ""),)
             mistakes += [Reason(f"{one.path}", r.message, r.remedy) for r in reasons]

@@ -82,6 +82,9 @@ def rollout_wire(reader: Reader, row: dict[str, Any], rollout: Rollout) -> dict[
         "subject": rollout.subject,
         "ref": rollout.ref,
         "stable": rollout.stable,
+        "stable_ref": None
+        if rollout.stable is None
+        else service.ref_of(reader, rollout.project, rollout.stable),
         "request": rollout.request,
         "state": rollout.state.value,
         "step": rollout.step,

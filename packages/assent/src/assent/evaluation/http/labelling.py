@@ -11,6 +11,7 @@ from assent.evaluation.domain.agreement import Agreement
 from assent.evaluation.domain.figures import figure
 from assent.evaluation.service import Labelling, labelling
 from assent.evaluation.service.labelling import NewLabelling, Standing
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
@@ -115,7 +116,7 @@ def get_agreement(project: ProjectPath, id: str, call: Exporting) -> dict[str, A
         return {
             "labelling": id,
             "n_done": labelling.n_done_of(reader, found),
-            "pairs": [agreement_wire(one) for one in labelling.agreement_of(reader, found)],
+            "pairs": [agreement_wire(reader, one) for one in labelling.agreement_of(reader, found)],
         }
 
 
@@ -141,12 +142,12 @@ def passport_cases(project: ProjectPath, id: str, body: RepliesWire, call: Expor
     return page(labelling.passport_cases(labelled, body.replies), None)
 
 
-def agreement_wire(one: Agreement) -> dict[str, Any]:
-    """Write an agreement with decimal text."""
+def agreement_wire(reader: Reader, one: Agreement) -> dict[str, Any]:
+    """Write an agreement with the names of the two and decimal text."""
     kappa = one.kappa
     return {
-        "first": one.first,
-        "second": one.second,
+        "first": identity.name_of(reader, one.first),
+        "second": identity.name_of(reader, one.second),
         "n": one.n,
         "n_agreed": one.n_agreed,
         "kappa": None if kappa is None else figure(kappa.value),

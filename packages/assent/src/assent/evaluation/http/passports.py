@@ -7,8 +7,10 @@ from fastapi import APIRouter, Query
 
 from assent.evaluation import service
 from assent.evaluation.service import NewCalibration, Passport
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.errors import NotFound
+from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
 
 router = APIRouter(prefix="/v1/projects/{project}")
@@ -55,7 +57,7 @@ def calibrate_judge(project: ProjectPath, body: CalibrationWire, call: Calibrati
     """Measure a judge against people's labels and record its passport."""
     new = NewCalibration(project, body.name, body.judge, body.subject, body.cases, body.valid_days)
     with call.begin() as tx:
-        return _wire(service.calibrate(tx, new))
+        return _wire(tx, service.calibrate(tx, new))
 
 
 @router.get("/judge-passports")
@@ -69,22 +71,23 @@ def list_passports(
     }
     with call.read() as reader:
         found = service.list_passports(reader, project, filters, before=asked.cursor, limit=asked.limit)
+        wires = [_wire(reader, one) for one in found]
     following = found[-1].record.id if len(found) == asked.limit else None
-    return page([_wire(one) for one in found], following)
+    return page(wires, following)
 
 
 @router.get("/judge-passports/{passport}")
 def get_passport(project: ProjectPath, passport: str, call: Reading) -> dict[str, Any]:
     """Show a passport: how it stands, the judge, and every figure."""
     with call.read() as reader:
-        return _wire(service.get_passport(reader, project, passport))
+        return _wire(reader, service.get_passport(reader, project, passport))
 
 
 @router.post("/judge-checks")
 def check_judge(project: ProjectPath, body: CheckWire, call: Reading) -> dict[str, Any]:
     """Give the passport by which this very judge may decide on a version; refused where there is none."""
     with call.read() as reader:
-        return _wire(service.check_judge(reader, project, body.name, body.judge, body.subject))
+        return _wire(reader, service.check_judge(reader, project, body.name, body.judge, body.subject))
 
 
 @router.get("/runs/{run}/judgements")
@@ -99,7 +102,7 @@ def list_judgements(
         return service.judging.judgements(reader, found, metric)
 
 
-def _wire(passport: Passport) -> dict[str, Any]:
+def _wire(reader: Reader, passport: Passport) -> dict[str, Any]:
     record = passport.record
     return {
         "id": record.id,
@@ -113,5 +116,5 @@ def _wire(passport: Passport) -> dict[str, Any]:
         "document": passport.judge,
         "figures": passport.figures,
         "issued_at": record.issued_at,
-        "issued_by": record.issued_by,
+        "issued_by": identity.name_of(reader, record.issued_by),
     }

@@ -117,10 +117,10 @@ def check_judge(reader: Reader, project: str, name: str, raw: Any, subject: str)
     found = list_passports(reader, project, wanted, limit=1)
     remedy = f"Calibrate it: assent judge calibrate {name} JUDGE --subject {version.ref} --labels LABELS"
     if not found:
-        raise _refused(f"{name} has no passport for {version.name}", remedy)
+        raise _refused(f"the judge {name} has no passport for {version.name}", remedy)
     passport = found[0]
     if passport.record.judge != judge.digest or passport.state == ENDED:
-        raise _refused(f"{name} was changed since its passport {passport.record.id}", remedy)
+        raise _refused(f"the judge {name} was changed since its passport {passport.record.id}", remedy)
     if passport.state == EXPIRED:
         raise _refused(f"the passport {passport.record.id} of {name} ended", remedy)
     if passport.state == NOT_USABLE:
