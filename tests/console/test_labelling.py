@@ -19,7 +19,7 @@ PAGE = f"/projects/{PROJECT}/labelling"
 @pytest.fixture
 def opened(console, runs):
     ada = console.signed_in("ada")
-    typed = {"run": runs[0].id, "question": "Is it right?", "labels": "right, wrong"}
+    typed = {"run": runs[0].id, "question": "Is it right?", "labels": "right, wrong", "n": "200"}
     answer = ada.submit(ada.get(PAGE), PAGE, **typed)
     assert answer.status_code == 303
     return answer.headers["location"]
@@ -73,6 +73,16 @@ def test_what_cannot_be_taken_is_shown_with_its_reasons(console, opened):
     assert "Give 2 to 9 labels" in words_of(refused)
     assert 'value="run_x"' in refused.text
     assert "It was not opened" in words_of(refused)
+    refused = ada.submit(ada.get(PAGE), PAGE, run="run_x", question="q?", labels="a, b", n="many")
+    assert (refused.status_code, "'many' is no number of answers" in words_of(refused)) == (422, True)
+
+
+def test_the_list_tells_labellings_apart_by_their_suite_and_the_form_takes_a_number(console, opened, runs):
+    ada = console.signed_in("ada")
+    page = ada.get(PAGE)
+    assert f"<td>{runs[0].suite_ref}</td>" in page.text
+    made = ada.submit(page, PAGE, run=runs[0].id, question="Is it kind?", labels="yes, no", n="2")
+    assert "0 of 2 labelled" in words_of(ada.get(made.headers["location"]))
 
 
 def test_who_may_not_label_may_look_and_a_form_from_elsewhere_does_nothing(console, opened):

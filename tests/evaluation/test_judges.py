@@ -401,6 +401,8 @@ def test_the_way_to_a_passport_on_the_command_line(desk, served, command, tmp_pa
     ready(desk)
     serve(desk.upstream)
     api = served.api()
+    said = command("eval", "estimate", "manners", "--subject", "assistant@1.0.0")[1].err
+    assert "What the judges of polite take is not foreseen." in said
     submitted = desk.write(service.submit, NewRun(PROJECT, "manners", "assistant@1.0.0"))
     for _ in range(2000):
         if api.get(api.path("runs", submitted.id))["state"] == "closed":

@@ -330,6 +330,7 @@ def test_an_estimate_is_printed_and_given_as_json(command, served):
     found = json.loads(out.out)
     assert code == 0
     assert float(found["cost"]["USD"]) == pytest.approx(0.0016, rel=0.05)
+    assert found["judges"] == []
     said = command(*words, "--fresh")[1].out
     assert "2026" in said or "0001" in said
     assert "yes" in said

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from assent_client.cli.connection import connect
-from assent_client.cli.output import Column, emit
+from assent_client.cli.output import Column, emit, note
 
 __all__ = ["USAGE", "add_to", "money", "tokens"]
 
@@ -113,6 +113,8 @@ def _print(found: Any) -> None:
     emit([{**side, **_shown(side)} for side in found["sides"]], SIDES)
     if found["budgets"]:
         emit(found["budgets"], BUDGETS)
+    if found["judges"]:
+        note(f"What the judges of {', '.join(found['judges'])} take is not foreseen.")
 
 
 def _shown(side: Any) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Labelling in the console: answers of a run, one at a time, blind, by button or by key."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,10 +11,11 @@ from fastapi.responses import Response
 
 from assent.console.timeline import Names
 from assent.console.visit import PageRoute, Visit, see_other, visits
+from assent.evaluation import service as evaluation
 from assent.evaluation.domain.agreement import Agreement
 from assent.evaluation.service import Labelling, labelling
 from assent.identity.domain import Permission
-from assent.kernel.errors import AssentError
+from assent.kernel.errors import AssentError, Invalid
 from assent.kernel.tx import Reader, Tx
 from assent.web.forms import Form, posted_form
 
@@ -23,7 +25,8 @@ Labels = Annotated[Visit, visits(Permission.ANSWER_LABEL)]
 Opens = Annotated[Visit, visits(Permission.LABELLING_OPEN)]
 Posted = Annotated[Form, Depends(posted_form)]
 PAGE = 25
-FIELDS = ("run", "question", "labels")
+FIELDS = ("run", "question", "labels", "n")
+USUAL_N = "200"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Line:
     """One labelling as it is listed, with how far the visitor is."""
 
     labelling: Labelling
+    suite: str
     question: str
     n_done: int
 
@@ -77,6 +81,7 @@ def _list(
         lines = [
             Line(
                 one,
+                evaluation.get_run(reader, one.run).suite_ref,
                 labelling.question_of(reader, one),
                 labelling.n_done_of(reader, one).get(visit.session.person, 0),
             )
@@ -91,7 +96,7 @@ def _list(
         older=more,
         may_open=Permission.LABELLING_OPEN in visit.allowed,
         errors=errors,
-        typed=typed or dict.fromkeys(FIELDS, ""),
+        typed=typed or {**dict.fromkeys(FIELDS, ""), "n": USUAL_N},
     )
 
 
@@ -100,13 +105,22 @@ def open_labelling(visit: Opens, form: Posted) -> Response:
     """Ask people to label answers of a run; what cannot be taken is shown with what was typed."""
     typed = {name: form.fields.get(name, "") for name in FIELDS}
     names = [one.strip() for one in typed["labels"].split(",") if one.strip()]
-    new = labelling.NewLabelling(visit.project, typed["run"].strip(), typed["question"], names)
     try:
+        new = labelling.NewLabelling(
+            visit.project, typed["run"].strip(), typed["question"], names, _count(typed["n"])
+        )
         with visit.begin() as tx:
             opened = labelling.open_labelling(tx, new)
     except AssentError as error:
         return _list(visit, errors=error.reasons or (error,), typed=typed)
     return see_other(f"/projects/{visit.project}/labelling/{opened.id}")
+
+
+def _count(text: str) -> int:
+    text = text.strip() or USUAL_N
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise Invalid(f"{text[:40]!r} is no number of answers.", remedy=f"Type a number, such as {USUAL_N}.")
+    return int(text)
 
 
 @router.get("/{labelling_id}")

@@ -11,7 +11,7 @@ from assent.evaluation.domain.cases import CaseRecord, Side, answer_key
 from assent.evaluation.domain.dataset import Row
 from assent.evaluation.domain.estimate import Asked, Past, estimate
 from assent.evaluation.domain.numbers import split_ref
-from assent.evaluation.domain.suite import Suite
+from assent.evaluation.domain.suite import JUDGE, Suite
 from assent.evaluation.service.contents import records_of
 from assent.evaluation.service.runs import MAX_JOURNALS, NewRun, asked_of
 from assent.evaluation.service.versions import get_dataset_by_digest, get_suite, rows_of, suite_of
@@ -46,6 +46,7 @@ def estimate_run(reader: Reader, new: NewRun) -> dict[str, Any]:
         "baseline": None if baseline is None else baseline.ref,
         "n_cases": len(rows) * suite.repeats * len(sides),
         **estimate(asked, suite.limits),
+        "judges": [one.name for one in suite.scorers if one.kind == JUDGE],
     }
 
 
