@@ -188,6 +188,7 @@ def test_provisos_over_http_and_on_the_command_line(served, assent):
     assert code == 0, err
     (cast,) = json.loads(out)["votes"]
     assert (cast["max_share"], cast["until"][:10]) == ("0.1", until)
+    assert f"up to 0.1 of the traffic, until {until}" in assent("rita", "request", "show", request.id)[1]
     body = {"verdict": "reject", "subject": request.subject, "policy": request.policy, "max_share": "0.5"}
     with served.api("ron") as api:
         for wrong in (body, {**body, "verdict": "approve", "max_share": 2}):

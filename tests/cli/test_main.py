@@ -131,6 +131,16 @@ def test_every_error_has_its_exit_code_and_prints_all_reasons(cls, server, monke
     ]
 
 
+def test_a_reason_that_says_what_the_error_says_is_not_printed_twice(server, monkeypatch, capsys):
+    monkeypatch.setenv("ASSENT_TOKEN", "t")
+    wire = Invalid(
+        "It ends too soon.", reasons=[Reason("filter", "It ends too soon.", "", {"at": 3})]
+    ).to_wire()
+    server.on("GET", "/healthz", server.Answer(wire, 422))
+    assert main(["login", server.url]) == 10
+    assert capsys.readouterr().err == "error: It ends too soon.\n"
+
+
 def test_with_json_an_error_is_the_problem_document_and_stdout_stays_empty(server, monkeypatch, capsys):
     monkeypatch.setenv("ASSENT_TOKEN", "t")
     server.on("GET", "/healthz", server.Answer(Invalid("bad").to_wire("req_1"), 422))

@@ -195,6 +195,7 @@ def test_coverage_inventory_and_catalogues_are_read_on_the_command_line(command)
 
 def test_people_are_assigned_controls_stated_and_retention_set_on_the_command_line(command, served):
     assert command("compliance", "assign", NAME, "owner", "ada", "--reason", "she leads")[0] == 0
+    assert "owner: ada" in command("compliance", "inventory")[1]
     assert command("compliance", "attest", NAME, "eu-ai-act", "72", "--reason", "handbook 4")[0] == 0
     retain = ("compliance", "retain", "--logs-days", 400, "--records-days", 4000, "--reason", "the law")
     assert command(*retain)[0] == 0

@@ -52,8 +52,12 @@ def test_the_newest_classification_counts_and_its_reason_is_an_erasable_body(any
 
 
 def test_answers_with_mistakes_record_nothing(anywhere):
-    with pytest.raises(Invalid, match="2 mistakes"):
+    with pytest.raises(Invalid, match="2 mistakes") as refused:
         anywhere.classify(talks="perhaps", colour="blue")
+    assert {reason.id: reason.message.partition(".")[0] for reason in refused.value.reasons} == {
+        "colour": "There is no question 'colour'",
+        "talks": "Answer yes, no or unsure",
+    }
     with pytest.raises(Invalid, match="needs a reason"):
         anywhere.do(service.classify, PLACE, ANSWERS, None)
     with pytest.raises(NotFound):

@@ -36,6 +36,8 @@ def test_a_request_shows_what_is_asked_and_what_it_lacks(console):
     assert "Asked by ada" in words
     assert "1 of 2 conditions does not pass yet" in words
     assert request.subject in words
+    assert "Replaces support@2.0.0" in words
+    assert "Version sha256" not in words
     assert "Against support@2.0.0, which is live in production." in words
     assert "No evaluation of this digest has ended" in words
     assert "Nobody has voted" in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,7 +102,7 @@ def inventory() -> None:
     """List the systems: what is live, how risky they are, who answers for them."""
     with connect() as api:
         items = list(api.pages(api.path("inventory")))
-    emit(items, SYSTEMS, empty="No system is registered.")
+    emit(items, _print_systems)
 
 
 @app.command()
@@ -192,3 +193,10 @@ def _form(asked: Any) -> str:
 def _answer(value: Any) -> Any:
     """Read YAML's yes and no as words."""
     return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _print_systems(items: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        {**one, "roles": ", ".join(f"{role}: {who}" for role, who in one["roles"].items())} for one in items
+    ]
+    emit(rows, SYSTEMS, empty="No system is registered.")

@@ -237,6 +237,8 @@ def _error_lines(error: AssentError | Internal) -> Iterator[tuple[str, str]]:
     yield f"error: {error.message}", "bold red"
     if isinstance(error, AssentError):
         for reason in error.reasons:
+            if reason.message == error.message and not reason.remedy:
+                continue  # it says nothing that the line above has not said
             yield f"  ✗ {reason.id}: {reason.message}", ""
             if reason.have is not None or reason.need is not None:
                 yield f"      have: {cell(reason.have)}   need: {cell(reason.need)}", ""

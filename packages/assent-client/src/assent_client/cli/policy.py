@@ -170,7 +170,8 @@ def print_checklist(found: Mapping[str, Any]) -> None:
     emit(found["conditions"], CHECKLIST, empty="The policy asks for nothing.")
     n = sum(one["ok"] != "pass" for one in found["conditions"])
     name = found.get("policy_ref") or found.get("policy")
-    note(f"{found['ref']} under {name}: " + ("all pass." if not n else f"{n} do not pass."))
+    verdict = {0: "all pass.", 1: "1 does not pass."}.get(n, f"{n} do not pass.")
+    note(f"{found['ref']} under {name}: {verdict}")
 
 
 def _print_policy(found: Mapping[str, Any], lines: Columns) -> None:

@@ -62,6 +62,7 @@ VOTES = [
     Column("at"),
     Column("counts"),
     Column("stale"),
+    Column("holds"),
     Column("comment"),
 ]
 
@@ -253,7 +254,14 @@ def _print(found: Mapping[str, Any]) -> None:
     print_checklist(found)
     if found["votes"]:
         emit("")
-        emit(found["votes"], VOTES)
+        emit([{**one, "holds": _holds(one)} for one in found["votes"]], VOTES)
+
+
+def _holds(vote: Mapping[str, Any]) -> str:
+    """Say for how much and how long a vote holds; nothing where for all and always."""
+    share = f"up to {vote['max_share']} of the traffic" if vote["max_share"] else ""
+    until = f"until {vote['until']}" if vote["until"] else ""
+    return ", ".join(part for part in (share, until) if part)
 
 
 def _lines(found: Mapping[str, Any]) -> list[Column]:

@@ -96,7 +96,8 @@ class RequestView:
     expires_at: datetime | None
     tier: str
     contributors: Sequence[str]
-    manifest: Sequence[tuple[str, str]]
+    manifest: Sequence[tuple[str, str, str]]
+    """What else the request decides on: what it is, its name where it has one, its digest."""
     policy: str
     policy_digest: str
     conditions: Sequence[ConditionRow]
@@ -113,6 +114,16 @@ class RequestView:
     rollout: Link | None
     discussion: Discussion
     timeline: Sequence[TimelineEntry]
+
+
+def _manifest(reader: Reader, request: approvals.Request) -> list[tuple[str, str, str]]:
+    rows = []
+    for what, digest in sorted(request.manifest.items()):
+        if digest == request.subject:
+            continue  # the page has said it above
+        name = ref_of(reader, request.project, digest)
+        rows.append((what, "" if name == digest else name, digest))
+    return rows
 
 
 def condition_rows(results: Sequence[approvals.Result]) -> list[ConditionRow]:
@@ -183,7 +194,7 @@ def build(visit: Visit, reader: Reader, request_id: str) -> RequestView:
         expires_at=request.expires_at if request.state in PENDING else None,
         tier=request.tier,
         contributors=[names.of(person) for person in request.contributors],
-        manifest=sorted(request.manifest.items()),
+        manifest=_manifest(reader, request),
         policy=request.policy_ref,
         policy_digest=request.policy,
         conditions=conditions,

@@ -154,7 +154,7 @@ def sign_in_reasons(what: str, auth_at: datetime | None, now: datetime, step_up_
         Reason(
             "sign_in",
             f"{what[:1].upper()}{what[1:]} needs a recent sign-in.",
-            "Sign in again, then repeat it: `assent login SERVER --name NAME`, or by a one-time link.",
+            "Sign in again: `assent login --name NAME`, or `assent login --link LINK`.",
             "no sign-in" if age_s is None else f"{int(age_s // 60)} minutes old",
             f"at most {step_up_s // 60} minutes old",
         )

@@ -58,7 +58,7 @@ def tier_of(questionnaire: Questionnaire, answers: Mapping[str, Any]) -> str:
     ]
     for question in questionnaire.questions:
         if answers.get(question.id) not in ANSWERS:
-            message = f"{question.id}: answer yes, no or unsure. {question.asks}"
+            message = f"Answer yes, no or unsure. {question.asks}"
             mistakes.append(Reason(question.id, message, have=answers.get(question.id), need="an answer"))
     if mistakes:
         raise Invalid(
