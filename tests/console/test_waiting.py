@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from assent.approvals import service as approvals
 from assent.delivery import service as delivery
+from assent.identity import service as identity
 from tests.approvals.shop import PROJECT
 from tests.approvals.test_policies import STRICT, register
 from tests.console.shop import words_of
@@ -64,6 +65,14 @@ def test_a_policy_waits_for_a_second_person(console):
     waits = part(console.signed_in("rita").get("/"), "waits")
 
     assert "Confirm the policy strict@1.0.0 for production" in waits
+    assert "Nothing waits" in part(console.signed_in("root").get("/"), "waits")
+
+
+def test_a_change_of_a_group_waits_for_a_second_person(console):
+    console.bind()
+    console.do("root", identity.ask_change, PROJECT, "reviewers", "bob", "add")
+
+    assert "Confirm that bob joins reviewers" in part(console.signed_in("rita").get("/"), "waits")
     assert "Nothing waits" in part(console.signed_in("root").get("/"), "waits")
 
 

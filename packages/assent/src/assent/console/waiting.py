@@ -51,7 +51,11 @@ def desk(reader: Reader, project: str, visitor: Visitor) -> Desk:
     if Permission.ROLLOUT_READ in visitor.allowed:
         rollouts, _ = delivery.list_(reader, project, {"state": sorted(OPEN)}, limit=N_SHOWN)
     return Desk(
-        waits=[*_votes(reader, project, visitor), *_second_persons(reader, project, visitor)]
+        waits=[
+            *_votes(reader, project, visitor),
+            *_second_persons(reader, project, visitor),
+            *_memberships(reader, project, visitor),
+        ]
         + [item for one in rollouts for item in _decisions(reader, one, visitor)],
         moves=[_rollout(reader, one) for one in rollouts],
         wrong=[*_incidents(reader, project, visitor), *_debts(reader, project, visitor)],
@@ -88,6 +92,17 @@ def _second_persons(reader: Reader, project: str, visitor: Visitor) -> Iterator[
             if held is not None and held.proposed_by != visitor.person:
                 text = f"Confirm the policy {held.policy_ref} for {held.environment}"
                 yield Item("open", text, f"/projects/{project}/policies", held.proposed_at, project)
+
+
+def _memberships(reader: Reader, project: str, visitor: Visitor) -> Iterator[Item]:
+    """Give the changes of groups that the visitor can confirm."""
+    if Permission.MEMBER_CONFIRM not in visitor.allowed:
+        return
+    for one in identity.list_changes(reader, project)[:N_SHOWN]:
+        if one.asked_by != visitor.person:
+            who, verb = identity.name_of(reader, one.person), "joins" if one.verb == "add" else "leaves"
+            text = f"Confirm that {who} {verb} {one.group}"
+            yield Item("open", text, f"/projects/{project}/people", one.asked_at, project)
 
 
 def _decisions(reader: Reader, rollout: Rollout, visitor: Visitor) -> Iterator[Item]:
