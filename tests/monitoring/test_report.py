@@ -6,7 +6,7 @@ import pytest
 
 from assent.kernel.errors import Invalid
 from assent.monitoring import service
-from assent.monitoring.domain import figures, intervals, kinds, latency
+from assent.monitoring.domain import figures, intervals, kinds, latency, quantiles
 from assent.monitoring.domain.figures import Tally, merge
 from assent.providers import service as providers
 from assent_client.errors import AssentError
@@ -107,7 +107,7 @@ def test_the_interval_of_a_quantile_holds_at_every_look():
             bucket = int(latency.buckets_of([rng.expovariate(1.0)])[0])
             counts[bucket] = counts.get(bucket, 0) + 1
             if n % 20 == 0:
-                interval = intervals.quantile_interval(counts, 0.95, 0.05)
+                interval = quantiles.bucket_interval(counts, 0.95, 0.05)
                 wrong |= not interval.low <= -math.log(0.05) <= interval.high
         missed += wrong
     assert missed <= 3
@@ -121,9 +121,9 @@ def test_the_edges_of_buckets_meet():
         low, high = latency.edges_of(bucket)
         assert latency.edges_of(bucket - 1)[1] == pytest.approx(low)
         assert low < latency.middle_of(bucket) < high
-    assert latency.edges_at({3: 1}, 0.0) == (0.0, 0.0)
-    assert latency.edges_at({3: 1}, 1.0) == (math.inf, math.inf)
-    assert latency.edges_at({3: 1, 9: 1}, 0.5) == latency.edges_of(3)
+    assert latency.edges_at({3: 1}, 0) == (0.0, 0.0)
+    assert latency.edges_at({3: 1}, 2) == (math.inf, math.inf)
+    assert latency.edges_at({3: 1, 9: 1}, 1) == latency.edges_of(3)
 
 
 def test_ends_and_languages_have_buckets_of_their_own():

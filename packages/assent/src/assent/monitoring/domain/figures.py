@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from assent.monitoring.domain.intervals import Interval, mean_interval, quantile_interval, rate_interval
+from assent.monitoring.domain.intervals import Interval, mean_interval, rate_interval
 from assent.monitoring.domain.latency import quantile
+from assent.monitoring.domain.quantiles import bucket_interval
 from assent.providers.domain.prices import MILLION, Price, plain
 
 ALPHA = 0.05
@@ -62,7 +63,7 @@ def quantiles(counts: Counts) -> dict[str, float | None]:
 
 def quantile_intervals(counts: Counts) -> dict[str, dict[str, Any]]:
     """Give the intervals of p50, p95 and p99; an open end is None."""
-    return {name: _open(quantile_interval(counts, share, ALPHA)) for name, share in QUANTILES.items()}
+    return {name: _open(bucket_interval(counts, share, ALPHA)) for name, share in QUANTILES.items()}
 
 
 def _open(interval: Interval) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """Intervals that are drawn beside a verdict, each valid at every look unless its name says otherwise."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
-
-from assent.monitoring.domain.latency import edges_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +94,6 @@ def mean_interval(mean: float, deviation: float, n: int, alpha: float, *, best_a
     """Give the asymptotic confidence sequence of an unbounded mean (cost, tokens, log latency)."""
     half = mixture_half_width(n, deviation, alpha, best_at)
     return Interval(mean - half, mean + half, "asymptotic confidence sequence")
-
-
-def quantile_interval(counts: Mapping[int, int], share: float, alpha: float) -> Interval:
-    """Give the confidence sequence of a quantile from a histogram of buckets; an open side is infinite.
-
-    Source: Howard, Ramdas (2022), "Sequential estimation of quantiles with applications to A/B testing and
-    best-arm identification", theorem 1. The ends are the outer edges of the buckets.
-    """
-    n = sum(counts.values())
-    if n <= 0:
-        return Interval(0.0, math.inf, "none")
-    ell = (1.4 * math.log(max(math.log(2.1 * n), 1.0)) + math.log(10 / alpha)) / n
-    around = 1.5 * math.sqrt(share * (1 - share) * ell) + 0.8 * ell
-    low, high = edges_at(counts, share - around)[0], edges_at(counts, share + around)[1]
-    return Interval(low, high, "quantile confidence sequence")
 
 
 def _xlogy(x: float, y: float) -> float:

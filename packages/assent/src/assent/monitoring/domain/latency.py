@@ -34,14 +34,13 @@ def edges_of(bucket: int) -> tuple[float, float]:
     return low, math.inf if bucket >= LAST_BUCKET else FLOOR_S * math.exp(max(bucket, 0) / _PER_E)
 
 
-def edges_at(counts: Mapping[int, int], share: float) -> tuple[float, float]:
-    """Give the ends of the bucket that holds a quantile; outside of (0,1) there is no bound on that side."""
-    n = sum(counts.values())
-    if not n or share <= 0:
+def edges_at(counts: Mapping[int, int], rank: int) -> tuple[float, float]:
+    """Give the ends of the bucket with the value of a rank, 1 the least; beyond lie 0 and infinity."""
+    if rank < 1:
         return 0.0, 0.0
-    if share >= 1:
+    if rank > sum(counts.values()):
         return math.inf, math.inf
-    return edges_of(_bucket_at(counts, max(1, math.ceil(share * n))))
+    return edges_of(_bucket_at(counts, rank))
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float | None:

@@ -20,9 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
-from assent.monitoring.domain.intervals import mixture_precision
+from assent.monitoring.domain.intervals import Interval, mixture_precision
+from assent.monitoring.domain.latency import edges_at
 
 BEST_AT = 1_000
+METHOD = "quantile confidence sequence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Quantile:
     low: float
     high: float
     n: int
-    method: str = "quantile confidence sequence"
+    method: str = METHOD
 
 
 def quantile_ranks(n: int, share: float, alpha: float, *, best_at: int = BEST_AT) -> Ranks:
@@ -81,6 +83,16 @@ def quantile_interval(
 
     value = at(max(1, math.ceil(share * n))) if n else math.nan
     return Quantile(value, at(ranks.low), at(ranks.high), n)
+
+
+def bucket_interval(counts: Mapping[int, int], share: float, alpha: float) -> Interval:
+    """Give the interval of a duration's quantile from its buckets, to their outer edges."""
+    n = sum(counts.values())
+    if n <= 0:
+        return Interval(0.0, math.inf, "none")
+    ranks = quantile_ranks(n, share, alpha)
+    low, high = edges_at(counts, ranks.low)[0], edges_at(counts, ranks.high)[1]
+    return Interval(low, high, METHOD)
 
 
 def quantile_gap(

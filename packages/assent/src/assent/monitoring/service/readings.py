@@ -11,9 +11,9 @@ from assent.monitoring.domain import alerts as rules
 from assent.monitoring.domain import figures
 from assent.monitoring.domain.alerts import Condition, Finding, Kind, Reading
 from assent.monitoring.domain.figures import Tally, merge
-from assent.monitoring.domain.intervals import quantile_interval
 from assent.monitoring.domain.kinds import Kind as Histogram
 from assent.monitoring.domain.latency import quantile
+from assent.monitoring.domain.quantiles import bucket_interval
 from assent.monitoring.service import report
 from assent.monitoring.store import reading
 
@@ -76,7 +76,7 @@ def _quantile(tally: Tally, metric: str) -> Reading:
     what, which, _ = metric.split("_")
     kind = Histogram.LATENCY if what == "latency" else Histogram.FIRST_TOKEN
     counts, share = tally.histograms.get(kind, {}), figures.QUANTILES[which]
-    low = quantile_interval(counts, share, figures.ALPHA).low if counts else None
+    low = bucket_interval(counts, share, figures.ALPHA).low if counts else None
     return Reading(quantile(counts, share), low, sum(counts.values()))
 
 
