@@ -28,8 +28,9 @@ class Client(NamedTuple):
 
 
 CLIENTS = {
-    "openai-2": Client(("openai>=2,<3",), "openai_chat.py"),
-    "openai-3": Client(("openai>=3,<4",), "openai_chat.py"),
+    "openai-2": Client(("openai>=2,<3",), "openai_more.py"),
+    "openai-3": Client(("openai>=3,<4",), "openai_more.py"),
+    "anthropic": Client(("anthropic>=2,<3",), "anthropic_messages.py"),
     "openai-node": Client(("openai@7",), "openai_chat.mjs"),
     "langchain": Client(("langchain-openai>=1.7,<2",), "langchain_chat.py"),
     "llamaindex": Client(("llama-index-llms-openai-like>=0.8,<0.9",), "llamaindex_chat.py"),

@@ -30,7 +30,14 @@ VARIABLES = {"customer": {"required": True, "schema": {"type": "string"}}}
 PROMPT = prompt_document("You help {{ customer }}.", variables=VARIABLES)
 OPEN_DOCUMENT = model_document(open_parameters=OPEN, client_system="append")
 STRICT_DOCUMENT = model_document(name="strict", prompt=digest(PROMPT), parameters={"temperature": 0.25})
+CLAUDE: dict[str, Any] = {"provider": "claude", "client_system": "append"}
+CLAUDE_DOCUMENT = model_document(name="claude", open_parameters={"tools": {}, "tool_choice": {}}, **CLAUDE)
+CLAUDE_STRICT = model_document(
+    name="claude-strict", provider="claude", prompt=digest(PROMPT), parameters={"temperature": 0.25}
+)
 NAMES = {
+    "claude-support": CLAUDE_DOCUMENT,
+    "claude-strict": CLAUDE_STRICT,
     "assistant": OPEN_DOCUMENT,
     "gpt-4o": OPEN_DOCUMENT,
     "strict": STRICT_DOCUMENT,
@@ -45,7 +52,10 @@ def payload(forge: Forge, upstream: Upstream) -> dict[str, Any]:
     gone = {"retired": {"status": 410, "reason": "it ended on 1 March", "successor": "assistant"}}
     return found | {
         "routes": {name: route(digest(document), key=name) for name, document in NAMES.items()},
-        "providers": {"main": {"base_url": upstream.url, "kind": "openai", **times}},
+        "providers": {
+            "main": {"base_url": upstream.url, "kind": "openai", **times},
+            "claude": {"base_url": upstream.url, "kind": "anthropic", **times},
+        },
         "keys": [key],
         "gone": gone,
         "serial": 11,

@@ -117,6 +117,77 @@ ANSWERS: dict[str, Answer] = {
 }  # fmt: skip
 
 
+RESPONSE = {
+    "id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "upstream-1",
+    "output": [{"id": "m", "type": "message", "role": "assistant", "status": "completed",
+                "content": [{"type": "output_text", "text": "Hello.", "annotations": []}]}],
+    "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+    "usage": {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10,
+              "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}},
+}  # fmt: skip
+EMBEDDINGS = {
+    "object": "list", "model": "upstream-1", "usage": {"prompt_tokens": 4, "total_tokens": 4},
+    "data": [{"object": "embedding", "index": 0, "embedding": "AAAAPwAAgL4="}],
+}  # fmt: skip
+
+
+def named(*parts: dict[str, Any], end: bool = True) -> bytes:
+    events = (f"event: {part['type']}\ndata: {json.dumps(part)}\n\n".encode() for part in parts)
+    return STREAM_HEAD + chunked(*events, end=end)
+
+
+def response(*, stream: bool) -> bytes:
+    if not stream:
+        return http(RESPONSE)
+    place = {"item_id": "m", "output_index": 0, "content_index": 0, "logprobs": []}
+    deltas = [
+        {"type": "response.output_text.delta", "delta": text, "sequence_number": n, **place}
+        for n, text in enumerate(("Hel", "lo."), 1)
+    ]
+    begun = {"type": "response.created", "sequence_number": 0,
+             "response": {**RESPONSE, "status": "in_progress", "output": [], "usage": None}}  # fmt: skip
+    return named(begun, *deltas, {"type": "response.completed", "sequence_number": 3, "response": RESPONSE})
+
+
+MESSAGE = {
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "upstream-1", "stop_reason": "end_turn",
+    "stop_sequence": None, "content": [{"type": "text", "text": "Hello."}],
+    "usage": {"input_tokens": 7, "output_tokens": 3},
+}  # fmt: skip
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {"city": "Zürich", "n": 1}}
+MESSAGES = {
+    "unknown-fields": {**MESSAGE, "citations": [{"url": "u"}]},
+    "tools": {**MESSAGE, "stop_reason": "tool_use", "content": [CALL]},
+}
+
+
+def message(name: str, asked: Asked) -> bytes:
+    """Play Anthropic's form."""
+    if name == "limited":
+        body = {"type": "error", "error": {"type": "rate_limit_error", "message": "Too many."}}
+        return http(body, "429 Too Many Requests", "retry-after: 7")
+    if name == "echo":
+        return http({**MESSAGE, "content": [{"type": "text", "text": asked.body["messages"][-1]["content"]}]})
+    begun = {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}}
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    deltas = [
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+        for text in ("Hel", "lo.")
+    ]
+    if name == "broken-stream":
+        error = {"type": "error", "error": {"type": "overloaded_error", "message": "overloaded"}}
+        return named(begun, start, deltas[0], error)
+    if name == "endless":
+        return named(begun, end=False)
+    if asked.body.get("stream") is True:
+        ended = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                 "usage": {"output_tokens": 3}}  # fmt: skip
+        stop = {"type": "content_block_stop", "index": 0}
+        return named(begun, {"type": "ping"}, start, *deltas, stop, ended, {"type": "message_stop"})
+    lines = ("request-id: req-7", "anthropic-ratelimit-requests-remaining: 59")
+    return http(MESSAGES.get(name, MESSAGE), "200 OK", *lines)
+
+
 class Scripted:
     """The upstream's behaviour, and a port at which checks ask what it saw."""
 
@@ -157,6 +228,10 @@ class Scripted:
         text = asked.raw.decode()
         name = text.rpartition("[[")[2].partition("]]")[0] if "[[" in text else "hello"
         stream = asked.body.get("stream") is True
+        played = self.other_form(name, asked, stream=stream)
+        if played is not None:
+            transport.write(played)
+            return
         answer: Answer = (
             streamed_tools() if name == "tools" and stream else ANSWERS.get(name) or hello(stream=stream)
         )
@@ -164,3 +239,10 @@ class Scripted:
             transport.write(answer)
         else:
             answer(transport, asked, self)
+
+    def other_form(self, name: str, asked: Asked, *, stream: bool) -> bytes | None:
+        if asked.path.endswith("/responses"):
+            return response(stream=stream)
+        if asked.path.endswith("/embeddings"):
+            return http(EMBEDDINGS)
+        return message(name, asked) if asked.path.endswith("/messages") else None

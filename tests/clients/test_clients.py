@@ -16,7 +16,7 @@ from place import standing  # noqa: E402 -- found on the path set above
 def test_the_openai_client_passes_every_check_of_exactness(tmp_path):
     with standing(tmp_path) as places:
         done = subprocess.run(
-            [sys.executable, str(HERE / "openai_chat.py")],
+            [sys.executable, str(HERE / "openai_more.py")],
             env=os.environ | places,
             capture_output=True,
             text=True,
@@ -25,7 +25,7 @@ def test_the_openai_client_passes_every_check_of_exactness(tmp_path):
         )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["check"] for one in outcomes if not one["ok"]] == [], done.stderr
-    assert len(outcomes) >= 29
+    assert len(outcomes) >= 42
 
 
 def load_main():

@@ -192,7 +192,7 @@ def test_who_bears_the_header_of_a_preview_sees_the_version_before_the_switch(li
     live.publish(old, new, routes={"assistant": route(digest(old), digest(new), 0, rules=rules)})
     body = {"model": "assistant", "messages": HI}
     for header, variant in (("green", "canary"), ("blue", "stable")):
-        answer = live.post(body, headers={"X-Assent-Preview": header})
+        answer = live.post(body, **{"X-Assent-Preview": header})
         assert answer.headers["x-assent-variant"] == variant
     assert live.ask().headers["x-assent-variant"] == "stable"
 

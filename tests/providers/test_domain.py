@@ -186,6 +186,14 @@ def test_every_mistake_is_told_at_once():
     ]  # fmt: skip
 
 
+def test_only_azure_names_the_version_of_its_api_in_the_address():
+    url = "https://acme.openai.azure.com/openai?api-version=2024-10-21"
+    assert checked_upstream(Upstream(base_url=url, kind="azure")).base_url == url
+    for kind, odd in (("openai", url), ("azure", url + "&key=1"), ("azure", url.replace("2024", "x"))):
+        with pytest.raises(Invalid, match="query"):
+            checked_upstream(Upstream(base_url=odd, kind=kind))
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 3600.5, float("nan"), float("inf")])
 def test_a_timeout_is_a_positive_number_of_seconds(seconds):
     with pytest.raises(Invalid, match="first_token_timeout_s must be"):

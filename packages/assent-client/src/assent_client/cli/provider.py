@@ -69,12 +69,13 @@ def get(name: Name) -> None:
 
 
 @app.command()
-def add(
+def add(  # noqa: PLR0913 -- each is one option
     name: Name,
     *,
     base_url: Annotated[
         str, typer.Option(help="What /chat/completions is appended to: https://api.example.com/v1")
     ],
+    kind: Annotated[str, typer.Option(help="What it speaks: openai, azure or anthropic.")] = "openai",
     api_key: Annotated[
         str | None,
         typer.Option(help="Where gateway and worker find the key: env:NAME or file:/path; never the key."),
@@ -92,7 +93,7 @@ def add(
         "first_token_timeout_s": first_token_timeout_s,
         "idle_timeout_s": idle_timeout_s,
     }
-    body: dict[str, Any] = {"base_url": base_url, "api_key": api_key}
+    body: dict[str, Any] = {"base_url": base_url, "kind": kind, "api_key": api_key}
     body |= {key: value for key, value in said.items() if value is not None}
     with connect() as api:
         emit(api.put(api.path("providers", name), body))

@@ -64,7 +64,7 @@ class Call:
         self.deadline = monotonic() + self._chosen.upstream.first_token_timeout_s
         body = self._chosen.body
         length = b"content-length: %d\r\n\r\n" % len(body)
-        connection.send(self, b"".join((self._chosen.upstream.start, self._request.lines, length, body)))
+        connection.send(self, b"".join((self._chosen.start, self._request.lines, length, body)))
 
     def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
         """Choose how the body travels, and write the head."""
@@ -79,11 +79,15 @@ class Call:
         if encoding not in {b"", b"identity"}:
             pass  # nobody asked for it; the bytes go on as they are, unread
         elif kind.startswith(b"text/event-stream"):
-            self._watch = EventWatch(self._outcome, drop_usage=not self._chosen.ask.wants_usage)
+            self._watch = self._watching()
             length = None
         elif status in _SUCCESS:
             self._held = []
         self._write_head(status, headers, length)
+
+    def _watching(self) -> EventWatch:
+        drop_usage = not self._chosen.ask.wants_usage
+        return EventWatch(self._outcome, self._chosen.dialect.read_event, drop_usage=drop_usage)
 
     def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
         keyed = [(name.lower(), name, value) for name, value in headers]
@@ -131,7 +135,7 @@ class Call:
         self._connection = None  # it serves others by now, so a client that reads slowly must not hold it
         if self._held is not None:
             body = b"".join(self._held)
-            if not self._outcome.read(body):
+            if not self._chosen.dialect.read(self._outcome, body):
                 self.on_failure(
                     Failure("upstream_rubbish", "it answered 200 with something that is no completion")
                 )

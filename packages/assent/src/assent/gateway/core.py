@@ -12,25 +12,26 @@ from typing import Any, Final
 import msgspec
 
 from assent.gateway.call import Call
+from assent.gateway.dialects import DIALECTS, MESSAGES, Dialect
 from assent.gateway.edit import Ask
 from assent.gateway.feedback import read_thumb
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import Refusal
 from assent.gateway.recorder import Chosen, Ending, Recorder
 from assent.gateway.request import Request
-from assent.gateway.served import Served, ending, models_body
+from assent.gateway.served import Served, ending, model_entry, models_body
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.stream import Outcome
+from assent.gateway.targets import ANTHROPIC_VERSION
 from assent_client.snapshot import ApplicationKey
 
 log = logging.getLogger(__name__)
 
-_CHAT: Final = b"/v1/chat/completions"
 _MODELS: Final = b"/v1/models"
 _FEEDBACK: Final = b"/v1/feedback"
 _METHODS: Final = {
-    _CHAT: b"POST",
+    **dict.fromkeys(DIALECTS, b"POST"),
     _FEEDBACK: b"POST",
     _MODELS: b"GET",
     b"/healthz": b"GET",
@@ -91,8 +92,9 @@ class Core:
     def serve(self, client: ClientConnection, request: Request) -> None:
         """Answer a complete request."""
         try:
-            if request.path == _CHAT:
-                self._chat(client, request)
+            dialect = DIALECTS.get(request.path)
+            if dialect is not None:
+                self._call(client, request, dialect)
             elif request.path == _FEEDBACK:
                 client.respond(request, 202, self._feedback(request))
             elif request.path == b"/healthz":
@@ -109,14 +111,14 @@ class Core:
             message = f"The gateway failed; its log has the detail under {reference}."
             client.refuse(request, Refusal(500, "internal", message))
 
-    def _chat(self, client: ClientConnection, request: Request) -> None:
-        chosen = self._choose(request)
+    def _call(self, client: ClientConnection, request: Request, dialect: Dialect) -> None:
+        chosen = self._choose(request, dialect)
         end = chosen.route.ends.get(chosen.decision.variant or "")
         if end is not None and (ended := ending(end, chosen.version.ref, self._now())) is not None:
             self._refuse(client, request, chosen, *ended)
             return
         try:
-            chosen.body = chosen.version.usable().edit(chosen.ask)
+            chosen.body = chosen.version.editor(dialect).edit(chosen.ask)
         except Refusal as refusal:
             self._refuse(client, request, chosen, refusal)
             return
@@ -131,7 +133,7 @@ class Core:
         self._recorder.call(chosen, Outcome(), Ending(refusal.status, refusal.code, latency_s, None))
         client.refuse(request, refusal, chosen.headers, *lines)
 
-    def _choose(self, request: Request) -> Chosen:
+    def _choose(self, request: Request, dialect: Dialect) -> Chosen:
         served, key = self._ready(), _key_of(request)
         ask = Ask(b"".join(request.body))
         route = served.route(ask.model, key)
@@ -145,12 +147,29 @@ class Core:
         )
         if isinstance(upstream, str):
             raise Refusal(503, "provider_unusable", f"{version.ref} cannot be called: {upstream}.")
+        start = upstream.start(dialect, version.model)
+        if dialect is MESSAGES and b"anthropic-version:" not in request.lines.lower():
+            start += ANTHROPIC_VERSION
         headers = route.headers[decision.variant]
-        return Chosen(ask, served, route, decision, version, upstream, b"", headers, unit, sticky, key.id)
+        return Chosen(
+            dialect,
+            ask,
+            served,
+            route,
+            decision,
+            version,
+            upstream,
+            start,
+            b"",
+            headers,
+            unit,
+            sticky,
+            key.id,
+        )
 
     def _unit(self, ask: Ask, conversation: bytes | None) -> tuple[str, bool]:
         """Give what sticks, and whether the caller named it."""
-        unit = ask.extras.unit or ask.text("safety_identifier") or ask.text("user")
+        unit = ask.extras.unit or ask.text("safety_identifier") or ask.text("user") or ask.user_id()
         if unit is None and conversation:
             unit = conversation.decode("latin-1")
         if unit is None:
@@ -167,7 +186,7 @@ class Core:
             return models_body(served.names(key))
         name = request.path[len(_MODELS) + 1 :].decode("latin-1")
         served.route(name, key)
-        return msgspec.json.encode({"id": name, "object": "model", "created": 0, "owned_by": "assent"})
+        return msgspec.json.encode(model_entry(name))
 
     def _readiness(self) -> bytes:
         served = self.served

@@ -69,6 +69,10 @@ def _note_key(request: Request, value: bytes, _limits: Limits) -> None:
     request.authorization = value
 
 
+def _note_api_key(request: Request, value: bytes, _limits: Limits) -> None:
+    request.api_key = value
+
+
 def _note_conversation(request: Request, value: bytes, _limits: Limits) -> None:
     request.conversation = value
 
@@ -86,6 +90,7 @@ _JUDGES: Final[Mapping[bytes, Callable[[Request, bytes, Limits], None]]] = {
     b"transfer-encoding": _judge_coding,
     b"expect": _judge_expectation,
     b"authorization": _note_key,
+    b"x-api-key": _note_api_key,
     b"host": _pass,
     b"x-assent-conversation": _note_conversation,
     b"x-assent-preview": _note_preview,
@@ -96,8 +101,8 @@ class ClientConnection(asyncio.Protocol):
     """Parse requests, answer them in their order, and keep the peer within the limits."""
 
     __slots__ = (
-        "_head_bytes", "_is_linger", "_limits", "_parser", "_queue", "_refusal", "_request", "_service",
-        "_shared", "_transport", "_url", "active", "deadline", "is_slow",
+        "_head_bytes", "_is_linger", "_limits", "_parser", "_queue", "_refusal", "_refused", "_request",
+        "_service", "_shared", "_transport", "_url", "active", "deadline", "is_slow",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, service: Service) -> None:
@@ -108,6 +113,8 @@ class ClientConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._request: Request | None = None
         self._refusal: Refusal | None = None
+        self._refused = b""
+        """The path that was refused, where it is known."""
         self._transport: asyncio.Transport | None = None
         self._url = b""
         self._head_bytes = 0
@@ -178,7 +185,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._service.admit(request)
         except Refusal as refusal:
-            self._refusal = refusal
+            self._refusal, self._refused = refusal, request.path
         else:
             self._queue.append(request)
         self._serve_next()
@@ -250,13 +257,13 @@ class ClientConnection(asyncio.Protocol):
             request.close_head()
             self._service.admit(request)
         except Refusal as refusal:
-            self._refusal = refusal
+            self._refusal, self._refused = refusal, request.path
             return
         if request.expects and self.active is None and not self._queue:
             self.write(_CONTINUE)
 
     def _judge(self, request: Request) -> None:
-        counts = {b"host": 0, b"authorization": 0}
+        counts = {b"host": 0, b"authorization": 0, b"x-api-key": 0}
         for name, _, value in request.headers:
             judge = _JUDGES.get(name)
             if judge is not None:
@@ -265,8 +272,7 @@ class ClientConnection(asyncio.Protocol):
                     counts[name] += 1
         if self._parser.should_upgrade():
             raise Refusal(400, "invalid_request", "This gateway does not upgrade connections.")
-        n_hosts, n_keys = counts.values()
-        if n_hosts > 1 or n_keys > 1 or (request.is_http11 and not n_hosts):
+        if max(counts.values()) > 1 or (request.is_http11 and not counts[b"host"]):
             raise Refusal(
                 400, "invalid_request", "A request has one Host header and at most one Authorization."
             )
@@ -279,7 +285,7 @@ class ClientConnection(asyncio.Protocol):
         request.body.append(content)
         request.n_body += len(content)
         if request.n_body > self._limits.body_bytes:
-            self._refusal = _too_large(self._limits)
+            self._refusal, self._refused = _too_large(self._limits), request.path
 
     def on_message_complete(self) -> None:
         """Queue the request; a client may send some ahead."""
@@ -332,7 +338,7 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, request: Request, refusal: Refusal, *lines: bytes) -> None:
         """Send a refusal; the connection stays."""
-        self.respond(request, refusal.status, refusal.body, *lines)
+        self.respond(request, refusal.status, refusal.body(request.path), *lines)
 
     def answered(self, request: Request) -> None:
         """Go on to the next request, or close."""
@@ -349,7 +355,7 @@ class ClientConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _close_with(self, refusal: Refusal) -> None:
-        body = refusal.body
+        body = refusal.body(self._refused)
         self.write(head(refusal.status, len(body), b"connection: close\r\n") + body)
         self._linger()
 

@@ -1,6 +1,7 @@
-"""Refusals in the shape that OpenAI's clients understand.
+"""Refusals in the shape that the caller's client understands.
 
 {"error": {"message": "…", "type": "invalid_request_error", "param": "model", "code": "model_not_found"}}
+and at `/v1/messages` {"type": "error", "error": {"type": "not_found_error", "message": "…", "code": "…"}}
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ import msgspec
 
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_ANTHROPIC_TYPES = {
+    **_TYPES, 404: "not_found_error", 413: "request_too_large", 503: "overloaded_error", 504: "timeout_error",
+}  # fmt: skip
+_ANTHROPIC = b"/v1/messages"
 
 
 class Refusal(Exception):
@@ -23,9 +28,10 @@ class Refusal(Exception):
         self.code = code
         self.param = param
 
-    @property
-    def body(self) -> bytes:
-        """Give the JSON form."""
+    def body(self, path: bytes) -> bytes:
+        """Give the JSON form for the path that was asked."""
+        if path == _ANTHROPIC:
+            return self._anthropic()
         default = "invalid_request_error" if self.status < 500 else "server_error"  # noqa: PLR2004 -- the 5xx class
         error = {
             "message": str(self),
@@ -34,6 +40,12 @@ class Refusal(Exception):
             "code": self.code,
         }
         return msgspec.json.encode({"error": error})
+
+    def _anthropic(self) -> bytes:
+        default = "invalid_request_error" if self.status < 500 else "api_error"  # noqa: PLR2004 -- the 5xx class
+        kind = _ANTHROPIC_TYPES.get(self.status, default)
+        error = {"type": kind, "message": str(self), "code": self.code, "param": self.param}
+        return msgspec.json.encode({"type": "error", "error": error})
 
 
 def listed(names: Iterable[str]) -> str:

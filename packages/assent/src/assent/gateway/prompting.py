@@ -80,13 +80,17 @@ def _check(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
 class Messages:
     """A prompt's messages, compiled; rendered to JSON objects joined by commas."""
 
-    def __init__(self, prompt: Mapping[str, Any] | None) -> None:
-        """Compile; raises ValueError that names the message and line of a fault."""
+    def __init__(self, prompt: Mapping[str, Any] | None, *, as_blocks: bool = False) -> None:
+        """Compile; raises ValueError that names the message and line of a fault.
+
+        `as_blocks` gives the messages' texts as blocks, without roles.
+        """
         document = prompt or {}
+        compile_one = _compile_blocks if as_blocks else _compile
         self._variables = Variables(document.get("variables") or {})
         simple = document.get("syntax") == "simple"
         self._messages = [
-            _compile(message, number, simple=simple)
+            compile_one(message, number, simple=simple)
             for number, message in enumerate(document.get("messages") or (), 1)
         ]
         self._fixed: bytes | None = None
@@ -125,6 +129,17 @@ def _compile(
         return lambda variables: _encode({**message, "content": [part(variables) for part in parts]})
     fixed = _encode(message)
     return lambda variables: fixed  # noqa: ARG005 -- every message is called alike
+
+
+def _compile_blocks(
+    message: Mapping[str, Any], number: int, *, simple: bool
+) -> Callable[[Mapping[str, Any]], bytes]:
+    content = message.get("content")
+    texts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+    if not all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in texts):
+        raise ValueError(f"message {number} holds more than text, which cannot stand in `system`")
+    parts = [_part({"type": "text", "text": part["text"]}, number, simple=simple) for part in texts]
+    return lambda variables: b",".join(_encode(part(variables)) for part in parts)
 
 
 def _part(part: Any, number: int, *, simple: bool) -> Callable[[Mapping[str, Any]], Any]:

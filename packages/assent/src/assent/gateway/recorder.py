@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from assent.gateway.dialects import Dialect
 from assent.gateway.edit import Ask
 from assent.gateway.feedback import Completions, Thumb
 from assent.gateway.problems import Refusal
-from assent.gateway.served import Served, ServedRoute, ServedVersion, Upstream
+from assent.gateway.served import Served, ServedRoute, ServedVersion
 from assent.gateway.stream import Outcome
+from assent.gateway.targets import Upstream
 from assent_client import observe
 from assent_client.decide import Decision
 
@@ -19,12 +21,14 @@ from assent_client.decide import Decision
 class Chosen:
     """A request with the version that answers it."""
 
+    dialect: Dialect
     ask: Ask
     served: Served
     route: ServedRoute
     decision: Decision
     version: ServedVersion
     upstream: Upstream
+    start: bytes
     body: bytes
     headers: bytes
     unit: str

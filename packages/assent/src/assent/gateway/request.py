@@ -19,6 +19,7 @@ HOP_BY_HOP: Final = frozenset(
 )  # fmt: skip
 _NOT_UPSTREAM: Final = HOP_BY_HOP | {
     b"authorization", b"host", b"expect", b"accept-encoding", b"content-type", b"cookie",
+    b"x-api-key", b"api-key",
 }  # fmt: skip
 _USUAL: Final = frozenset({b"keep-alive", b"close"})
 
@@ -41,8 +42,8 @@ class Request:
     """What a client asks; `method` is empty until the head is complete."""
 
     __slots__ = (
-        "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive", "key",
-        "length", "lines", "method", "n_body", "path", "preview", "started_at",
+        "api_key", "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive",
+        "key", "length", "lines", "method", "n_body", "path", "preview", "started_at",
     )  # fmt: skip
 
     def __init__(self, started_at: float) -> None:
@@ -57,6 +58,8 @@ class Request:
         self.lines = b""
         """The header lines that go upstream."""
         self.authorization: bytes | None = None
+        self.api_key: bytes | None = None
+        """Where Anthropic's clients put the key; `authorization` goes first."""
         self.conversation: bytes | None = None
         self.preview: bytes | None = None
         """What the header `X-Assent-Preview` says: routes may show a version to who bears it."""
@@ -68,6 +71,8 @@ class Request:
     def close_head(self) -> None:
         """Settle what follows from the whole head."""
         self.lines = passing(self.headers, _NOT_UPSTREAM)
+        if self.authorization is None and self.api_key is not None:
+            self.authorization = b"Bearer " + self.api_key
 
     def again(self, body: bytes, started_at: float) -> Request:
         """Make the request that has this one's head, byte for byte, and another body."""

@@ -6,61 +6,55 @@ import hashlib
 import hmac
 import logging
 import math
-import os
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 import msgspec
 
+from assent.gateway.dialects import Dialect, spoken_by
 from assent.gateway.edit import Editor
 from assent.gateway.problems import Refusal
+from assent.gateway.targets import header_lines, upstream
 from assent_client.decide import Decide
-from assent_client.snapshot import ApplicationKey, Deprecation, Provider, Snapshot, Version
+from assent_client.snapshot import ApplicationKey, Deprecation, Snapshot, Version
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where an upstream listens; equal ones share a pool of connections."""
+class Unusable(NamedTuple):
+    """Why a version cannot be called by a form."""
 
-    host: str
-    port: int
-    tls: bool
-    connect_timeout_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """A provider made ready: `start` is the request line and the headers that never change."""
-
-    endpoint: Endpoint
-    start: bytes
-    first_token_timeout_s: float
-    idle_timeout_s: float
+    status: int
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """A version made ready, or `broken` with the reason why it cannot be called."""
+    """A version made ready: what edits its requests by form, or the refusal where a form does not fit."""
 
     digest: str
     ref: str
     provider: str
-    editor: Editor | None
+    kind: str
+    model: str
+    editors: Mapping[str, Editor | Unusable]
     allowed_models: frozenset[str]
-    broken: str = ""
 
-    def usable(self) -> Editor:
-        """Give what edits requests; raises Refusal (503) where the version is broken."""
-        if self.editor is None:
-            raise Refusal(503, "version_unusable", f"{self.broken}.")
-        return self.editor
+    def editor(self, dialect: Dialect) -> Editor:
+        """Give what edits requests of a form.
+
+        Raises: Refusal (422 where the form does not fit, 503 where the version is broken).
+        """
+        found = self.editors.get(dialect.name)
+        if isinstance(found, Editor):
+            return found
+        if found is None:
+            found = _unfitting(self.ref, self.kind, dialect, f"its provider is of the kind {self.kind}")
+        raise Refusal(found.status, found.code, found.message, "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +93,9 @@ class Served:
         self.serial = payload.serial
         self.environment = payload.environment
         self._server_url = server_url
-        known: Mapping[str, ServedVersion] = before.versions if before is not None else {}
-        self.upstreams = {name: _upstream(name, p) for name, p in payload.providers.items()}
+        self.upstreams = {name: upstream(name, p) for name, p in payload.providers.items()}
         self.versions: dict[str, ServedVersion] = {
-            digest: known.get(digest) or _compile(digest, version)
+            digest: self._version(digest, version, before)
             for digest, version in payload.versions.items()
             if version.document.get("kind") == "model"
         }
@@ -112,6 +105,13 @@ class Served:
             for key, route in payload.routes.items()
             if route["kind"] == "model" and key not in payload.gone
         }
+
+    def _version(self, digest: str, version: Version, before: Served | None) -> ServedVersion:
+        """Make a version ready, or take it over: a digest never means anything else."""
+        provider = self.payload.providers.get(str(version.document.get("provider")))
+        kind = "openai" if provider is None else provider.kind
+        known = None if before is None else before.versions.get(digest)
+        return known if known is not None and known.kind == kind else _compile(digest, version, kind)
 
     def _route(
         self, key: str, variants: Mapping[str, str], rollout: str | None, decide: Decide
@@ -133,7 +133,7 @@ class Served:
         for prompt in version.deprecated_prompts:
             then = f'; successor="{prompt.successor}"' if prompt.successor else ""
             ours["x-assent-deprecated-prompt"] = f"{prompt.ref}; at=@{int(prompt.at.timestamp())}{then}"
-        return _lines({**ours, **_deprecated(version.deprecation)})
+        return header_lines({**ours, **_deprecated(version.deprecation)})
 
     def authenticate(self, authorization: bytes | None) -> ApplicationKey:
         """Find the application whose key this is.
@@ -184,63 +184,29 @@ def may_call(key: ApplicationKey, name: str) -> bool:
     return "*" in key.names or name in key.names
 
 
-def secret(reference: str | None) -> str | None:
-    """Read a provider's key from where the reference points: `env:NAME` or `file:/path`.
-
-    Raises: ValueError where it cannot be read.
-    """
-    if reference is None:
-        return None
-    scheme, _, place = reference.partition(":")
-    try:
-        value = os.environ[place] if scheme == "env" else _file(scheme, place)
-    except (KeyError, OSError) as error:
-        raise ValueError(f"the key reference {reference} cannot be read: {error!r}") from None
-    value = value.strip()
-    if not value or not value.isascii() or not value.isprintable():
-        raise ValueError(f"the key behind {reference} is empty or has characters that a header cannot hold")
-    return value
-
-
-def _file(scheme: str, place: str) -> str:
-    if scheme != "file":
-        raise KeyError(scheme)
-    return Path(place).read_text("utf-8")
-
-
-def _upstream(name: str, provider: Provider) -> Upstream | str:
-    """Make a provider ready; a text says why it cannot be used."""
-    try:
-        return _ready(provider)
-    except ValueError as error:
-        log.error("gateway: the provider %s cannot be used: %s", name, error)  # noqa: TRY400 -- the cause is in the text
-        return f"the provider {name} cannot be used: {error}"
-
-
-def _ready(provider: Provider) -> Upstream:
-    url = urlsplit(provider.base_url)
-    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
-        raise ValueError(f"{provider.base_url!r} is not a base URL")
-    tls, port = url.scheme == "https", url.port
-    key = secret(provider.api_key)
-    lines = {"host": url.netloc, "content-type": "application/json", "accept-encoding": "identity"}
-    lines |= {"authorization": f"Bearer {key}"} if key else {}
-    start = f"POST {url.path.rstrip('/')}/chat/completions HTTP/1.1\r\n".encode("ascii") + _lines(lines)
-    endpoint = Endpoint(url.hostname, port or (443 if tls else 80), tls, provider.connect_timeout_s)
-    return Upstream(endpoint, start, provider.first_token_timeout_s, provider.idle_timeout_s)
-
-
-def _compile(digest: str, version: Version) -> ServedVersion:
+def _compile(digest: str, version: Version, kind: str) -> ServedVersion:
     document = version.document
     models = {str(document.get("upstream_model")), *document.get("response_models", ())}
-    editor, broken = None, ""
+    editors = {dialect.name: _editor(version, kind, dialect) for dialect in spoken_by(kind)}
+    provider, model = str(document.get("provider")), str(document.get("upstream_model"))
+    return ServedVersion(digest, version.ref, provider, kind, model, editors, frozenset(models))
+
+
+def _editor(version: Version, kind: str, dialect: Dialect) -> Editor | Unusable:
+    document = version.document
     try:
-        editor = Editor(document, version.prompts.get(document.get("prompt") or ""))
+        return dialect.editor(document, version.prompts.get(document.get("prompt") or ""))
     except (ValueError, TypeError, KeyError, AttributeError, Refusal) as error:
-        broken = f"{version.ref} cannot be called: {error}"
-        log.error("gateway: %s", broken)  # noqa: TRY400 -- the cause is in the text
-    provider = str(document.get("provider"))
-    return ServedVersion(digest, version.ref, provider, editor, frozenset(models), broken)
+        if not dialect.is_home:
+            return _unfitting(version.ref, kind, dialect, str(error))
+        log.error("gateway: %s cannot be called: %s", version.ref, error)  # noqa: TRY400 -- the cause is in the text
+        return Unusable(503, "version_unusable", f"{version.ref} cannot be called: {error}.")
+
+
+def _unfitting(ref: str, kind: str, dialect: Dialect, why: str) -> Unusable:
+    others = " or ".join(f"POST {one.path.decode()}" for one in spoken_by(kind) if one is not dialect)
+    message = f"{ref} cannot be called at {dialect.path.decode()}: {why}. Call it at {others}."
+    return Unusable(422, "endpoint_not_fitting", message)
 
 
 def _deprecated(deprecation: Deprecation | None) -> dict[str, str]:
@@ -257,23 +223,14 @@ def _deprecated(deprecation: Deprecation | None) -> dict[str, str]:
     return lines
 
 
-def _lines(headers: Mapping[str, str]) -> bytes:
-    for name, value in headers.items():
-        if not value.isascii() or not value.isprintable():
-            raise ValueError(f"{name} has characters that a header cannot hold")
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
-
-
-def tls_context(authorities: Path | None) -> ssl.SSLContext:
-    """Give the context that verifies peers, by the system's authorities and those of a file."""
-    context = ssl.create_default_context()
-    if authorities is not None:
-        context.load_verify_locations(cafile=authorities)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 def models_body(names: Sequence[str]) -> bytes:
-    """Write OpenAI's list of models."""
-    models = [{"id": name, "object": "model", "created": 0, "owned_by": "assent"} for name in names]
-    return msgspec.json.encode({"object": "list", "data": models})
+    """Write the list of models, with the fields that clients of OpenAI and of Anthropic look for."""
+    ends = {"first_id": names[0], "last_id": names[-1]} if names else {"first_id": None, "last_id": None}
+    models = [model_entry(name) for name in names]
+    return msgspec.json.encode({"object": "list", "data": models, "has_more": False, **ends})
+
+
+def model_entry(name: str) -> dict[str, object]:
+    """Write one model."""
+    ours = {"id": name, "object": "model", "created": 0, "owned_by": "assent"}
+    return {**ours, "type": "model", "display_name": name, "created_at": "1970-01-01T00:00:00Z"}

@@ -16,9 +16,10 @@ from assent.gateway.feed import Feed
 from assent.gateway.feedback import Completions
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.recorder import Recorder
-from assent.gateway.served import Served, tls_context
+from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
+from assent.gateway.targets import tls_context
 from assent.kernel.errors import Conflict, Unavailable
 from assent_client.observe import HttpSink, Observations, Pace, Spool, load_unit_key
 from assent_client.snapshot import Snapshot

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Final, Protocol
 
 from assent.gateway.request import Request
-from assent.gateway.served import Endpoint
 from assent.gateway.settings import Limits
+from assent.gateway.targets import Endpoint
 from assent.gateway.upstream import Pool
 
 _MOST_HEADS: Final = 512

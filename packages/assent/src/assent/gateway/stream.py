@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -55,30 +56,35 @@ class Outcome:
 
     def read_event(self, event: bytes) -> bool:
         """Read one server-sent event, and tell whether it is the usage chunk: no choices, only figures."""
-        joined = b"\n".join(line[5:] for line in event.splitlines() if line.startswith(b"data:"))
         try:
-            chunk = _decode(joined)
+            chunk = _decode(payload_of(event))
         except (msgspec.MsgspecError, RecursionError):
             return False  # [DONE], an error, or something new: it passes as it is
         self._take(chunk)
         return chunk.usage is not None and chunk.choices == []
 
     def _take(self, completion: _Completion) -> None:
-        self.completion_id = self.completion_id or _short(completion.id)
-        self.model = self.model or _short(completion.model)
+        self.completion_id = self.completion_id or short(completion.id)
+        self.model = self.model or short(completion.model)
         if completion.usage is not None:
-            self.tokens_in = _count(completion.usage.prompt_tokens)
-            self.tokens_out = _count(completion.usage.completion_tokens)
+            self.tokens_in = known_count(completion.usage.prompt_tokens)
+            self.tokens_out = known_count(completion.usage.completion_tokens)
         for choice in completion.choices or ():
-            self.finish_reason = _short(choice.finish_reason) or self.finish_reason
+            self.finish_reason = short(choice.finish_reason) or self.finish_reason
 
 
-def _short(text: str | None) -> str | None:
+def payload_of(event: bytes) -> bytes:
+    """Give what an event carries."""
+    return b"\n".join(line[5:] for line in event.splitlines() if line.startswith(b"data:"))
+
+
+def short(text: str | None) -> str | None:
     """Leave out what no observation can hold: an upstream's word is not trusted to be short."""
     return text if text is not None and len(text) <= _LONGEST_WORD else None
 
 
-def _count(number: int | None) -> int | None:
+def known_count(number: int | None) -> int | None:
+    """Leave out a number that no observation can hold."""
     return number if number is not None and 0 <= number < 2**53 else None
 
 
@@ -89,10 +95,13 @@ class EventWatch:
     through unread.
     """
 
-    __slots__ = ("_drop_usage", "_outcome", "_tail")
+    __slots__ = ("_drop_usage", "_outcome", "_read_event", "_tail")
 
-    def __init__(self, outcome: Outcome, *, drop_usage: bool) -> None:
+    def __init__(
+        self, outcome: Outcome, read_event: Callable[[Outcome, bytes], bool], *, drop_usage: bool
+    ) -> None:
         self._outcome = outcome
+        self._read_event = read_event
         self._drop_usage = drop_usage
         self._tail = b""
 
@@ -132,7 +141,7 @@ class EventWatch:
         for match in _BOUNDARY.finditer(content):
             event = content[start : match.end()]
             start = match.end()
-            is_usage = self._outcome.read_event(event)
+            is_usage = self._read_event(self._outcome, event)
             if not (is_usage and self._drop_usage):
                 passing.append(event)
         passing.append(content[start:])

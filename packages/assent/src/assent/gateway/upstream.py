@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 import httptools
 
-from assent.gateway.served import Endpoint
 from assent.gateway.settings import Limits
+from assent.gateway.targets import Endpoint
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from assent.kernel.errors import Invalid, Reason
 from assent.kernel.events import Event
 from assent.providers.domain.sources import VISIBLE, checked_source
 
-KINDS = ("openai",)
+KINDS = ("openai", "azure", "anthropic")
 MIN_TIMEOUT_S = 0.001
 MAX_TIMEOUT_S = 3600.0
 MAX_URL = 2048
@@ -25,6 +25,7 @@ _BASE_MODEL = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:/@-]{{0,{MAX_BASE_MODEL - 1}
 _KEY_PREFIX = re.compile(
     r"(sk|pk|rk|gsk|hf|xai|pplx|key|ghp|glpat|assent_(pat|key))[-_]|AIza|AKIA|eyJ|bearer\b", re.IGNORECASE
 )
+_AZURE_QUERY = re.compile(r"api-version=[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?\Z")
 _RANDOM_LENGTH = 24
 
 
@@ -74,9 +75,11 @@ class BaseModelUndated(Event):
 class Upstream:
     """How an endpoint is reached: what people say of a provider.
 
-    `base_url` is what `/chat/completions` is appended to; `api_key` is `env:NAME` or `file:/path`, read where
-    calls are made (gateway, worker). `first_token_timeout_s` bounds the wait for an answer's first byte,
-    `idle_timeout_s` a silence within it; all time-outs are 0.001 to 3600 s.
+    `base_url` is what `/chat/completions` is appended to (`/messages` for the kind anthropic; for azure also
+    `https://NAME.openai.azure.com/openai?api-version=…`, where the path names the deployment); `api_key` is
+    `env:NAME` or `file:/path`, read where calls are made (gateway, worker). `first_token_timeout_s` bounds
+    the wait for an answer's first byte, `idle_timeout_s` a silence within it; all
+    time-outs are 0.001 to 3600 s.
     """
 
     base_url: str
@@ -124,13 +127,14 @@ class Calendar:
 def checked_upstream(upstream: Upstream) -> Upstream:
     """Check all of it, so that every mistake is told at once. Raises: Invalid."""
     mistakes = [
-        *_url_mistakes(upstream.base_url),
+        *_url_mistakes(upstream.base_url, upstream.kind),
         *_key_mistakes(upstream.api_key),
         *_timeout_mistakes(upstream),
     ]
     if upstream.kind not in KINDS:
         text = f"There is no kind {upstream.kind!r} of provider."
-        mistakes.append(Reason("kind", text, "openai: whatever speaks its chat completions."))
+        kinds = "openai: whatever speaks its chat completions; azure; anthropic."
+        mistakes.append(Reason("kind", text, kinds))
     if mistakes:
         message = " ".join(mistake.message for mistake in mistakes)
         remedy = mistakes[0].remedy if len(mistakes) == 1 else None
@@ -150,13 +154,15 @@ def to_ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _url_mistakes(url: str) -> Iterator[Reason]:
+def _url_mistakes(url: str, kind: str) -> Iterator[Reason]:
     """Judge a base URL. Loopback and private addresses are fine: self-hosted models live there.
 
     Refused is where no model lives but credentials do: link-local and metadata addresses, in any spelling.
     A name that resolves to such an address is found by no check of text: keep egress rules for that.
+    Azure's older form of address names the API's version, and the deployment follows from the model.
     """
-    problem = _url_problem(url)
+    head, mark, query = url.partition("?")
+    problem = _url_problem(head if kind == "azure" and mark and _AZURE_QUERY.match(query) else url)
     if problem:
         # The address is not repeated where it may hold a password.
         yield Reason("base_url", f"The base URL {problem}.", "Write one like https://api.example.com/v1.")
