@@ -8,6 +8,7 @@ from assent.approvals import store as approvals_store
 from assent.delivery import store as delivery_store
 from assent.delivery.domain import Judgement, Verdict
 from assent.evidence import store as evidence_store
+from assent.flags import store as flags_store
 from assent.identity import service as identity
 from assent.identity import store as identity_store
 from assent.kernel.tx import Actor
@@ -24,6 +25,7 @@ PROJECTIONS = [
     providers_store.projections,
     prompts_store.projections,
     registry_store.projections,
+    flags_store.projections,
     delivery_store.projections,
     approvals_store.projections,
 ]

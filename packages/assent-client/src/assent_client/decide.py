@@ -55,10 +55,11 @@ _ALONE: Final = Scope()
 
 
 class RouteError(ValueError):
-    """Say everything that is wrong with a route; `problems` holds one sentence for each."""
+    """Say everything that is wrong with the route `key`; `problems` holds one sentence for each."""
 
     def __init__(self, key: str, problems: Sequence[str]) -> None:
         super().__init__(f"the route {key} cannot be used: " + "; ".join(problems))
+        self.key = key
         self.problems = tuple(problems)
 
 

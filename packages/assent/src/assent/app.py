@@ -17,6 +17,7 @@ from assent.compliance import http as compliance
 from assent.console.routes import install_console
 from assent.delivery import http as delivery
 from assent.evaluation import http as evaluation
+from assent.flags import http as flags
 from assent.identity import http as identity
 from assent.identity import service as identity_service
 from assent.identity.domain import Permission
@@ -47,6 +48,7 @@ ROUTERS = (
     prompts.router,
     evaluation.router,
     approvals.router,
+    flags.router,
     delivery.router,
     monitoring.router,
     retirement.router,

@@ -24,6 +24,7 @@ from assent.delivery import store as delivery_store
 from assent.evaluation import jobs as evaluation_jobs
 from assent.evaluation import store as evaluation_store
 from assent.evidence import store as evidence_store
+from assent.flags import store as flags_store
 from assent.identity import store as identity_store
 from assent.kernel import db, jobs
 from assent.kernel.blobs import Blobs
@@ -53,6 +54,7 @@ PROJECTIONS = (
     registry_store.projections,
     evaluation_store.projections,
     approvals_store.projections,
+    flags_store.projections,
     delivery_store.projections,
     monitoring_store.projections,
     retirement_store.projections,

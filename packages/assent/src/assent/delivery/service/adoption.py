@@ -9,7 +9,7 @@ from assent.delivery import store
 from assent.delivery.domain import Route, Unit, compile_route, moves, read_route
 from assent.delivery.domain.events import VersionAdopted
 from assent.delivery.service import effects
-from assent.delivery.service.subjects import find_subject
+from assent.delivery.service.subjects import expect_no_flag, find_subject
 from assent.delivery.service.watch import announce
 from assent.identity import service as identity
 from assent.kernel.locks import lock_name
@@ -37,6 +37,7 @@ def adopt(tx: Tx, adoption: Adoption) -> Route:
     identity.get_environment(tx, adoption.project, adoption.environment)
     subject = find_subject(tx, adoption.project, adoption.subject)
     lock_name(tx, "route", adoption.project, f"{adoption.environment}/{subject.name}")
+    expect_no_flag(tx, adoption.project, adoption.environment, subject.name)
     row = store.find_route(tx.conn, adoption.project, adoption.environment, subject.name, lock=True)
     route = Route(
         key=subject.name,

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from assent.delivery.service.snapshots import Issue, Scope, compile_snapshot
 from assent.delivery.service.watch import watch_of
+from assent.kernel.announcing import TOPIC
 from assent.kernel.errors import AssentError
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import Reader
@@ -20,13 +21,14 @@ from assent.ledger import service as ledger
 
 log = logging.getLogger(__name__)
 
-TOPIC = "delivery"
+__all__ = ["TOPIC", "Feed"]
+
 LOOK_ANYWAY_S = 1.0
 LEAVES_PER_LOOK = 1000
 REISSUE_AT = 0.5
 """Share of its life after which a snapshot is issued anew."""
 
-RELEVANT = ("delivery.", "identity.key.", "providers.", "registry.", "retirement.")
+RELEVANT = ("delivery.", "flags.", "identity.key.", "providers.", "registry.", "retirement.")
 
 Listener = Callable[[Issue], None]
 

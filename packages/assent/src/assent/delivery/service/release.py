@@ -20,7 +20,7 @@ from assent.delivery.domain import (
 )
 from assent.delivery.domain.events import RolloutPlanned
 from assent.delivery.service import effects, rollouts
-from assent.delivery.service.subjects import Subject, find_subject
+from assent.delivery.service.subjects import Subject, expect_no_flag, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
 from assent.kernel.errors import Conflict, Reason, Refused
@@ -52,6 +52,7 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     subject = find_subject(tx, release.project, release.subject)
     _expect_staying(subject)
     lock_name(tx, "route", release.project, f"{release.environment}/{subject.name}")
+    expect_no_flag(tx, release.project, release.environment, subject.name)
     _expect_none_open(tx, release, subject)
     kept = keep_reason(tx, release.reason)
     document = plan_document(plan)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from assent.delivery import store
 from assent.delivery.domain import Route, compile_route, read_route, without_canary
 from assent.delivery.service.subjects import Subject, end_of, find_subject
+from assent.flags import service as flags
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, digest_bytes
 from assent.kernel.clock import to_text
@@ -24,6 +25,7 @@ from assent.kernel.signing import Signer
 from assent.kernel.tx import Reader
 from assent.ledger import service as ledger
 from assent.providers import service as providers
+from assent_client.decide import RouteError, compile_routes
 from assent_client.snapshot import ADMITTING_LEAVES, PAYLOAD_TYPE, pae
 from assent_client.verify.note import read_unverified
 
@@ -79,6 +81,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
         "providers": content.providers if scope.audience == "gateway" else {},
         "keys": _keys(reader, scope) if scope.audience == "gateway" else [],
         "limits": {},
+        **({"segments": content.segments} if content.segments else {}),
     }
     envelope = _sign(canonical(payload), signer)
     return Issue(
@@ -105,12 +108,33 @@ class _Content:
         self.versions: dict[str, Any] = {}
         self.gone: dict[str, Any] = {}
         self.providers: dict[str, Any] = {}
+        self.segments: dict[str, Any] = {}
         self.omitted: list[Reason] = []
 
     def read(self) -> None:
         """Read all routes of the environment."""
         for row in store.list_routes(self._reader.conn, self._scope.project, self._scope.environment):
             self._add(row.name, read_route(row.document))
+        self._add_flags()
+
+    def _add_flags(self) -> None:
+        """Take flags and segments in; one that cannot be used spoils no snapshot."""
+        found, self.segments = flags.published(self._reader, self._scope.project, self._scope.environment)
+        taken = [name for name in found if name in self.routes or name in self.gone]
+        for name in taken:
+            del found[name]
+            self._omit(
+                "name", name, f"{name} is the name of a model or prompt.", "Give the flag another name."
+            )
+        usable = True
+        while usable and found:
+            try:
+                compile_routes(found, self.segments)
+                break
+            except RouteError as error:
+                usable = found.pop(error.key, None) is not None
+                self._omit("unusable", error.key, f"{error}.", "Change the flag: assent flag set.")
+        self.routes.update(found)
 
     def _add(self, name: str, route: Route) -> None:
         if not route.enabled:

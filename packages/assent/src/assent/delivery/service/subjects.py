@@ -7,9 +7,10 @@ from typing import Any
 
 from assent.evidence import service as evidence
 from assent.evidence.domain import DEPRECATION
+from assent.flags import service as flags
 from assent.kernel.canonical import is_digest
 from assent.kernel.clock import to_text
-from assent.kernel.errors import Invalid, NotFound
+from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.tx import Reader
 from assent.prompts import service as prompts
 from assent.prompts.domain import Status
@@ -43,6 +44,15 @@ def find_subject(reader: Reader, project: str, which: str) -> Subject:
             return _prompt(reader, project, which)
         except NotFound:
             raise missing from None
+
+
+def expect_no_flag(reader: Reader, project: str, environment: str, name: str) -> None:
+    """Check that no flag has the name: an environment has one route for a name. Raises: Conflict."""
+    if flags.find(reader, project, environment, name) is not None:
+        raise Conflict(
+            f"{environment} has a flag {name}, so no version can be routed under this name.",
+            remedy="Archive the flag: assent flag archive.",
+        )
 
 
 def ref_of(reader: Reader, project: str, digest: str) -> str:

@@ -7,9 +7,11 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from assent.kernel.announcing import CHANNEL, announce
 from assent.kernel.db import is_sqlite
 
-CHANNEL = "assent_delivery"
+__all__ = ["PostgresWatch", "SqliteWatch", "Watch", "announce", "watch_of"]
+
 LOOK_EVERY_S = 0.02
 
 
@@ -82,9 +84,3 @@ class PostgresWatch:
     def close(self) -> None:
         """End the connection; the pool has none that listens."""
         self._connection.close()
-
-
-def announce(conn: sa.Connection) -> None:
-    """Have other processes told when this transaction commits."""
-    if not is_sqlite(conn):
-        conn.execute(sa.text(f"NOTIFY {CHANNEL}"))

@@ -6,6 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from assent.identity.domain.credentials import KeyIssued as KeyIssued
+from assent.identity.domain.credentials import KeyRevoked as KeyRevoked
+from assent.identity.domain.credentials import LinkIssued as LinkIssued
+from assent.identity.domain.credentials import SignedIn as SignedIn
 from assent.kernel.errors import Invalid
 from assent.kernel.events import Event
 
@@ -62,6 +66,11 @@ class Permission(StrEnum):
     POLICY_READ = "approvals.policy.read"
     POLICY_REGISTER = "approvals.policy.register"
     POLICY_CONFIRM = "approvals.policy.confirm"
+    FLAG_READ = "flags.flag.read"
+    FLAG_CHANGE = "flags.flag.change"
+    FLAG_SWITCH_OFF = "flags.flag.switch_off"
+    FLAG_CONFIRM = "flags.flag.confirm"
+    FLAG_EVALUATE = "flags.flag.evaluate"
     REQUEST_READ = "approvals.request.read"
     REQUEST_SUBMIT = "approvals.request.submit"
     REQUEST_VOTE = "approvals.request.vote"
@@ -136,6 +145,9 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.LABELLING_EXPORT,
         Permission.ANSWER_LABEL,
         Permission.RESULT_IMPORT,
+        Permission.FLAG_CHANGE,
+        Permission.FLAG_SWITCH_OFF,
+        Permission.FLAG_EVALUATE,
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
         Permission.ALERT_CHANGE,
@@ -153,6 +165,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.REQUEST_COMMENT,
         Permission.POLICY_CONFIRM,
         Permission.MEMBER_CONFIRM,
+        Permission.FLAG_CONFIRM,
         Permission.BREAK_GLASS_SECOND,
         Permission.BREAK_GLASS_REVIEW,
         Permission.CARD_REVIEW,
@@ -172,6 +185,10 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.ROLLOUT_ROLL_BACK,
         Permission.ROUTE_KILL,
         Permission.ROUTE_RESTORE,
+        Permission.FLAG_CHANGE,
+        Permission.FLAG_SWITCH_OFF,
+        Permission.FLAG_CONFIRM,
+        Permission.FLAG_EVALUATE,
         Permission.VERSION_ADOPT,
         Permission.REQUEST_COMMENT,
         Permission.BREAK_GLASS_OPEN,
@@ -193,6 +210,15 @@ ROLES: Mapping[str, frozenset[Permission]] = {
             Permission.SNAPSHOT_READ,
             Permission.SNAPSHOT_ACKNOWLEDGE,
             Permission.OBSERVATION_RECORD,
+            Permission.FLAG_EVALUATE,
+        }
+    ),
+    "application": frozenset(
+        {
+            Permission.SELF_READ,
+            Permission.SNAPSHOT_READ,
+            Permission.OBSERVATION_RECORD,
+            Permission.FLAG_EVALUATE,
         }
     ),
 }
@@ -348,44 +374,3 @@ class TokenRevoked(Event):
 
     TYPE: ClassVar[str] = "identity.token.revoked"
     token: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyIssued(Event):
-    """An application got a key for an environment: which names it may call."""
-
-    TYPE: ClassVar[str] = "identity.key.issued"
-    key: str
-    project: str
-    environment: str
-    name: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRevoked(Event):
-    """An application's key was revoked."""
-
-    TYPE: ClassVar[str] = "identity.key.revoked"
-    key: str
-    project: str
-    environment: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkIssued(Event):
-    """A one-time sign-in link was made for a person: who made it is on record."""
-
-    TYPE: ClassVar[str] = "identity.link.issued"
-    link: str
-    person: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedIn(Event):
-    """A person signed in by a link."""
-
-    TYPE: ClassVar[str] = "identity.session.opened"
-    link: str
-    person: str

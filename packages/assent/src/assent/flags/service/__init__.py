@@ -1,0 +1,72 @@
+"""Use cases of flags, by noun; other slices enter here."""
+
+from assent.flags.service.changing import (
+    Change,
+    archive,
+    change,
+    compare,
+    create,
+    find,
+    restore,
+    switch_off,
+    switch_on,
+)
+from assent.flags.service.confirming import Confirmation, confirm, list_proposals, withdraw
+from assent.flags.service.looking import (
+    MAX_CONTEXTS,
+    Preview,
+    Subject,
+    Use,
+    document_at,
+    explained,
+    exported,
+    history,
+    preview,
+    published,
+    see,
+    stale,
+    uses,
+)
+from assent.flags.service.places import Place, Stored, body_of, flags_of, get, list_
+from assent.flags.service.segments import set_segment
+from assent.flags.store import FLAG, SEGMENT, Generation, Proposal
+
+__all__ = [
+    "FLAG",
+    "MAX_CONTEXTS",
+    "SEGMENT",
+    "Change",
+    "Confirmation",
+    "Generation",
+    "Place",
+    "Preview",
+    "Proposal",
+    "Stored",
+    "Subject",
+    "Use",
+    "archive",
+    "body_of",
+    "change",
+    "compare",
+    "confirm",
+    "create",
+    "document_at",
+    "explained",
+    "exported",
+    "find",
+    "flags_of",
+    "get",
+    "history",
+    "list_",
+    "list_proposals",
+    "preview",
+    "published",
+    "restore",
+    "see",
+    "set_segment",
+    "stale",
+    "switch_off",
+    "switch_on",
+    "uses",
+    "withdraw",
+]
