@@ -106,7 +106,10 @@ def test_an_environment_is_shown_switched_off_and_fetched(served, assent, tmp_pa
     code, out, _ = assent("env", "create", "lab", "--no-protected", "--json", role="admin")
     assert (code, json.loads(out)["protected"]) == (0, False)
     assert assent("env", "kill", "production", "support", "--reason", "a drill")[0] == 10
-    assert assent("env", "kill", "production", "support", "--reason", "a drill", "--yes")[0] == 0
+    code, out, _ = assent(
+        "env", "kill", "production", "support", "--reason", "a drill", "--cut", "--yes", "--json"
+    )
+    assert (code, json.loads(out)["cut"]) == (0, True)
     assert assent("env", "restore", "production", "support", "--reason", "over")[0] == 0
     target = tmp_path / "snapshot.json"
     assert assent("env", "snapshot", "production", "--out", target)[0] == 0

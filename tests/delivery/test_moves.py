@@ -275,6 +275,19 @@ def test_switching_off_and_on_is_refused_twice():
         moves.kill(replace(SPLIT, enabled=False), "shop", "production")
 
 
+def test_a_kill_may_also_cut_what_is_under_way_and_does_so_later_too():
+    off = read_route(moves.kill(SPLIT, "shop", "production").route)
+    assert "cut" not in compile_route(off)
+    cut = read_route(moves.kill(off, "shop", "production", cut=True).route)
+    assert (cut.enabled, cut.cut) == (False, True)
+    with pytest.raises(Conflict):
+        moves.kill(cut, "shop", "production", cut=True)
+    facts = Facts(route=replace(SPLIT, enabled=False, cut=True), because=Because.PERSON)
+    assert moves.roll_back(rollout_of(State.PAUSED, 0), facts, T0).route["cut"] is True
+    on = read_route(moves.restore(cut, "shop", "production").route)
+    assert (on.enabled, on.cut) == (True, False)
+
+
 def test_a_version_is_adopted_only_where_nothing_is_routed():
     event = events.VersionAdopted(
         project="shop", environment="production", name="support", kind="model", subject=OLD, ref="support@2.0.0",

@@ -170,6 +170,13 @@ def test_a_name_that_is_switched_off_is_gone_with_its_reason(desk, running):
     assert snapshot.routes == {}
     assert snapshot.payload.versions == {}
     assert "switched off" in snapshot.payload.gone["support"].reason
+    assert snapshot.payload.gone["support"].cut is False
+
+
+def test_a_kill_that_cuts_says_so_to_gateways(desk, running):
+    place = service.Place(project=PROJECT, environment="production", name="support")
+    desk.do(service.kill, place, "it leaks", cut=True)
+    assert desk.snapshot()[1].payload.gone["support"].cut is True
 
 
 def test_keys_and_providers_go_to_gateways_only(desk, running):

@@ -109,11 +109,12 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Departed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name that is not served any more, and why."""
+    """A name that is not served any more, and why; `cut` ends its calls under way."""
 
     status: Literal[404, 410]
     reason: str
     successor: str | None = None
+    cut: bool = False
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -59,7 +59,8 @@ class SnapshotStore:
         self.current: Snapshot | None = None
         self.trouble: str | None = None
         name = f"{scope.project}.{scope.environment}.{scope.audience}"
-        self._path = folder / f"{name}.snapshot.json"
+        self.file_name = f"{name}.snapshot.json"
+        self._path = folder / self.file_name
         self._mark_path = folder / f"{name}.mark.json"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

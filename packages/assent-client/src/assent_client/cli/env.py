@@ -86,10 +86,23 @@ def adopt(
 
 
 @app.command()
-def kill(environment: Environment, name: Name, reason: Reason, *, yes: Yes = False) -> None:
-    """Switch a name off at once: it answers nobody, and a rollout on it is taken back."""
-    confirm(f"Switch {name} off in {environment} for everybody?", yes=yes)
-    _switch("kills", environment, name, reason)
+def kill(
+    environment: Environment,
+    name: Name,
+    reason: Reason,
+    *,
+    cut: Annotated[bool, typer.Option("--cut", help="End calls that are under way, too.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Switch a name off at once: it answers nobody, and a rollout on it is taken back.
+
+    Calls under way end as they began; with --cut gateways break them off: callers see no whole answer.
+
+    Example: assent env kill production assistant --reason "it leaks addresses" --cut
+    """
+    also = ", and break off its calls under way" if cut else ""
+    confirm(f"Switch {name} off in {environment} for everybody{also}?", yes=yes)
+    _switch("kills", environment, name, reason, **({"cut": True} if cut else {}))
 
 
 @app.command()
@@ -147,11 +160,11 @@ def snapshot(
     note(f"Written to {out} ({len(envelope):,} bytes).")
 
 
-def _switch(action: str, environment: str, name: str, reason: str) -> None:
+def _switch(action: str, environment: str, name: str, reason: str, **more: bool) -> None:
     with connect() as api:
         route = api.get(api.path("environments", environment, "routes", name))
         path = api.path("environments", environment, "routes", name, action)
-        emit(api.post(path, {"reason": reason}, if_match=str(route["generation"])))
+        emit(api.post(path, {"reason": reason, **more}, if_match=str(route["generation"])))
 
 
 def _print_drill(found: Any) -> None:

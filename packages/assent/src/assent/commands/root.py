@@ -109,6 +109,12 @@ def gateway(  # noqa: PLR0913 -- each is one option
         str | None,
         typer.Option(envvar="ASSENT_UNIT_KEY", help="Key of unit hashes; the same for all its gateways."),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            envvar="ASSENT_GATEWAY_WORKERS", min=1, max=64, help="Processes that share the port; one a core."
+        ),
+    ] = 1,
     observe_s: Annotated[float, typer.Option(help="Send observations this often, in seconds.")] = 1.0,
 ) -> None:
     """Run a gateway: the way of production traffic.
@@ -136,6 +142,7 @@ def gateway(  # noqa: PLR0913 -- each is one option
         name=name,
         root_path=root,
         unit_key=unit_key,
+        n_workers=workers,
         observation_interval_s=observe_s,
     )
     run_gateway(settings, announce)

@@ -47,6 +47,11 @@ class Call:
         self.is_done = False
         self.deadline = float("inf")
 
+    @property
+    def name(self) -> str:
+        """Give the name that was called."""
+        return self._chosen.route.key
+
     def start(self) -> None:
         """Ask for a connection; what follows is told through the `on_…` methods."""
         self._shared.begin(self)
@@ -221,6 +226,19 @@ class Call:
         if self._connection is not None:
             self._connection.abort()
         self.on_failure(Failure("upstream_timeout", f"no {phase} within {seconds:g} s"))
+
+    def cut(self, refusal: Refusal) -> None:
+        """End: its name was switched off with the calls under way."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+        if self._status and self._head is None:
+            self._finish(self._status, "killed")
+            self.client.abort()
+        else:
+            self._finish(refusal.status, "killed")
+            self.client.refuse(self._request, refusal, self._chosen.headers)
 
     # observation
 

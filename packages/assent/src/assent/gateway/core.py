@@ -53,6 +53,13 @@ class Core:
         self._fresh_units = count()
         self._process = secrets.token_hex(8)
 
+    def swap(self, served: Served) -> None:
+        """Use a snapshot for all requests that start from now on, and cut the calls that a kill names."""
+        self.served = served
+        cut = {name for name, gone in served.payload.gone.items() if gone.cut}
+        for call in [call for call in self._shared.active if call.name in cut]:
+            call.cut(served.missing(call.name))
+
     def stale_s(self) -> float:
         """Give the seconds since the snapshot expired."""
         if self.served is None:

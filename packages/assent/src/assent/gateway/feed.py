@@ -70,16 +70,27 @@ class Feed:
 
     @property
     def _pinned(self) -> Path:
-        return self._settings.data_dir / "root.json"
+        return self._settings.common_dir / "root.json"
 
     def _trust(self, root: Root) -> None:
         settings = self._settings
         scope = Scope(settings.project, settings.environment, "gateway")
         self._store = SnapshotStore(settings.data_dir, root, scope)
-        snapshot = self._store.load()
+        snapshot = self._store.load() or self._borrowed(self._store)
         if snapshot is not None:
             log.info("gateway: serving serial %d from disk", snapshot.payload.serial)
             self._on_snapshot(snapshot)
+
+    def _borrowed(self, store: SnapshotStore) -> Snapshot | None:
+        """Take up the copy of another worker where this one has none: the server may be away."""
+        if self._settings.shared_dir is None:
+            return None
+        for path in sorted(self._settings.shared_dir.glob(f"worker-*/{store.file_name}")):
+            try:
+                store.offer(path.read_bytes())
+            except (OSError, SnapshotRefused) as error:
+                log.warning("gateway: %s is of no use: %s", path, error)
+        return store.current
 
     async def run(self) -> None:
         """Follow the server until cancelled."""
@@ -137,7 +148,8 @@ class Feed:
         """Trust the server's root document on first use, and only it from then on."""
         answer = await self._http.get("/ledger/root")
         answer.raise_for_status()
-        self._trust(pin_root(self._pinned, answer.content))
+        known = read_root(self._pinned)  # another worker may have been first
+        self._trust(known or pin_root(self._pinned, answer.content))
 
     async def _listen(self) -> bool:
         """Follow the stream to its end, and tell whether it gave anything."""

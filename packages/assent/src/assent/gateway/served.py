@@ -161,10 +161,11 @@ class Served:
             raise Refusal(403, "name_not_allowed", f"The key {key.id} is not scoped to {name!r}.", "model")
         route = self.routes.get(name)
         if route is None:
-            raise self._missing(name)
+            raise self.missing(name)
         return route
 
-    def _missing(self, name: str) -> Refusal:
+    def missing(self, name: str) -> Refusal:
+        """Say why a name is not served, and where to ask."""
         gone = self.payload.gone.get(name)
         where = f"Ask at {self._server_url} (project {self.payload.project})"
         if gone is not None:

@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from assent.gateway.core import Core
 from assent.gateway.feed import Feed
@@ -20,6 +21,7 @@ from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.targets import tls_context
+from assent.gateway.workers import supervise
 from assent.kernel.errors import Conflict, Unavailable
 from assent_client.observe import HttpSink, Observations, Pace, Spool, load_unit_key
 from assent_client.snapshot import Snapshot
@@ -37,8 +39,32 @@ def run(settings: GatewaySettings, ready: Ready | None = None) -> None:
     # What is here now stays: the collector need not look at it again, nor look so often at short lives.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    told = ready or _log_port(settings)
+    if settings.n_workers == 1:
+        _work(settings, None, None, told)
+        return
+    listener = _bind(settings)
+    _share(settings)
+    told(listener.getsockname()[1])
+    supervise(settings, listener, lambda own, inherited, end: _work(own, inherited, end, _told_already))
+
+
+def _work(settings: GatewaySettings, listener: socket.socket | None, end: int | None, ready: Ready) -> None:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_until_signalled(settings, ready or _log_port(settings)))
+        runner.run(_until_signalled(settings, listener, end, ready))
+
+
+def _told_already(_port: int) -> None:
+    """Say nothing: the parent has told the port."""
+
+
+def _share(settings: GatewaySettings) -> None:
+    """Make what all workers use before the first of them starts, so that they do not race for it."""
+    try:
+        settings.common_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        load_unit_key(settings.common_dir / "unit.key", settings.unit_key)
+    except OSError as error:
+        raise _unusable(error, settings.common_dir) from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -50,14 +76,23 @@ def _log_port(settings: GatewaySettings) -> Ready:
     return lambda port: log.info("gateway: listening on %s:%d", settings.host, port)
 
 
-async def _until_signalled(settings: GatewaySettings, ready: Ready) -> None:
+async def _until_signalled(
+    settings: GatewaySettings, listener: socket.socket | None, end: int | None, ready: Ready
+) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, ready, stop)
+    if end is not None:
+        loop.add_reader(end, stop.set)  # it becomes readable when the parent is gone
+    await serve(settings, ready, stop, listener)
 
 
-async def serve(settings: GatewaySettings, ready: Ready, stop: asyncio.Event | None = None) -> None:
+async def serve(
+    settings: GatewaySettings,
+    ready: Ready,
+    stop: asyncio.Event | None = None,
+    listener: socket.socket | None = None,
+) -> None:
     """Serve until `stop` is set or the task is cancelled; `ready` is told the port.
 
     Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
@@ -65,7 +100,7 @@ async def serve(settings: GatewaySettings, ready: Ready, stop: asyncio.Event | N
     shared, core, observations, sink = _prepare(settings)
     feed = Feed(settings, shared.tls, lambda snapshot: _swap(core, settings, snapshot))
     feed.open()
-    listener = _bind(settings)
+    listener = listener or _bind(settings)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: ClientConnection(shared, core), sock=listener)
     observations.start()
@@ -98,13 +133,10 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     try:
         completions = Completions(folder)
         spool = Spool(folder / "observations")
-        unit_key = load_unit_key(folder / "unit.key", settings.unit_key)
+        unit_key = load_unit_key(settings.common_dir / "unit.key", settings.unit_key)
         tls = tls_context(settings.upstream_ca)
     except OSError as error:
-        raise Unavailable(
-            f"The gateway cannot use {error.filename or folder}: {error.strerror}.",
-            remedy="Make it readable and writable for this process, or name another one.",
-        ) from None
+        raise _unusable(error, folder) from None
     labels = {"project": settings.project, "environment": settings.environment, "gateway": settings.name}
     pace = Pace(interval_s=settings.observation_interval_s)
     sink = HttpSink(settings.server_url, settings.token, tls=tls)
@@ -114,10 +146,17 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     return shared, Core(shared, recorder, settings), observations, sink
 
 
+def _unusable(error: OSError, folder: Path) -> Unavailable:
+    return Unavailable(
+        f"The gateway cannot use {error.filename or folder}: {error.strerror}.",
+        remedy="Make it readable and writable for this process, or name another one.",
+    )
+
+
 def _swap(core: Core, settings: GatewaySettings, snapshot: Snapshot) -> None:
     """Make a snapshot the one for all requests that start from now on."""
-    core.served = Served(snapshot, settings.server_url, core.served)
-    log.info("gateway: serving serial %d", core.served.serial)
+    core.swap(Served(snapshot, settings.server_url, core.served))
+    log.info("gateway: serving serial %d", snapshot.payload.serial)
 
 
 def _bind(settings: GatewaySettings) -> socket.socket:

@@ -52,6 +52,9 @@ class GatewaySettings:
     port: int = 8401
     name: str = "gateway"
     root_path: Path | None = None
+    n_workers: int = 1
+    shared_dir: Path | None = None
+    """Where workers of one gateway share the pinned root and the key of units; by default `data_dir`."""
     unit_key: str | None = None
     max_staleness_s: float | None = None
     upstream_ca: Path | None = None
@@ -59,3 +62,8 @@ class GatewaySettings:
     observation_interval_s: float = 1.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def common_dir(self) -> Path:
+        """Give the folder of what all workers share."""
+        return self.shared_dir or self.data_dir

@@ -7,6 +7,7 @@ import ssl
 from time import monotonic
 from typing import Final, Protocol
 
+from assent.gateway.problems import Refusal
 from assent.gateway.request import Request
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
@@ -22,6 +23,17 @@ class Timed(Protocol):
 
     def on_deadline(self) -> None:
         """End what takes too long."""
+
+
+class Cuttable(Timed, Protocol):
+    """A call, as a kill sees it."""
+
+    @property
+    def name(self) -> str:
+        """Give the name that was called."""
+
+    def cut(self, refusal: Refusal) -> None:
+        """End at once."""
 
 
 class Closable(Timed, Protocol):
@@ -41,7 +53,7 @@ class Shared:
         self.limits = limits
         self.tls = tls
         self.clients: set[Closable] = set()
-        self.active: set[Timed] = set()
+        self.active: set[Cuttable] = set()
         self.is_draining = False
         self.quiet = asyncio.Event()
         """Set while no call is under way."""
@@ -64,12 +76,12 @@ class Shared:
         self.heads[head] = request.again(b"", 0.0)
         self.heads[head].length = request.length
 
-    def begin(self, call: Timed) -> None:
+    def begin(self, call: Cuttable) -> None:
         """Take notice that a call is under way."""
         self.active.add(call)
         self.quiet.clear()
 
-    def forget(self, call: Timed) -> None:
+    def forget(self, call: Cuttable) -> None:
         """Take notice that a call has ended."""
         self.active.discard(call)
         if not self.active:

@@ -300,6 +300,7 @@ def _receipt(rollout: Rollout, facts: Facts) -> Route:
         read_route(rollout.receipt),
         previous=None,
         enabled=now.enabled,
+        cut=now.cut,
         rollout=None,
         generation=now.generation + 1,
     )
@@ -331,18 +332,20 @@ def adopt(route: Route | None, event: events.VersionAdopted) -> events.VersionAd
     return event
 
 
-def kill(route: Route, project: str, environment: str) -> events.RouteKilled:
-    """Let the name answer nobody. Raises: Conflict when it does not already."""
-    if not route.enabled:
+def kill(route: Route, project: str, environment: str, *, cut: bool = False) -> events.RouteKilled:
+    """Let the name answer nobody; `cut` ends calls under way too. Raises: Conflict when it does already."""
+    if not route.enabled and (route.cut or not cut):
         raise Conflict(f"{route.key} is switched off already.")
-    return events.RouteKilled(**_switched(route, project, environment, enabled=False))
+    after = replace(route, enabled=False, cut=cut, generation=route.generation + 1)
+    return events.RouteKilled(**_rewritten(after, project, environment))
 
 
 def restore(route: Route, project: str, environment: str) -> events.RouteRestored:
     """Let the name answer again. Raises: Conflict when it does."""
     if route.enabled:
         raise Conflict(f"{route.key} is not switched off.")
-    return events.RouteRestored(**_switched(route, project, environment, enabled=True))
+    after = replace(route, enabled=True, cut=False, generation=route.generation + 1)
+    return events.RouteRestored(**_rewritten(after, project, environment))
 
 
 def cool(route: Route, project: str, environment: str) -> events.RouteCooled:
@@ -357,11 +360,6 @@ def drill(route: Route, project: str, environment: str, drill_id: str) -> events
     """Write the route again as it stands, so that the way to every replica can be timed."""
     after = replace(route, generation=route.generation + 1)
     return events.RouteDrilled(**_rewritten(after, project, environment), drill=drill_id)
-
-
-def _switched(route: Route, project: str, environment: str, *, enabled: bool) -> dict[str, Any]:
-    after = replace(route, enabled=enabled, generation=route.generation + 1)
-    return _rewritten(after, project, environment)
 
 
 def _rewritten(after: Route, project: str, environment: str) -> dict[str, Any]:

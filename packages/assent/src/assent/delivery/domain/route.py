@@ -3,6 +3,7 @@
 The document: {"key", "kind", "variants": {name: digest}, "split": [{"variant", "start", "end"}…],
 "rules": [{"id", "when", "variant"}…], "unit", "algo": "b2b64-v1", "salt", "off": variant, "enabled",
 "rollout": id | null, "generation"}; the split is in millionths. The rules are the canary's audience.
+"cut": true stands beside where a switched-off name's calls under way end too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Route:
     """A name's route in an environment: the stable version, and a canary with its share, if one runs.
 
     audience: who gets the canary whatever its share. previous: the version before, kept warm after a
-    blue-green switch; it answers nobody.
+    blue-green switch; it answers nobody. cut: switched off with its calls under way, which gateways end.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Route:
     salt: str
     rollout: str | None = None
     enabled: bool = True
+    cut: bool = False
     generation: int
 
     @property
@@ -58,7 +60,7 @@ def compile_route(route: Route) -> dict[str, Any]:
         border = round(route.share * BUCKETS)
         ranges = ((CANARY, 0, border), (STABLE, border, BUCKETS))
         split = [{"variant": name, "start": start, "end": end} for name, start, end in ranges if start < end]
-    return {
+    document = {
         "key": route.key,
         "kind": route.kind,
         "variants": variants,
@@ -72,6 +74,7 @@ def compile_route(route: Route) -> dict[str, Any]:
         "rollout": route.rollout,
         "generation": route.generation,
     }
+    return {**document, "cut": True} if route.cut else document
 
 
 def read_route(document: Mapping[str, Any]) -> Route:
@@ -90,6 +93,7 @@ def read_route(document: Mapping[str, Any]) -> Route:
         salt=document["salt"],
         rollout=document["rollout"],
         enabled=document["enabled"],
+        cut=document.get("cut", False),
         generation=document["generation"],
     )
 

@@ -32,6 +32,12 @@ class NeededReason(Wire):
     reason: str = pydantic.Field(min_length=1, max_length=2000)
 
 
+class NewKill(NeededReason):
+    """`cut`: calls that are under way end too, with an answer that is not whole."""
+
+    cut: bool = False
+
+
 @router.get("/live")
 def get_live(environment: str, call: Annotated[Call, requires(Permission.ROLLOUT_READ)]) -> dict[str, Any]:
     """Show what the environment serves, and which snapshot each gateway runs on."""
@@ -118,13 +124,14 @@ def get_drill(
 def kill(
     environment: str,
     name: str,
-    body: NeededReason,
+    body: NewKill,
     request: Request,
     call: Annotated[Call, requires(Permission.ROUTE_KILL)],
 ) -> dict[str, Any]:
     """Switch a name off: it answers nobody; a rollout on it is taken back."""
     with changing(call) as tx:
-        return route_wire(service.kill(tx, _place(call, environment, name, request), body.reason))
+        place = _place(call, environment, name, request)
+        return route_wire(service.kill(tx, place, body.reason, cut=body.cut))
 
 
 @router.post("/routes/{name}/restorations", status_code=201)

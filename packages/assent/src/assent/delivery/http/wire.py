@@ -68,6 +68,7 @@ def route_wire(route: Route) -> dict[str, Any]:
         "unit": route.unit,
         "rollout": route.rollout,
         "enabled": route.enabled,
+        "cut": route.cut,
         "generation": route.generation,
     }
 

@@ -50,8 +50,10 @@ def list_live(reader: Reader, project: str, environment: str | None = None) -> l
     ]
 
 
-def kill(tx: Tx, place: Place, reason: str | None) -> Route:
+def kill(tx: Tx, place: Place, reason: str | None, *, cut: bool = False) -> Route:
     """Switch a name off: it answers nobody. A rollout that runs on it is taken back first.
+
+    With `cut` gateways also end the calls that are under way.
 
     Raises: Invalid, NotFound, Stale, Conflict.
     """
@@ -60,7 +62,7 @@ def kill(tx: Tx, place: Place, reason: str | None) -> Route:
     if route.enabled and route.rollout is not None:
         rollouts.roll_back_for_kill(tx, route.rollout, kept)
         route = get_route(tx, place)
-    tx.record(moves.kill(route, place.project, place.environment), reason=kept)
+    tx.record(moves.kill(route, place.project, place.environment, cut=cut), reason=kept)
     announce(tx.conn)
     return get_route(tx, place)
 

@@ -139,6 +139,8 @@ class _Content:
     def _add(self, name: str, route: Route) -> None:
         if not route.enabled:
             self.gone[name] = _gone(f"{name} is switched off in {self._scope.environment}.")
+            if route.cut:
+                self.gone[name]["cut"] = True
             return
         end = end_of(self._reader, self._scope.project, route.stable)
         if end is not None and end["is_retired"]:
