@@ -119,8 +119,21 @@ def _plant_releases(console):
     console.traffic(rollout, 20, canary_down=1.0)
     (incident,) = console.read(monitoring.incidents.list_, PROJECT)[0]
     console.do("otto", monitoring.incidents.resolve, PROJECT, incident.id, BAD)
-    console.do("otto", monitoring.incidents.review, PROJECT, incident.id, BAD)
+    learned = monitoring.incidents.Review(BAD, (BAD,), (monitoring.incidents.Action(BAD, BAD),))
+    console.do("otto", monitoring.incidents.review, PROJECT, incident.id, learned)
+    _plant_alerts(console)
     return request, rollout
+
+
+def _plant_alerts(console):
+    new = monitoring.alerts.NewAlert("planted", "production", {"kind": "no_traffic"}, BAD)
+    console.do("otto", monitoring.alerts.set_, PROJECT, new)
+    until = console.clock.now() + timedelta(days=2)
+    console.do("otto", monitoring.alerts.silence, PROJECT, "planted", until, BAD)
+    by_hand = monitoring.incidents.NewIncident(
+        environment="production", title=BAD, route=BAD, alert="planted"
+    )
+    console.do("otto", monitoring.incidents.open_, PROJECT, by_hand)
 
 
 def _plant_runs(console):
@@ -223,6 +236,7 @@ def addresses(console, request, rollout, run):
     bad = quote(BAD)
     with console.desk.read() as reader:
         n = ledger.head(reader).size
+        incidents, _ = monitoring.incidents.list_(reader, PROJECT)
     return {
         "/sign-in": [f"/sign-in?next={bad}"],
         "/sign-in/{code}": [f"/sign-in/{bad.replace('/', '')}"],
@@ -242,6 +256,13 @@ def addresses(console, request, rollout, run):
         "/projects/{project}/rollouts/{rollout_id}/{action_path}": [
             f"{HERE}/rollouts/{rollout.id}/rollback", f"{HERE}/rollouts/{rollout.id}/{bad.replace('/', '')}",
         ],
+        "/projects/{project}/monitoring": [
+            f"{HERE}/monitoring", f"{HERE}/monitoring?name={bad[:60]}&period=custom&start={bad[:60]}",
+        ],
+        "/projects/{project}/monitoring/live": [f"{HERE}/monitoring/live?environment={bad[:60]}"],
+        "/projects/{project}/alerts": [f"{HERE}/alerts"],
+        "/projects/{project}/incidents": [f"{HERE}/incidents"],
+        "/projects/{project}/incidents/{incident}": [f"{HERE}/incidents/{one.id}" for one in incidents],
         "/projects/{project}/retirement": [f"{HERE}/retirement"],
         "/projects/{project}/retirement/announcements": [
             f"{HERE}/retirement/announcements?version={bad}&successor={bad}&sunset={bad}"

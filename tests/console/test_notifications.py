@@ -196,6 +196,7 @@ def test_reviewers_requesters_and_on_call_hear_of_a_release_that_rolls_itself_ba
     assert heard["approvals.decision.made"]["about"]["effect"] == "approved"
     opened, back = heard["monitoring.incident.opened"], heard["delivery.rollout.rolled_back"]
     assert opened["about"]["guard"] == back["about"]["guard"] == "thumbs_down"
+    assert opened["link"].startswith("https://assent.example/projects/shop/incidents/inc_")
     assert back["link"] == f"https://assent.example/projects/shop/rollouts/{rollout.id}"
     said = b"".join(got.body for got in receiver.got)
     assert not [name for name, who in console.people.items() if who.id.encode() in said]

@@ -52,7 +52,7 @@ def test_what_was_switched_off_is_not_live(console):
     assert "“it answers rubbish”" in words
 
 
-def test_an_incident_leads_to_its_rollout(console):
+def test_an_incident_leads_to_its_page(console):
     rollout = console.running(block_s=1)
     console.traffic(rollout, 20, canary_down=1.0)
     assert console.read(delivery.get, rollout.id).state is State.ROLLED_BACK
@@ -61,7 +61,8 @@ def test_an_incident_leads_to_its_rollout(console):
 
     assert "thumbs down in production" in words_of(answer)
     assert "Rollout rolled back (guard)" in words_of(answer)
-    assert answer.text.count(f"/rollouts/{rollout.id}") == 2
+    assert answer.text.count(f"/rollouts/{rollout.id}") == 1
+    assert "/projects/shop/incidents/inc_" in answer.text
 
 
 def test_the_history_is_read_page_by_page(console):

@@ -5,6 +5,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from assent.identity import service as identity
 from assent.monitoring import store
 from assent_client.cli.main import main
 
@@ -67,3 +68,38 @@ def test_a_verdict_is_replayed_and_an_edit_is_found(served, assent, incident):
     assert code == 1
     assert "NOT as recorded" in text
     assert "blocks whose digest is wrong" in text
+
+
+def test_an_incident_is_run_by_hand_from_opening_to_review(served, assent):
+    with served.desk.writing() as tx:
+        identity.create_environment(tx, "acme", "production", protected=True)
+    code, found = assent(
+        "open", "--environment", "production", "--title", "wrong language", "--severity", "critical",
+        "--name", "assistant",
+    )  # fmt: skip
+    assert (code, found["state"], found["title"]) == (0, "open", "wrong language")
+    name = found["id"]
+    assert assent("note", name, "--text", "since the deployment")[0] == 0
+    assert assent("acknowledge", name)[0] == 0
+    assert assent("mitigate", name)[1]["state"] == "mitigated"
+    assert assent("replay", name)[0] == 15
+    assert assent("resolve", name, "--note", "rolled back")[0] == 0
+    assert assent("review", name, "--text", "x", "--action", "nobody does it")[0] == 10
+    code, found = assent(
+        "review", name, "--text", "x", "--cause", "haste", "--action", "ada: add cases by 2026-12-01",
+        "--action", "bo: tell users",
+    )  # fmt: skip
+    assert found["actions"] == [
+        {"what": "add cases", "owner": "ada", "due": "2026-12-01"},
+        {"what": "tell users", "owner": "bo", "due": None},
+    ]
+    items = assent("timeline", name)[1]["items"]
+    assert [one["text"] for one in items if one["text"]] == [
+        "wrong language",
+        "since the deployment",
+        "rolled back",
+    ]
+    text = assent("show", name, as_json=False)[1]
+    assert "clock: open for" in text
+    assert "action: add cases (ada, by 2026-12-01)" in text
+    assert "cause: haste" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,10 +10,12 @@ import typer
 
 from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, emit, note, print_text
+from assent_client.errors import Conflict, Invalid
 
 __all__ = ["app"]
 
 FAILED = 1
+_ACTION = re.compile(r"([^:]{1,200}):\s*(\S.*?)(?: by (\d{4}-\d\d-\d\d))?\Z")
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -26,6 +29,7 @@ _COLUMNS = [
     Column("route"),
     Column("guard"),
     Column("summary"),
+    Column("title"),
 ]
 _LINES = [
     *_COLUMNS,
@@ -41,6 +45,9 @@ _LINES = [
     Column("reviewed_at", "reviewed"),
     Column("reviewed_by"),
     Column("review"),
+    Column("mitigated_at", "mitigated"),
+    Column("severity"),
+    Column("alert"),
 ]
 
 
@@ -59,6 +66,52 @@ def show(incident: Incident) -> None:
     with connect() as api:
         found = api.get(api.path("incidents", incident))
     emit(found, _print_incident)
+
+
+@app.command("open")
+def open_(
+    title: Annotated[str, typer.Option(help="What is wrong, in a line.")],
+    environment: Annotated[str, typer.Option(help="Where.")],
+    *,
+    severity: Annotated[str, typer.Option(help="low, high or critical.")] = "high",
+    name: Annotated[str | None, typer.Option(help="The model, prompt or flag that it is about.")] = None,
+    rollout: Annotated[str | None, typer.Option(help="The rollout that it is about.")] = None,
+    alert: Annotated[str | None, typer.Option(help="The alert that told of it.")] = None,
+) -> None:
+    """Open an incident by hand.
+
+    Example: assent incident open --environment production --name support --title "wrong language"
+    """
+    body = {
+        "title": title, "environment": environment, "severity": severity,
+        "name": name, "rollout": rollout, "alert": alert,
+    }  # fmt: skip
+    with connect() as api:
+        emit(api.post(api.path("incidents"), body), _LINES)
+
+
+@app.command("note")
+def take_note(
+    incident: Incident, text: Annotated[str, typer.Option("--text", help="What you see or do.")]
+) -> None:
+    """Write down what is seen or done; it stands in the timeline."""
+    with connect() as api:
+        emit(api.post(api.path("incidents", incident, "notes"), {"note": text}), _LINES)
+
+
+@app.command()
+def mitigate(incident: Incident) -> None:
+    """Say that users are harmed no longer, whatever is left to mend."""
+    with connect() as api:
+        emit(api.post(api.path("incidents", incident, "mitigations")), _LINES)
+
+
+@app.command()
+def timeline(incident: Incident) -> None:
+    """Show what the ledger holds of an incident, oldest first."""
+    with connect() as api:
+        found = api.get(api.path("incidents", incident, "timeline"))
+    emit(found, ["at", Column("leaf", right=True), "type", "actor", "text"])
 
 
 @app.command()
@@ -81,11 +134,24 @@ def resolve(
 @app.command()
 def review(
     incident: Incident,
-    text: Annotated[str, typer.Option("--text", help="What happened, why, and what changes.")],
+    text: Annotated[str, typer.Option("--text", help="What happened, and what changes.")],
+    cause: Annotated[list[str] | None, typer.Option(help="A cause; may be repeated.")] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(help="OWNER: WHAT, or OWNER: WHAT by 2026-12-01; may be repeated.")
+    ] = None,
 ) -> None:
-    """Look back on a resolved incident."""
+    """Look back on a resolved incident: what happened, causes, actions with owners."""
+    body = {"review": text, "causes": cause or [], "actions": [_action(one) for one in action or []]}
     with connect() as api:
-        emit(api.post(api.path("incidents", incident, "reviews"), {"review": text}), _LINES)
+        emit(api.post(api.path("incidents", incident, "reviews"), body), _LINES)
+
+
+def _action(text: str) -> dict[str, str]:
+    found = _ACTION.match(text)
+    if not found:
+        raise Invalid(f"{text!r} names no owner.", remedy='Write --action "ada: add such cases".')
+    owner, what, due = found.groups()
+    return {"owner": owner.strip(), "what": what.strip(), **({"due": due} if due else {})}
 
 
 @app.command()
@@ -93,6 +159,8 @@ def replay(incident: Incident) -> None:
     """Compute the verdict again from the closed blocks; exit 1 unless it comes out the same to the bit."""
     with connect() as api:
         found = api.get(api.path("incidents", incident))
+        if found["guard"] is None:
+            raise Conflict(f"{incident} was opened by a person: there is no verdict to compute again.")
         evidence = api.get(api.path("rollouts", found["rollout"], "evidence"))
     emit(evidence, _print_evidence)
     if not evidence["matches"]:
@@ -105,7 +173,19 @@ def _print_incident(found: Mapping[str, Any]) -> None:
     for key, value in shown.items():
         if value is not None:
             print_text(f"{key.replace('_', ' ')}: {value}")
+    _print_clock(found["clock"])
+    for cause in found["causes"]:
+        print_text(f"cause: {cause}")
+    for action in found["actions"]:
+        due = f", by {action['due']}" if action["due"] else ""
+        print_text(f"action: {action['what']} ({action['owner']}{due})")
     _print_guards(found["guards"])
+
+
+def _print_clock(clock: Mapping[str, Any]) -> None:
+    words = {"to_acknowledge_s": "acknowledged", "to_mitigate_s": "mitigated", "to_resolve_s": "resolved"}
+    parts = [f"{word} after {clock[key]:.0f} s" for key, word in words.items() if clock[key] is not None]
+    print_text(f"clock: open for {clock['open_s']:.0f} s" + "".join(f", {part}" for part in parts))
 
 
 def _print_evidence(evidence: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ PLACES = (
     Place("People", "/people", Permission.PERSON_READ),
     Place("Monitoring", "/monitoring", Permission.MONITORING_READ),
     Place("Alerts", "/alerts", Permission.MONITORING_READ),
+    Place("Incidents", "/incidents", Permission.MONITORING_READ),
     Place("Retirement", "/retirement", Permission.MODEL_READ),
     Place("Inventory", "/inventory", Permission.COVERAGE_READ),
     Place("Notifications", "/notifications", Permission.SUBSCRIPTION_READ),

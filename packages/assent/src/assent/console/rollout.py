@@ -48,6 +48,7 @@ class Incident:
 
     title: str
     reason: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ class RolloutView:
     facts: Sequence[tuple[str, Any]]
     acks: Sequence[Ack]
     timeline: Sequence[TimelineEntry] = ()
+
+
+def _incident(project: str, found: Any) -> Incident:
+    what = "opened by a person" if found.guard is None else NAMES.get(found.guard, found.guard)
+    return Incident(f"Incident: {what}", found.summary, f"/projects/{project}/incidents/{found.id}")
 
 
 def address_of(rollout: Rollout) -> str:
@@ -255,7 +261,7 @@ def build(visit: Visit, reader: Reader, rollout: Rollout, *, whole: bool) -> Rol
         moving=rollout.state in OPEN,
         address=address,
         live_address=f"{address}/live",
-        incidents=[Incident(f"Incident: {NAMES.get(i.guard, i.guard)}", i.summary) for i in incidents],
+        incidents=[_incident(rollout.project, one) for one in incidents],
         alarms=figures["alarms"],
         ramp=draw_ramp(rollout),
         step_facts=_step_facts(reader, rollout),

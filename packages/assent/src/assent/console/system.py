@@ -134,8 +134,8 @@ def _incidents(reader: Reader, project: str, name: str) -> list[UnderWay]:
     return [
         UnderWay(
             "open" if row.resolved_at is None else "resolved",
-            f"{row.guard.replace('_', ' ')} in {row.environment}",
-            rollout_link(project, row.rollout, "").address,
+            f"{(row.guard or 'opened by a person').replace('_', ' ')} in {row.environment}",
+            f"/projects/{project}/incidents/{row.id}",
             row.opened_at,
             "Assent",
         )

@@ -69,9 +69,17 @@ SENTENCES = {
     "monitoring.alert.silenced": "Alert {name} silenced until {until}",
     "monitoring.silence.ended": "Silence of {name} ended",
     "monitoring.incident.opened": "Incident: {summary}",
+    "monitoring.incident.opened by hand": "Incident opened by hand",
+    "monitoring.incident.noted": "Noted",
+    "monitoring.incident.mitigated": "Users are harmed no longer",
 }
 # One per second while a rollout runs: the rollout's page shows them, a history would drown in them.
 LEFT_OUT = ("monitoring.block.closed",)
+TOLD_TEXTS = {
+    "monitoring.incident.opened": "title",
+    "monitoring.incident.noted": "note",
+    "monitoring.incident.resolved": "note",
+}
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 TOLD = ("ref", "name", "environment", "state", "verdict", "effect")
 
@@ -80,6 +88,8 @@ def sentence(kind: str, fields: dict[str, Any]) -> str:
     """Say in words what happened."""
     share = fields.get("share")
     shown = {**fields, "share": percent(float(share))} if isinstance(share, str) else fields
+    if kind == "monitoring.incident.opened" and not fields.get("guard"):
+        return SENTENCES[f"{kind} by hand"]
     try:
         return (SENTENCES.get(f"{kind} {fields.get('kind')}") or SENTENCES[kind]).format_map(shown)
     except KeyError:
@@ -96,6 +106,12 @@ def reason_text(reader: Reader, reason: str | None) -> str:
         return str(json.loads(reader.blobs.get(reason))["text"])
     except NotFound:
         return "(erased)"
+
+
+def _text_of(kind: str, fields: dict[str, Any]) -> str | None:
+    """Give the digest of what a person wrote where the entry is there to tell it."""
+    name = TOLD_TEXTS.get(kind)
+    return fields.get(name) if name else None
 
 
 class Names:
@@ -125,7 +141,7 @@ def told(reader: Reader, leaves: Iterable[Leaf]) -> list[TimelineEntry]:
                 at=leaf.at,
                 who=names.of(leaf.actor),
                 what=sentence(leaf.type, entry["data"]),
-                why=reason_text(reader, entry["reason"]),
+                why=reason_text(reader, entry["reason"] or _text_of(leaf.type, entry["data"])),
                 type=leaf.type,
                 index=leaf.index,
                 proof=f"/leaves/{leaf.index}",

@@ -124,8 +124,11 @@ def _incidents(reader: Reader, project: str, visitor: Visitor) -> Iterator[Item]
     found, _ = monitoring.incidents.list_(reader, project)
     for one in found[:N_SHOWN]:
         if one.resolved_at is None:
-            text = f"{one.guard.replace('_', ' ').capitalize()} of {one.route} in {one.environment}"
-            yield Item("open", text, rollout_link(project, one.rollout, "").address, one.opened_at, project)
+            what = (one.guard or "").replace("_", " ").capitalize() or "Incident"
+            text = (
+                f"{what} of {one.route} in {one.environment}" if one.route else f"{what} in {one.environment}"
+            )
+            yield Item("open", text, f"/projects/{project}/incidents/{one.id}", one.opened_at, project)
 
 
 def _debts(reader: Reader, project: str, visitor: Visitor) -> Iterator[Item]:

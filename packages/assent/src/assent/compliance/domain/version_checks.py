@@ -176,7 +176,7 @@ def guarded(facts: Facts) -> Seen:
         r for r in opened if not facts.of("monitoring.incident.resolved", incident=r.fields.get("incident"))
     )
     if left:
-        return Seen(f"an open incident: {left[0].fields.get('guard')}", (), left)
+        return Seen(f"an open incident: {left[0].fields.get('guard') or 'opened by a person'}", (), left)
     have = "guards compared it with the stable version" if started else "no rollout with guards"
     return Seen(have, tuple(started[:1]))
 

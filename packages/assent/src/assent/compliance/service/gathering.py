@@ -40,7 +40,8 @@ TOLD = (
     "evaluation.run.submitted", "evaluation.run.closed", "evaluation.run.cancelled", "approvals.vote.cast",
     "approvals.vote.withdrawn", "approvals.request.submitted", "approvals.request.executed",
     "approvals.decision.made", "approvals.comment.made", "approvals.comment.resolved",
-    "monitoring.incident.acknowledged", "monitoring.incident.resolved", "monitoring.incident.reviewed",
+    "monitoring.incident.acknowledged", "monitoring.incident.noted", "monitoring.incident.mitigated",
+    "monitoring.incident.resolved", "monitoring.incident.reviewed",
     "cards.card.returned", "compliance.statement.issued",
 )  # fmt: skip
 DOCUMENTS: Mapping[str, Sequence[str]] = {

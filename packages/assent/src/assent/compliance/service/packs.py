@@ -46,6 +46,8 @@ BODIES: Mapping[str, Sequence[str]] = {
     "approvals.break_glass.opened": ("reason", "assessment"),
     "approvals.break_glass.reviewed": ("review",),
     "cards.card.drafted": ("digest",),
+    "monitoring.incident.opened": ("title",),
+    "monitoring.incident.noted": ("note",),
     "monitoring.incident.resolved": ("note",),
     "monitoring.incident.reviewed": ("review",),
 }

@@ -93,6 +93,7 @@ class Permission(StrEnum):
     MONITORING_READ = "monitoring.window.read"
     ALERT_CHANGE = "monitoring.alert.change"
     ALERT_SILENCE = "monitoring.alert.silence"
+    INCIDENT_OPEN = "monitoring.incident.open"
     INCIDENT_RESOLVE = "monitoring.incident.resolve"
     CARD_READ = "cards.card.read"
     CARD_WRITE = "cards.card.write"
@@ -151,6 +152,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.REQUEST_SUBMIT,
         Permission.REQUEST_COMMENT,
         Permission.ALERT_CHANGE,
+        Permission.INCIDENT_OPEN,
         Permission.CARD_WRITE,
         Permission.PACK_CREATE,
         Permission.SNAPSHOT_READ,
@@ -194,6 +196,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.BREAK_GLASS_OPEN,
         Permission.BREAK_GLASS_SECOND,
         Permission.ALERT_CHANGE,
+        Permission.INCIDENT_OPEN,
         Permission.ALERT_SILENCE,
         Permission.INCIDENT_RESOLVE,
         Permission.SUBSCRIPTION_CHANGE,

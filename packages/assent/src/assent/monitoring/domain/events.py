@@ -55,21 +55,47 @@ class GuardFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentOpened(Event):
-    """A guard failed and the rollout was rolled back in the same transaction."""
+    """Something went wrong: a guard failed and took its rollout back with this, or a person says so.
+
+    A guard tells all in figures (`rollout` to `guards`); a person names what they know, and gives a title,
+    which is a salted body: here stands its digest.
+    """
 
     TYPE: ClassVar[str] = "monitoring.incident.opened"
     incident: str
     project: str
     environment: str
-    rollout: str
-    route: str
-    subject: str  # digest of the version that was taken back
-    guard: str
-    total: str  # sum of weight * E over the guards
-    threshold: str  # 1/alpha
-    summary: str  # in figures, by the product; no free text
-    last_block: int
+    rollout: str | None = None
+    route: str | None = None
+    subject: str | None = None  # digest of the version that was taken back
+    guard: str | None = None
+    total: str | None = None  # sum of weight * E over the guards
+    threshold: str | None = None  # 1/alpha
+    summary: str = ""  # in figures, by the product; no free text
+    last_block: int | None = None
     guards: tuple[GuardFigures, ...] = field(default=())
+    title: str | None = None
+    severity: str | None = None
+    alert: str | None = None  # name of the alert that told of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentNoted(Event):
+    """Somebody wrote down what they saw or did. The note is a salted body; here stands its digest."""
+
+    TYPE: ClassVar[str] = "monitoring.incident.noted"
+    project: str
+    incident: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentMitigated(Event):
+    """Users are harmed no longer, whatever is left to mend."""
+
+    TYPE: ClassVar[str] = "monitoring.incident.mitigated"
+    project: str
+    incident: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from assent.monitoring.domain.state import Terms, Watched
 from assent.monitoring.domain.verdict import threshold
 from assent.monitoring.service.looking import counts_document, figure_document, guard_figures
 from assent.monitoring.store import blocks as store
-from assent.monitoring.store import reading
+from assent.monitoring.store import incidents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,8 @@ def replay(reader: Reader, project: str, rollout: str) -> Evidence:
     """Compute a rollout's evidence again from its first block on. Raises: NotFound."""
     found = delivery.get(reader, rollout, project)
     terms = states.terms_of(found.plan)
-    opened = reading.list_incidents(reader.conn, project, rollout, None, 1)
-    incident = opened[0] if opened else None
+    opened = incidents.list_(reader.conn, project, rollout, None, 50)
+    incident = next((one for one in opened if one.guard is not None), None)
     watched = states.begin(terms)
     failed_at: int | None = None
     agrees = incident is None

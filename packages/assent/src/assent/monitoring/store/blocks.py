@@ -9,15 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from assent.kernel.db import is_sqlite
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Writer
-from assent.monitoring.domain.events import (
-    BlockClosed,
-    GuardCounts,
-    IncidentAcknowledged,
-    IncidentOpened,
-    IncidentResolved,
-    IncidentReviewed,
-)
-from assent.monitoring.store.tables import blocks, incidents, units, watches
+from assent.monitoring.domain.events import BlockClosed, GuardCounts
+from assent.monitoring.store.tables import blocks, units, watches
 
 projections = Projections("monitoring")
 
@@ -73,62 +66,6 @@ def _closed(conn: Writer, r: Recorded[BlockClosed]) -> None:
             event=r.id,
         )
     )
-
-
-@projections.on(IncidentOpened)
-def _opened(conn: Writer, r: Recorded[IncidentOpened]) -> None:
-    e = r.event
-    conn.execute(
-        sa.insert(incidents).values(
-            id=e.incident,
-            project=e.project,
-            environment=e.environment,
-            rollout=e.rollout,
-            route=e.route,
-            subject=e.subject,
-            guard=e.guard,
-            total=e.total,
-            threshold=e.threshold,
-            summary=e.summary,
-            last_block=e.last_block,
-            guards=[
-                {
-                    "metric": g.metric,
-                    "weight": g.weight,
-                    "e_value": g.e_value,
-                    "n_canary": g.n_canary,
-                    "n_stable": g.n_stable,
-                    "canary_rate": g.canary_rate,
-                    "stable_rate": g.stable_rate,
-                    "canary_interval": list(g.canary_interval),
-                    "stable_interval": list(g.stable_interval),
-                }
-                for g in e.guards
-            ],
-            opened_at=r.at,
-        )
-    )
-
-
-@projections.on(IncidentAcknowledged)
-def _acknowledged(conn: Writer, r: Recorded[IncidentAcknowledged]) -> None:
-    conn.execute(_change(r.event.incident).values(acknowledged_at=r.at, acknowledged_by=r.actor))
-
-
-@projections.on(IncidentResolved)
-def _resolved(conn: Writer, r: Recorded[IncidentResolved]) -> None:
-    conn.execute(_change(r.event.incident).values(resolved_at=r.at, resolved_by=r.actor, note=r.event.note))
-
-
-@projections.on(IncidentReviewed)
-def _reviewed(conn: Writer, r: Recorded[IncidentReviewed]) -> None:
-    conn.execute(
-        _change(r.event.incident).values(reviewed_at=r.at, reviewed_by=r.actor, review=r.event.review)
-    )
-
-
-def _change(incident: str) -> sa.Update:
-    return sa.update(incidents).where(incidents.c.id == incident)
 
 
 def _pairs(counts: Sequence[tuple[int, int]]) -> list[list[int]]:

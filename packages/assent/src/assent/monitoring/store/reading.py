@@ -1,4 +1,4 @@
-"""What pages and clients read: live figures, late outcomes, incidents."""
+"""What pages and clients read: live figures, late outcomes."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from assent.monitoring.store.observations import ROLLUP_SUMS
 from assent.monitoring.store.tables import (
     calls,
     feedback,
-    incidents,
     instances,
     latencies,
     rollups,
@@ -82,25 +81,6 @@ def lost(conn: sa.Connection, project: str) -> list[sa.Row[Any]]:
 def n_unmatched_feedback(conn: sa.Connection) -> int:
     """Count the feedback whose call is not known."""
     return int(conn.execute(sa.select(sa.func.count()).where(~feedback.c.matched)).scalar_one())
-
-
-def find_incident(conn: sa.Connection, project: str, incident: str) -> sa.Row[Any] | None:
-    """Find an incident."""
-    i = incidents.c
-    return conn.execute(sa.select(incidents).where(i.project == project, i.id == incident)).one_or_none()
-
-
-def list_incidents(
-    conn: sa.Connection, project: str, rollout: str | None, before: str | None, limit: int
-) -> list[sa.Row[Any]]:
-    """List incidents, newest first; ids sort by time."""
-    i = incidents.c
-    wanted = sa.select(incidents).where(i.project == project)
-    if rollout is not None:
-        wanted = wanted.where(i.rollout == rollout)
-    if before is not None:
-        wanted = wanted.where(i.id < before)
-    return list(conn.execute(wanted.order_by(i.id.desc()).limit(limit)))
 
 
 def count_callers(

@@ -14,7 +14,7 @@ ABOUT = (
     "run", "tier", "policy_ref", "successor_ref", "sunset_at", "starts_at", "brownouts", "days", "dependents",
     "applications", "n_calls", "base_model", "ends_on", "versions", "live", "expires_at", "ends_at",
     "second_by", "review_by", "waiver", "group", "verb", "subscription", "channel", "kinds",
-    "says", "until",
+    "says", "until", "severity", "alert",
 )  # fmt: skip
 """Fields of events that are told: identifiers, states, times and figures; all else stays in the ledger."""
 
@@ -51,6 +51,8 @@ def link(heard: Heard, base_url: str) -> str:
     place = f"{base_url}/projects/{quote(heard.project, safe='')}"
     if heard.index is None:
         return f"{place}/notifications"
+    if heard.type.startswith("monitoring.incident.") and "incident" in said:
+        return f"{place}/incidents/{quote(said['incident'], safe='')}"
     for key, path in (("rollout", "rollouts"), ("request", "requests")):
         if key in said:
             return f"{place}/{path}/{quote(said[key], safe='')}"
