@@ -5,7 +5,7 @@ import pytest
 
 from assent.identity import service as identity
 from assent.identity.domain import GroupCreated
-from assent.kernel.tx import SYSTEM
+from assent.kernel.tx import SYSTEM, Actor
 from assent_client.errors import Forbidden, Frozen, Invalid, NotFound, Unauthenticated
 from assent_client.verify.log import verify_entry, verify_log
 from assent_client.verify.merkle import VerificationError
@@ -80,6 +80,23 @@ def test_entries_are_filtered(served):
     assert found(actor="usr_x") == []
     assert found(since="2026-01-01T00:00:00Z") == [4, 3]
     assert found(until="2026-01-01T00:00:00+00:00") == []
+
+
+def test_who_did_it_is_asked_and_told_by_name(served):
+    with served.installed.session.begin(SYSTEM) as tx:
+        wilma = identity.add_person(tx, "wilma")
+    with served.installed.session.begin(Actor(wilma.id, "person")) as tx:
+        tx.record(GroupCreated(project="a", name="risk"))
+    with served.api() as api:
+        path = api.path("ledger", "entries")
+        (by_name,), (by_id,) = (api.get(path, actor=who)["items"] for who in ("wilma", wilma.id))
+        assert (by_name["actor"], by_name["actor_name"], by_name["data"]["name"]) == (
+            wilma.id,
+            "wilma",
+            "risk",
+        )
+        assert by_id == by_name
+        assert api.get(f"{path}/{by_name['id']}")["actor_name"] == "wilma"
 
 
 @pytest.mark.parametrize(

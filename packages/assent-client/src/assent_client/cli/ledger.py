@@ -43,7 +43,7 @@ def list_(  # noqa: PLR0913 -- each is one option
     kind: Annotated[
         str | None, typer.Option("--type", help="Type of event; `delivery.` names all of a slice.")
     ] = None,
-    actor: Annotated[str | None, typer.Option(help="Who did it.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who did it: a name or an id.")] = None,
     subject: Annotated[str | None, typer.Option(help="An id, digest or name that it speaks of.")] = None,
     since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"])] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"])] = None,
@@ -56,7 +56,16 @@ def list_(  # noqa: PLR0913 -- each is one option
     with connect() as api:
         found = api.pages(_entries(api, everywhere=everywhere), **asked, limit=min(limit, 200))
         items = list(islice(found, limit))
-    emit(items, [Column("index", right=True), Column("at"), Column("type"), Column("actor"), Column("id")])
+    emit(
+        items,
+        [
+            Column("index", right=True),
+            Column("at"),
+            Column("type"),
+            Column("actor_name", "actor"),
+            Column("id"),
+        ],
+    )
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pydantic
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi import Query as Parameters
 from fastapi.responses import PlainTextResponse, Response
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.clock import to_text
 from assent.kernel.errors import NotFound
@@ -66,7 +68,7 @@ def tile(request: Request, path: str) -> Response:
 
 
 class Filters(pydantic.BaseModel):
-    """What to list. `type` may end with a dot; `subject` is an id, digest or name that the event mentions."""
+    """What to list. `type` may end with a dot; `actor`: a name or id; `subject`: what it mentions."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
@@ -102,7 +104,7 @@ def list_all_entries(call: Reading, filters: Annotated[Filters, Parameters()]) -
 def get_any_entry(call: Reading, entry: str) -> dict[str, Any]:
     """Give one entry, by its event's id or its index, with its proof."""
     with call.read() as reader:
-        return _proof(service.prove(reader, _leaf(reader, entry)))
+        return _proof(reader, service.prove(reader, _leaf(reader, entry)))
 
 
 @router.get("/projects/{project}/ledger/entries")
@@ -120,13 +122,18 @@ def get_entry(call: Reading, project: ProjectPath, entry: str) -> dict[str, Any]
         leaf = _leaf(reader, entry)
         if leaf.project != project:
             raise NotFound(f"The project {project} has no entry {entry}.")
-        return _proof(service.prove(reader, leaf))
+        return _proof(reader, service.prove(reader, leaf))
 
 
 def _list(call: Call, query: Query) -> dict[str, Any]:
     with call.read() as reader:
+        accounts = {one.name: one.id for one in identity.list_accounts(reader)}
+        if query.actor in accounts:
+            query = replace(query, actor=accounts[query.actor])
         leaves, before = service.entries(reader, query)
-    return page([_entry(leaf) for leaf in leaves], None if before is None else str(before))
+    names = {account: name for name, account in accounts.items()}
+    rows = [_entry(leaf, names.get(leaf.actor, leaf.actor)) for leaf in leaves]
+    return page(rows, None if before is None else str(before))
 
 
 def _leaf(reader: Reader, entry: str) -> Leaf:
@@ -135,7 +142,7 @@ def _leaf(reader: Reader, entry: str) -> Leaf:
     return service.leaf(reader, entry)
 
 
-def _entry(leaf: Leaf) -> dict[str, Any]:
+def _entry(leaf: Leaf, actor_name: str) -> dict[str, Any]:
     written = json.loads(leaf.entry)
     return {
         "index": leaf.index,
@@ -143,14 +150,15 @@ def _entry(leaf: Leaf) -> dict[str, Any]:
         "type": leaf.type,
         "at": to_text(leaf.at),
         "actor": leaf.actor,
+        "actor_name": actor_name,
         "project": leaf.project,
         "reason": written["reason"],
         "data": written["data"],
     }
 
 
-def _proof(proof: service.Proof) -> dict[str, Any]:
-    return _entry(proof.leaf) | {
+def _proof(reader: Reader, proof: service.Proof) -> dict[str, Any]:
+    return _entry(proof.leaf, identity.name_of(reader, proof.leaf.actor)) | {
         "entry": base64.b64encode(proof.leaf.entry).decode(),
         "proof": [base64.b64encode(node).decode() for node in proof.path],
         "checkpoint": proof.checkpoint,
