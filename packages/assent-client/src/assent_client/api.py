@@ -115,9 +115,9 @@ class Api:
         """Set one thing; bytes travel as they are, anything else as JSON."""
         return _body(self._send("PUT", path, body=body, query=query, headers=_match(if_match)))
 
-    def patch(self, path: str, body: Any, **query: Any) -> Any:
+    def patch(self, path: str, body: Any, *, if_match: str | None = None, **query: Any) -> Any:
         """Change parts of one thing."""
-        return _body(self._send("PATCH", path, body=body, query=query))
+        return _body(self._send("PATCH", path, body=body, query=query, headers=_match(if_match)))
 
     def delete(self, path: str, *, if_match: str | None = None, **query: Any) -> Any:
         """Remove one thing."""

@@ -66,6 +66,7 @@ COMMANDS: dict[str, Entry] = {
     "breakglass": Entry("Break-glass: what went out before its policy was fulfilled."),
     "monitor": Entry("Monitoring: what each version does, in figures with intervals."),
     "alert": Entry("Alerts: what is watched, what fires, who is silent."),
+    "flag": Entry("Flags: who gets which variant, by rules and shares."),
     "incident": Entry("Incidents: what went wrong, in figures."),
     "card": Entry("Model cards: generate, complete, publish."),
     "compliance": Entry("Compliance: what the record shows of each catalogue; owners, risk tier."),

@@ -24,6 +24,7 @@ PLACES = (
     Place("Judges", "/judges", Permission.EVALUATION_READ),
     Place("Cards", "/cards", Permission.CARD_READ),
     Place("Policies", "/policies", Permission.POLICY_READ),
+    Place("Flags", "/flags", Permission.FLAG_READ),
     Place("People", "/people", Permission.PERSON_READ),
     Place("Monitoring", "/monitoring", Permission.MONITORING_READ),
     Place("Alerts", "/alerts", Permission.MONITORING_READ),

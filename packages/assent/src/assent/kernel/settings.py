@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     snapshot_ttl_s: int = pydantic.Field(
         3600, ge=60, description="After how long a snapshot counts as stale."
     )
+    ofrep_per_s: int = pydantic.Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Evaluations of flags by OFREP that an account may ask for a second.",
+    )
     db_pool_size: int = pydantic.Field(
         10, ge=1, le=200, description="Connections to the database per process."
     )

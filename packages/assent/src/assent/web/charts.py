@@ -4,7 +4,7 @@ Colours come from classes of the style sheet. Every chart has a text that says t
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -157,6 +157,35 @@ def percent(share: float) -> str:
 def in_points(difference: float) -> str:
     """Write a difference of shares in percentage points, for an axis."""
     return number(100 * difference)
+
+
+def split(title: str, shares: Mapping[str, int], whole: int) -> Markup:
+    """Draw who gets what as one bar, a part for each variant, named below it with its share."""
+    parts, names, at = [], [], 0.0
+    for i, (name, n) in enumerate(shares.items()):
+        width = 100 * n / whole
+        parts.append(
+            Markup('<rect x="{:.4f}%" y="0" width="{:.4f}%" height="20" class="part part-{}"/>').format(
+                at, width, i % N_PARTS
+            )
+        )
+        swatch = _svg_swatch(i % N_PARTS)
+        names.append(Markup("<li>{} {} {}</li>").format(swatch, name, percent(n / whole)))
+        at += width
+    words = ", ".join(f"{name} {percent(n / whole)}" for name, n in shares.items())
+    return Markup('<figure class="split">{}<ul>{}</ul></figure>').format(
+        _svg("split", 20, f"{title}: {words}", *parts), Markup().join(names)
+    )
+
+
+N_PARTS = 5
+
+
+def _svg_swatch(i: int) -> Markup:
+    return Markup(
+        '<svg class="swatch" width="12" height="12" aria-hidden="true"><rect width="12" height="12" '
+        'class="part part-{}"/></svg>'
+    ).format(i)
 
 
 STATE_WORDS = {"done": "done", "current": "now", "next": "to come", "stopped": "stopped here"}

@@ -2,6 +2,7 @@
 
 from assent.delivery.service.adoption import Adoption, adopt
 from assent.delivery.service.emergency import EmergencyStart, settle_break_glass, start_by_break_glass
+from assent.delivery.service.evaluating import Counted, RateLimit, ServedFlags, flags_in, served_flags
 from assent.delivery.service.feed import TOPIC, Feed
 from assent.delivery.service.judging import latest_judgement
 from assent.delivery.service.release import Release, release_winner, request_release
@@ -52,13 +53,16 @@ __all__ = [
     "Adoption",
     "Ask",
     "Audience",
+    "Counted",
     "EmergencyStart",
     "Feed",
     "Issue",
     "Live",
     "Place",
+    "RateLimit",
     "Release",
     "Scope",
+    "ServedFlags",
     "Stepped",
     "Subject",
     "abort",
@@ -69,6 +73,7 @@ __all__ = [
     "cool",
     "drill",
     "find_subject",
+    "flags_in",
     "get",
     "get_drill",
     "get_route",
@@ -93,6 +98,7 @@ __all__ = [
     "restore",
     "resume",
     "roll_back",
+    "served_flags",
     "settle_break_glass",
     "start",
     "start_by_break_glass",

@@ -11,7 +11,7 @@ from assent.flags.service.changing import (
     switch_off,
     switch_on,
 )
-from assent.flags.service.confirming import Confirmation, confirm, list_proposals, withdraw
+from assent.flags.service.confirming import Confirmation, confirm, list_proposals, same_person, withdraw
 from assent.flags.service.looking import (
     MAX_CONTEXTS,
     Preview,
@@ -20,6 +20,7 @@ from assent.flags.service.looking import (
     document_at,
     explained,
     exported,
+    generation_of,
     history,
     preview,
     published,
@@ -55,6 +56,7 @@ __all__ = [
     "exported",
     "find",
     "flags_of",
+    "generation_of",
     "get",
     "history",
     "list_",
@@ -62,6 +64,7 @@ __all__ = [
     "preview",
     "published",
     "restore",
+    "same_person",
     "see",
     "set_segment",
     "stale",

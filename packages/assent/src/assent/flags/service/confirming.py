@@ -50,11 +50,12 @@ def confirming_reasons(tx: Tx, held: store.Proposal) -> list[Reason]:
     """Say why the caller cannot be the second person, if they cannot."""
     if tx.actor.kind != "person":
         return [Reason("service_account", "Service accounts do not confirm a change.", "Ask a person.")]
-    if tx.actor.id == held.proposed_by:
-        return [
-            Reason("same_person", "You proposed it yourself.", "Ask a colleague.", "the proposer", "another")
-        ]
-    return []
+    return same_person() if tx.actor.id == held.proposed_by else []
+
+
+def same_person() -> list[Reason]:
+    """Say that who proposed something does not confirm it."""
+    return [Reason("same_person", "You proposed it yourself.", "Ask a colleague.", "the proposer", "another")]
 
 
 def list_proposals(reader: Reader, project: str) -> list[store.Proposal]:

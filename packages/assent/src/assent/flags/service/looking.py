@@ -91,6 +91,14 @@ def history(
     return store.list_generations(reader.conn, place.key, before, limit)
 
 
+def generation_of(reader: Reader, place: Place, generation: int) -> dict[str, Any]:
+    """Read what a flag was. Raises: NotFound."""
+    held = store.find_generation(reader.conn, place.key, generation)
+    if held is None:
+        raise NotFound(f"{place.name} has no generation {generation}.", remedy="Choose one from its history.")
+    return body_of(reader, held.body)
+
+
 def document_at(reader: Reader, body: str) -> dict[str, Any] | None:
     """Read a document of the history; None where it was erased."""
     try:
