@@ -1,8 +1,13 @@
+from decimal import Decimal
+
 import pytest
 
 from assent.delivery import service as delivery
 from assent.delivery.domain import State
 from assent.kernel.tx import SYSTEM
+from assent.providers import service as providers
+from assent.registry import service as registry
+from tests.approvals.shop import PROJECT
 from tests.console.shop import page_of, words_of
 
 HOSTILE = '</textarea><script>alert("x")</script>'
@@ -220,3 +225,72 @@ def test_snapshots_in_use_say_who_is_behind(console):
 
     assert "gateway-1 Current serial 30" in words
     assert "gateway-2 Behind serial 29" in words
+
+
+TEST = {
+    "strategy": "ab_test",
+    "steps": [{"share": 0.25, "min_time_s": 0, "max_time_s": 3600}],
+    "experiment": {"primary": "thumbs_down", "metrics": ["latency_s", "cost"], "margin": 0.05},
+    "block_s": 1,
+}
+
+
+def test_an_ab_test_shows_its_differences_and_is_concluded(console):
+    rollout = console.running(**TEST)
+    for digest in (rollout.subject, rollout.stable):
+        model = console.read(registry.find_by_digest, PROJECT, digest).document["upstream_model"]
+        price = providers.NewPrice(
+            model=model, currency="USD", input=Decimal(1), output=Decimal(2), source="https://prices.example/"
+        )
+        console.do(SYSTEM, providers.set_price, PROJECT, price)
+    console.traffic(rollout, 30, canary_down=0.0, stable_down=0.6)
+    browser = console.signed_in("otto")
+
+    page = browser.get(page_of(rollout))
+    words = words_of(page)
+
+    assert "A/B test with 25 % of the units" in words
+    assert "The new version is better : the whole interval lies below 0." in words
+    assert "Cost a call 2e−05 2e−05 waits for values that differ" in words  # noqa: RUF001 -- a minus sign
+    assert "<figcaption>Thumbs-down: percentage points; less is better</figcaption>" in page.text
+    assert "Conclude: the new version is better" in words
+    assert "Promote" not in words
+    answer = act(browser, rollout, "conclusion-canary", reason="fewer complaints")
+    assert answer.status_code == 303
+    assert now(console, rollout).state is State.CONCLUDED
+    told = words_of(browser.get(page_of(rollout)))
+    assert "Concluded the stable version serves all units" in told
+    assert "Read as the new version is better" in told
+    assert "A/B test concluded: canary" in told
+
+
+def test_arms_that_cannot_be_compared_are_told_of(console):
+    rollout = console.running(**{**TEST, "steps": [{"share": 0.6, "min_time_s": 0, "max_time_s": 3600}]})
+    console.traffic(rollout, 20, canary_down=0.05)
+    browser = console.signed_in("otto")
+    words = words_of(browser.get(page_of(rollout)))
+    assert "The arms got other shares of the units than planned" in words
+    assert "Nothing can be said yet" in words
+    refused = act(browser, rollout, "conclusion-canary")
+    assert (refused.status_code, "cannot be compared" in words_of(refused)) == (409, True)
+
+
+def test_a_blue_green_switch_names_its_audience_and_what_it_does(console):
+    who = [{"attribute": "user", "op": "in", "value": [f"qa-{n}" for n in range(7)]}]
+    rollout = console.running(
+        strategy="blue_green",
+        preview={"header": "green", "audience": who},
+        steps=None,
+        guards=None,
+        detect=None,
+    )
+    browser = console.signed_in("otto")
+    words = words_of(browser.get(page_of(rollout)))
+    assert "preview to its audience" in words
+    assert "preview equals green" in words
+    assert "user in qa-0, qa-1, qa-2, qa-3, qa-4 and 2 more" in words
+    assert "Switch all traffic" in words
+    asked = words_of(browser.get(f"{page_of(rollout)}/promotion"))
+    assert "100 % of the units go to" in asked
+    act(browser, rollout, "promotion")
+    assert "Running switched" in words_of(browser.get(page_of(rollout)))

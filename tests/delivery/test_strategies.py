@@ -291,3 +291,13 @@ def test_a_route_that_keeps_nothing_warm_has_nothing_to_let_go(desk):
 
 def ask_of(rollout, reason=None):
     return service.Ask(rollout=rollout.id, reason=reason)
+
+
+def test_an_ab_test_passes_once_it_can_be_read(desk):
+    rollout = begun(desk, **AB_TEST)
+    desk.clock.advance(11)
+    verdict, _, lacking = desk.read(service.verdict, rollout)
+    assert (verdict, [reason.id for reason in lacking]) == ("inconclusive", ["detectable", "experiment"])
+    figures = {"experiment": {"verdict": "no_difference", "because": "the interval is narrow"}}
+    desk.step(rollout, replace(GOOD, figures=figures))
+    assert desk.read(service.verdict, rollout)[0] == "pass"

@@ -115,3 +115,11 @@ def test_counts_and_shares_that_cannot_be_are_refused(counts, shares, strength, 
 def test_an_alpha_outside_0_and_1_is_refused(alpha):
     with pytest.raises(ValueError, match="between 0 and 1"):
         check_exposure({"a": 1}, {"a": 1.0}, alpha)
+
+
+def test_a_split_that_is_far_off_is_found_within_dozens_of_units_and_a_little_one_later():
+    shares = {"a": 0.6, "b": 0.4}
+    assert check_exposure({"a": 20, "b": 60}, shares).broken
+    assert not check_exposure({"a": 48, "b": 32}, shares).broken
+    assert not check_exposure({"a": 5_900, "b": 4_100}, shares).broken
+    assert check_exposure({"a": 59_000, "b": 41_000}, shares).broken

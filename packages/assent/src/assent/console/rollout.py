@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from assent.approvals import service as approvals
+from assent.console.experiment import TestView, view_of
 from assent.console.guards import (
     N_BLOCKS,
     NAMES,
@@ -26,7 +27,7 @@ from assent.console.refs import ref_of, system_link
 from assent.console.timeline import Names, reason_text, timeline
 from assent.console.visit import PageRoute, Visit, see_other, visits
 from assent.delivery import service as delivery
-from assent.delivery.domain import EXPOSED, OPEN, Rollout, State
+from assent.delivery.domain import EXPOSED, OPEN, Rollout, State, Strategy
 from assent.identity.domain import Permission
 from assent.kernel.errors import AssentError, Forbidden, Reason
 from assent.kernel.tx import Reader
@@ -40,6 +41,12 @@ from assent.web.pages import count, digest_element, duration, time_element
 router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/rollouts")
 Seen = Annotated[Visit, visits(Permission.ROLLOUT_READ)]
 LIVE_S = 300
+MAX_LISTED = 5
+WINNERS = {
+    "canary": "the new version is better",
+    "stable": "the stable version stays",
+    "none": "no difference that matters",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ class RolloutView:
     actions: Sequence[ActionButton]
     facts: Sequence[tuple[str, Any]]
     acks: Sequence[Ack]
+    test: TestView | None
     timeline: Sequence[TimelineEntry] = ()
 
 
@@ -122,10 +130,16 @@ def draw_ramp(rollout: Rollout) -> Markup:
 def _now(rollout: Rollout) -> str:
     if rollout.state in EXPOSED:
         because = f", {rollout.because}" if rollout.because else ""
+        if rollout.plan.strategy is Strategy.BLUE_GREEN:
+            return f"{'switched' if rollout.is_last_step else 'preview to its audience'}{because}"
+        if rollout.plan.experiment is not None:
+            return f"A/B test with {percent(rollout.share)} of the units{because}"
         step = f"step {rollout.step + 1} of {len(rollout.plan.steps)}"
         return f"{step}: {percent(rollout.share)} of the units{because}"
     if rollout.state is State.PROMOTED:
         return "all units"
+    if rollout.state is State.CONCLUDED:
+        return "the stable version serves all units"
     return f"because of: {rollout.because}" if rollout.because else "no units"
 
 
@@ -137,11 +151,12 @@ def _step_facts(reader: Reader, rollout: Rollout) -> list[tuple[str, Any]]:
     began = rollout.step_started_at
     elapsed = duration((reader.now() - began).total_seconds()) if began else "not begun"
     units = judgement.n_canary_units - rollout.units_before
+    advance = "no harm found" if step.advance.value == "no_harm" else "proof within the margin"
     facts: list[tuple[str, Any]] = [
         ("Verdict", verdict),
         ("Time in this step", f"{elapsed} of at least {duration(step.min_time_s)}"),
         ("Canary units in this step", f"{count(max(units, 0))} of at least {count(step.min_units)}"),
-        ("Advances on", "no harm found" if step.advance.value == "no_harm" else "proof within the margin"),
+        *([("Advances on", advance)] if rollout.plan.experiment is None else []),
     ]
     return [*facts, *(("Lacks", _lack(reason)) for reason in lacking)]
 
@@ -210,6 +225,9 @@ def _facts(reader: Reader, rollout: Rollout, row: Mapping[str, Any], stable: str
             ),
         ),
         ("Plan", digest_element(row["plan_digest"])),
+        ("Strategy", rollout.plan.strategy.value.replace("_", " ")),
+        *([("Read as", WINNERS[row["winner"]])] if row["winner"] else []),
+        *_audience(rollout),
         ("Planned", Markup("{}, {}").format(time_element(row["planned_at"]), names.of(row["planned_by"]))),
     ]
     for word, key in (("Started", "started"), ("Ended", "ended")):
@@ -219,6 +237,24 @@ def _facts(reader: Reader, rollout: Rollout, row: Mapping[str, Any], stable: str
     facts += _break_glass(reader, rollout)
     reason = reason_text(reader, row["reason"])
     return [*facts, *([("Reason", reason)] if reason else []), ("α", f"{rollout.plan.alpha:g}")]  # noqa: RUF001 -- alpha as statisticians write it
+
+
+def _audience(rollout: Rollout) -> list[tuple[str, Any]]:
+    """Say who sees the version by rule, whatever its share."""
+    if rollout.state not in EXPOSED or not rollout.current.audience:
+        return []
+    clauses = [
+        " and ".join(f"{c['attribute']} {c['op'].replace('_', ' ')} {_listed(c['value'])}" for c in clause)
+        for clause in rollout.current.audience
+    ]
+    return [("Audience", Markup("<br>").join(clauses))]
+
+
+def _listed(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    more = f" and {len(value) - MAX_LISTED} more" if len(value) > MAX_LISTED else ""
+    return ", ".join(map(str, value[:MAX_LISTED])) + more
 
 
 def _break_glass(reader: Reader, rollout: Rollout) -> list[tuple[str, Any]]:
@@ -271,6 +307,7 @@ def build(visit: Visit, reader: Reader, rollout: Rollout, *, whole: bool) -> Rol
         actions=buttons(visit, reader, rollout, address),
         facts=_facts(reader, rollout, delivery.get_row(reader, rollout.id), stable),
         acks=_acks(reader, rollout),
+        test=view_of(rollout, sight.judgement.figures.get("experiment")),
         timeline=events,
     )
 

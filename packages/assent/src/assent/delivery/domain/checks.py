@@ -119,6 +119,17 @@ def conclusion_reasons(rollout: Rollout, facts: Facts, now: datetime, winner: Wi
     return reasons
 
 
+def reading_reasons(rollout: Rollout, judgement: Judgement) -> list[Reason]:
+    """Say what an A/B test waits for before it can be read."""
+    if rollout.plan.experiment is None:
+        return []
+    experiment = judgement.figures.get("experiment", {})
+    if experiment.get("verdict", "inconclusive") != "inconclusive":
+        return []
+    because = experiment.get("because", "no block has closed yet")
+    return [Reason("experiment", f"The A/B test cannot be read yet: {because}.", "Wait for units.")]
+
+
 def person_reasons(facts: Facts) -> list[Reason]:
     """Say that only a person may do this, where none asks."""
     if facts.automatic:

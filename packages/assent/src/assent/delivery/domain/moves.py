@@ -19,6 +19,7 @@ from assent.delivery.domain.checks import (
     elapsed_s,
     harm_reasons,
     person_reasons,
+    reading_reasons,
     route_reasons,
     shortfalls,
     time_reasons,
@@ -231,7 +232,11 @@ def verdict(rollout: Rollout, judgement: Judgement, now: datetime) -> tuple[Verd
         return Verdict.FAIL, harm_reasons(judgement)
     if rollout.state not in EXPOSED:
         return Verdict.INCONCLUSIVE, [Reason("state", f"The rollout is {rollout.state}.")]
-    lacking = [*harm_reasons(judgement), *shortfalls(rollout, judgement, now)]
+    lacking = [
+        *harm_reasons(judgement),
+        *shortfalls(rollout, judgement, now),
+        *reading_reasons(rollout, judgement),
+    ]
     return (Verdict.INCONCLUSIVE if lacking else Verdict.PASS), lacking
 
 

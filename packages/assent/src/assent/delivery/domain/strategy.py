@@ -95,7 +95,7 @@ def read_experiment(top: Section) -> Experiment | None:
         margin=section.number("margin", 0.01, above=0, most=1),
         mode=mode,
         looks=section.whole("looks", 5, least=1, most=MAX_LOOKS) if mode is Mode.PLANNED else 1,
-        units=section.whole("units", None, least=2, most=10**9) if mode is Mode.PLANNED else None,
+        units=section.whole("units", None, least=MAX_LOOKS, most=10**9) if mode is Mode.PLANNED else None,
     )
     section.close()
     return experiment

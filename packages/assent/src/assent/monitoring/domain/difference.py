@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from assent.monitoring.domain.intervals import mixture_e_value, mixture_half_width
 
 BURN_IN = 100
+ROUNDING = 1e-12  # of the sum of squares: sums of floats that should be equal differ by less
 RARE = 4  # what as many more bad units would add to the variance
 STRATUM = 10  # units of each arm; a variance within fewer is too rough
 BEST_AT = 2_500  # 5,000 units in each of two even arms
@@ -48,10 +49,11 @@ class Moments:
 
     @property
     def variance(self) -> float:
-        """Give the variance, n - 1 in the denominator; 0 below two units."""
+        """Give the variance, n - 1 in the denominator; 0 below two units, and where only rounding differs."""
         if self.n <= 1:
             return 0.0
-        return max(0.0, (self.squares - self.total * self.mean) / (self.n - 1))
+        spread = self.squares - self.total * self.mean
+        return spread / (self.n - 1) if spread > ROUNDING * self.squares else 0.0
 
 
 def moments(values: Iterable[float]) -> Moments:

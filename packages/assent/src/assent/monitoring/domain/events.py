@@ -1,10 +1,12 @@
 """What monitoring records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from assent.kernel.events import Event
+from assent.monitoring.domain.difference import Moments, Stratum
 from assent.monitoring.domain.scores import Block, tally
 
 
@@ -22,10 +24,44 @@ class GuardCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmountSums:
+    """What an A/B test compares beside badness, in a block: units, sum, sum of squares; decimal strings."""
+
+    metric: str
+    canary: tuple[int, str, str]
+    stable: tuple[int, str, str]
+
+    def stratum(self) -> Stratum:
+        """Give them as the statistics read them."""
+        return Stratum(control=_moments(self.stable), treatment=_moments(self.canary))
+
+
+def counts_document(guards: Sequence[GuardCounts]) -> list[dict[str, Any]]:
+    """Write the histograms of a block as JSON."""
+    return [
+        {"metric": g.metric, "canary": [list(p) for p in g.canary], "stable": [list(p) for p in g.stable]}
+        for g in guards
+    ]
+
+
+def block_document(guards: Sequence[GuardCounts], amounts: Sequence[AmountSums]) -> Any:
+    """Write the form that a block's digest is made of."""
+    if not amounts:
+        return counts_document(guards)
+    sums = [{"metric": a.metric, "canary": list(a.canary), "stable": list(a.stable)} for a in amounts]
+    return {"guards": counts_document(guards), "amounts": sums}
+
+
+def _moments(sums: tuple[int, str, str]) -> Moments:
+    n, total, squares = sums
+    return Moments(n, float(total), float(squares))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockClosed(Event):
     """A block of a rollout is closed: the windows of these units ended in it, and this is how they went.
 
-    `digest` is that of the guards' canonical form. A block without units is not recorded.
+    `digest` is that of the canonical form of guards and amounts. A block without units is not recorded.
     """
 
     TYPE: ClassVar[str] = "monitoring.block.closed"
@@ -36,6 +72,7 @@ class BlockClosed(Event):
     closed_at: datetime
     guards: tuple[GuardCounts, ...]
     digest: str
+    amounts: tuple[AmountSums, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

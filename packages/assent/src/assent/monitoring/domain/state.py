@@ -43,11 +43,12 @@ class Terms:
     margins: Mapping[str, Decimal]
     limits: Mapping[str, float] = field(default_factory=dict)  # service level objectives
     alpha: float = 0.05
+    compared: tuple[str, ...] = ()  # what an A/B test compares
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """List what is scored, by name."""
-        return tuple(sorted({*self.weights, *self.limits}))
+        return tuple(sorted({*self.weights, *self.limits, *self.compared}))
 
 
 def terms_of(plan: Plan) -> Terms:
@@ -65,7 +66,13 @@ def terms_of(plan: Plan) -> Terms:
         margins={guard.metric.value: Decimal(str(guard.margin)) for guard in plan.guards},
         limits={objective.metric.value: objective.most for objective in plan.slo},
         alpha=plan.alpha,
+        compared=_compared(plan),
     )
+
+
+def _compared(plan: Plan) -> tuple[str, ...]:
+    test = plan.experiment
+    return () if test is None else tuple(metric.value for metric in (test.primary, *test.metrics))
 
 
 def begin(terms: Terms) -> Watched:

@@ -7,9 +7,10 @@ from assent.delivery import service as delivery
 from assent.kernel.canonical import digest
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import state as states
+from assent.monitoring.domain.events import block_document, counts_document
 from assent.monitoring.domain.state import Terms, Watched
 from assent.monitoring.domain.verdict import threshold
-from assent.monitoring.service.looking import counts_document, figure_document, guard_figures
+from assent.monitoring.service.looking import figure_document, guard_figures
 from assent.monitoring.store import blocks as store
 from assent.monitoring.store import incidents
 
@@ -41,7 +42,7 @@ def replay(reader: Reader, project: str, rollout: str) -> Evidence:
     wrong = []
     closed = store.closed_blocks(reader.conn, rollout)
     for block in closed:
-        if digest(counts_document(block.guards)) != block.digest:
+        if digest(block_document(block.guards, block.amounts)) != block.digest:
             wrong.append(block.block)
         watched = states.take(watched, block.guards)
         weighed = states.weighing(watched, terms)

@@ -169,7 +169,8 @@ def _outcomes(
             limit = watches[rollout].slow_above_s
             slow = limit is not None and call.latency_s > limit
             flags = (_failed(call), call.finish_reason in REFUSALS, slow)
-            outcomes.append(Outcome(at, rollout, call.unit, call.variant, 1, *flags))
+            amounts = (call.latency_s, call.tokens_in or 0, call.tokens_out or 0)
+            outcomes.append(Outcome(at, rollout, call.unit, call.variant, 1, *flags, *amounts))
     for one in exposures:
         if one.rollout in watches and _fell(one):
             at = one.at.timestamp()

@@ -9,9 +9,10 @@ from assent.delivery import service as delivery
 from assent.delivery.domain import Rollout
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import state as states
+from assent.monitoring.domain.events import counts_document
 from assent.monitoring.domain.scores import Arm
 from assent.monitoring.service import report
-from assent.monitoring.service.looking import SLOT_S, counts_document, figure_document, look
+from assent.monitoring.service.looking import SLOT_S, figure_document, look
 from assent.monitoring.store import blocks, reading
 
 NEWEST_BLOCKS = 60

@@ -1,21 +1,23 @@
 """Looking at a rollout: which blocks are due, what they say, and what follows. Reads only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from assent.delivery import service as delivery
 from assent.delivery.domain import EXPOSED, Judgement, Metric, Plan, Rollout, Verdict
 from assent.kernel.canonical import digest
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import state as states
-from assent.monitoring.domain.events import BlockClosed, GuardCounts, GuardFigures
+from assent.monitoring.domain.events import BlockClosed, GuardCounts, GuardFigures, block_document
 from assent.monitoring.domain.intervals import rate_interval
 from assent.monitoring.domain.latency import quantile
 from assent.monitoring.domain.scores import LEVELS, Arm, block_index, quantise, tally
 from assent.monitoring.domain.state import Terms, Watched
 from assent.monitoring.domain.verdict import Look, judge, units_to_detect
+from assent.monitoring.service.experiments import read_test, with_amounts
 from assent.monitoring.store import blocks as store
 from assent.monitoring.store import reading
 from assent.monitoring.store.blocks import UnitTally, Watch
@@ -52,13 +54,22 @@ def look(reader: Reader, rollout: Rollout) -> Sight:
     before = block_index(reader.now().timestamp() - GRACE_S, watch.block_s)
     # Once a rollout has ended its blocks are what they are: nobody would record another one.
     tallies = store.tallies(reader.conn, watch, before) if rollout.state in EXPOSED else []
-    due = _due(rollout, watch, terms, tallies)
+    due = with_amounts(reader, rollout, _due(rollout, watch, terms, tallies))
     watched = state_after(reader, watch, terms)
     for block in due:
         watched = states.take(watched, block.guards)
     guards = guard_figures(watched, terms)
     judgement = _judgement(rollout.plan, watch, terms, watched, guards)
+    if rollout.plan.experiment is not None:
+        figures = {**judgement.figures, "experiment": _experiment(reader, rollout, due)}
+        judgement = replace(judgement, figures=figures)
     return Sight(watch, found is None, due, terms, watched, judgement, guards)
+
+
+def _experiment(reader: Reader, rollout: Rollout, due: Sequence[BlockClosed]) -> Any:
+    """Read an A/B test anew when a block closes; between blocks nothing of it changes."""
+    kept = delivery.latest_judgement(reader, rollout.id).figures.get("experiment")
+    return read_test(reader, rollout, due) if due or kept is None else kept
 
 
 def new_watch(reader: Reader, rollout: Rollout) -> Watch:
@@ -124,7 +135,7 @@ def _due(
                 opened_at=datetime.fromtimestamp(block * watch.block_s, UTC),
                 closed_at=datetime.fromtimestamp((block + 1) * watch.block_s, UTC),
                 guards=guards,
-                digest=digest(counts_document(guards)),
+                digest=digest(block_document(guards, ())),
             )
         )
     return tuple(closed)
@@ -143,14 +154,6 @@ def _score(metric: str, row: UnitTally) -> int:
         return quantise(row.badness, row.n_feedback)
     bad = {Metric.ERROR: row.n_errors, Metric.REFUSAL: row.n_refusals, Metric.SLOW: row.n_slow}
     return quantise(bad[Metric(metric)], row.n_calls)
-
-
-def counts_document(guards: Sequence[GuardCounts]) -> list[dict[str, Any]]:
-    """Write the form that a block's digest is made of."""
-    return [
-        {"metric": g.metric, "canary": [list(p) for p in g.canary], "stable": [list(p) for p in g.stable]}
-        for g in guards
-    ]
 
 
 def guard_figures(watched: Watched, terms: Terms) -> tuple[GuardFigures, ...]:

@@ -11,12 +11,11 @@ from assent.kernel.tx import Reader
 from assent.monitoring.domain import figures as rules
 from assent.monitoring.domain.figures import Tally, merge
 from assent.monitoring.domain.kinds import Kind
+from assent.monitoring.service.prices import price_of
 from assent.monitoring.service.sums import SLOT_S
 from assent.monitoring.store import reading
 from assent.monitoring.store.observations import ROLLUP_SUMS
-from assent.providers import service as providers
 from assent.providers.service import Price
-from assent.registry import service as registry
 
 LONGEST = timedelta(days=92)
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -160,12 +159,5 @@ class _Versions:
 
     def price(self, version: str) -> Price | None:
         if version not in self._prices:
-            self._prices[version] = self._find(version)
+            self._prices[version] = price_of(self._reader, self._project, version)
         return self._prices[version]
-
-    def _find(self, version: str) -> Price | None:
-        found = registry.find_by_digest(self._reader, self._project, version)
-        if found is None:
-            return None
-        names = (found.document.get("upstream_model"), found.document.get("base_model"))
-        return providers.price_for(self._reader, self._project, *names)

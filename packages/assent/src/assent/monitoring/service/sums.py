@@ -32,6 +32,9 @@ class Outcome(NamedTuple):
     failed: bool = False
     refused: bool = False
     slow: bool = False
+    latency_s: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 class SeriesKey(NamedTuple):
@@ -97,6 +100,8 @@ class UnitSums:
     """Outcomes of units, within their windows or late. A row has the columns of `monitoring_units`."""
 
     ARM, FIRST_AT, BLOCK, CALLS, ERRORS, REFUSALS, SLOW, FEEDBACK, BADNESS, LATE, LATE_BADNESS = range(2, 13)
+    LATENCY, TOKENS_IN, TOKENS_OUT = range(13, 16)
+    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0)
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
@@ -109,11 +114,12 @@ class UnitSums:
             wanted[rollout].add(unit)
         for rollout, names in wanted.items():
             for state in store.find_units(conn, rollout, names):
-                self._rows[rollout, state.unit] = [*state, 0, 0, 0, 0, 0, 0.0, 0, 0.0]
+                self._rows[rollout, state.unit] = [*state, *self.NOTHING]
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Sum outcomes up; the earliest of a new unit fixes its arm, its window and its block."""
-        for at, rollout, unit, variant, n_calls, failed, refused, slow in sorted(outcomes):
+        for one in sorted(outcomes):
+            at, rollout, unit, variant, n_calls, failed, refused, slow, latency_s, into, out = one
             row = self._rows.get((rollout, unit))
             if row is None:
                 row = self._first(rollout, unit, variant, at)
@@ -122,6 +128,9 @@ class UnitSums:
                 row[self.ERRORS] += failed
                 row[self.REFUSALS] += refused
                 row[self.SLOW] += slow
+                row[self.LATENCY] += latency_s
+                row[self.TOKENS_IN] += into
+                row[self.TOKENS_OUT] += out
             else:
                 row[self.LATE] += n_calls
 
@@ -129,7 +138,7 @@ class UnitSums:
         watch = self._watches[rollout]
         arm = Arm.CANARY.value if variant == Arm.CANARY else Arm.STABLE.value
         block = block_index(at + watch.window_s, watch.block_s)
-        row = self._rows[rollout, unit] = [rollout, unit, arm, at, block, 0, 0, 0, 0, 0, 0.0, 0, 0.0]
+        row = self._rows[rollout, unit] = [rollout, unit, arm, at, block, *self.NOTHING]
         return row
 
     def _counts(self, row: Sequence[Any], at: float) -> bool:

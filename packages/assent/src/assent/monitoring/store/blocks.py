@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from assent.kernel.db import is_sqlite
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Writer
-from assent.monitoring.domain.events import BlockClosed, GuardCounts
+from assent.monitoring.domain.events import AmountSums, BlockClosed, GuardCounts
 from assent.monitoring.store.tables import blocks, units, watches
 
 projections = Projections("monitoring")
@@ -47,6 +47,7 @@ class ClosedBlock(NamedTuple):
     guards: tuple[GuardCounts, ...]
     digest: str
     event: str
+    amounts: tuple[AmountSums, ...] = ()
 
 
 @projections.on(BlockClosed)
@@ -62,6 +63,10 @@ def _closed(conn: Writer, r: Recorded[BlockClosed]) -> None:
             guards=[
                 {"metric": g.metric, "canary": _pairs(g.canary), "stable": _pairs(g.stable)} for g in e.guards
             ],
+            amounts=[
+                {"metric": a.metric, "canary": list(a.canary), "stable": list(a.stable)} for a in e.amounts
+            ]
+            or None,
             digest=e.digest,
             event=r.id,
         )
@@ -101,10 +106,35 @@ def tallies(conn: sa.Connection, watch: Watch, before_block: int) -> list[UnitTa
     return [UnitTally(*row) for row in conn.execute(wanted)]
 
 
+def amounts(
+    conn: sa.Connection,
+    rollout: str,
+    arm: str,
+    of_call: sa.ColumnElement[float],
+    blocks_from: tuple[int, int],
+) -> dict[int, tuple[int, float, float]]:
+    """Sum up an amount a call of an arm's units by block, from the first of two blocks to before the second.
+
+    Gives units, their sum and the sum of their squares; units without a call are not among them.
+    """
+    u = units.c
+    each = of_call / u.n_calls
+    within = sa.and_(
+        u.rollout == rollout,
+        u.arm == arm,
+        u.n_calls > 0,
+        u.block >= blocks_from[0],
+        u.block < blocks_from[1],
+    )
+    wanted = sa.select(u.block, sa.func.count(), sa.func.sum(each), sa.func.sum(each * each))
+    rows = conn.execute(wanted.where(within).group_by(u.block))
+    return {row[0]: (int(row[1]), float(row[2]), float(row[3])) for row in rows}
+
+
 def closed_blocks(conn: sa.Connection, rollout: str, last: int | None = None) -> list[ClosedBlock]:
     """List the closed blocks of a rollout in their order; with `last`, only the newest so many."""
     b = blocks.c
-    wanted = sa.select(b.block, b.guards, b.digest, b.event).where(b.rollout == rollout)
+    wanted = sa.select(b.block, b.guards, b.digest, b.event, b.amounts).where(b.rollout == rollout)
     rows = conn.execute(wanted.order_by(b.block.desc()).limit(last)).all()
     return [
         ClosedBlock(
@@ -119,6 +149,10 @@ def closed_blocks(conn: sa.Connection, rollout: str, last: int | None = None) ->
             ),
             row.digest,
             row.event,
+            tuple(
+                AmountSums(metric=a["metric"], canary=tuple(a["canary"]), stable=tuple(a["stable"]))
+                for a in row.amounts or ()
+            ),
         )
         for row in reversed(rows)
     ]

@@ -23,6 +23,7 @@ blocks = table(
     sa.Column("opened_at", Utc, nullable=False),
     sa.Column("closed_at", Utc, nullable=False),
     sa.Column("guards", Json, nullable=False),
+    sa.Column("amounts", Json),
     sa.Column("digest", DIGEST, nullable=False),
     sa.Column("event", ID, nullable=False),
     kind="governed",
@@ -214,6 +215,11 @@ units = table(
     sa.Column("badness", sa.Double, nullable=False),
     sa.Column("n_late", sa.BigInteger, nullable=False),  # outcomes after the window: shown, not counted
     sa.Column("late_badness", sa.Double, nullable=False),
+    sa.Column(
+        "latency_s", sa.Double, nullable=False, server_default="0"
+    ),  # sums over the calls in the window
+    sa.Column("tokens_in", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("tokens_out", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index("ix_monitoring_units_block", "rollout", "block"),
     kind="operational",
 )
