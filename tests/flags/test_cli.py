@@ -172,3 +172,50 @@ def test_conditions_and_contexts_are_read_strictly(tmp_path):
         big.truncate(50_000_001)
     with pytest.raises(Invalid, match="more than"):
         read_contexts(file, "user")
+
+
+FILE = """\
+assent: 1
+project: {name: shop}
+environments:
+- {name: staging, protected: false}
+segments:
+- {name: beta, environment: staging, any: [[{attribute: organisation, op: in, value: [acme]}]]}
+- {name: beta, environment: production, any: [[{attribute: organisation, op: in, value: [acme]}]]}
+flags:
+- name: new-search
+  environment: staging
+  owner: web
+  split: {"on": 0.2}
+  rules:
+  - {id: beta, when: [{segment: beta}], variant: "on"}
+- {name: new-search, environment: production, enabled: true, rules: [{id: beta, when: [{segment: beta}], variant: "on"}]}
+"""
+
+
+def test_assent_yaml_brings_flags_to_what_it_says(served, assent, tmp_path, capsys, monkeypatch):
+    file = tmp_path / "assent.yaml"
+
+    def apply(text):
+        file.write_text(text)
+        monkeypatch.setenv("ASSENT_TOKEN", served.tokens["ada"])
+        assert main(["apply", "-f", str(file), "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        return [(one["action"], one["name"], one["differs"]) for one in found["changes"][2:]]
+
+    assert [one[0] for one in apply(FILE)] == ["create"] * 4
+    waits = "production/new-search (waits for a second person)"
+    again = apply(FILE)
+    assert [one[:2] for one in again] == [
+        ("unchanged", "staging/beta"),
+        ("unchanged", "production/beta"),
+        ("unchanged", "staging/new-search"),
+        ("unchanged", waits),
+    ]
+    assert assent("confirm", "new-search", *PRODUCTION, by="olga")[0] == 0
+    changed = apply(FILE.replace("[acme]", "[acme, zeta]").replace("0.2", "0.5"))
+    assert changed[0] == ("update", "staging/beta", ["any"])
+    assert changed[2] == ("update", "staging/new-search", ["split"])
+    assert changed[3] == ("unchanged", "production/new-search", [])
+    assert shown(assent)["shares"]["on"] == 0.5
+    assert "production/beta (waits" in str(apply(FILE.replace("[acme]", "[acme, zeta]")))

@@ -10,6 +10,8 @@ from assent.flags.domain import published_route
 from assent.flags.service import confirming
 from assent.kernel.errors import Conflict, Invalid, NotFound, Refused, Stale
 from assent.kernel.tx import SYSTEM, Actor
+from assent.monitoring.service import ingestion
+from assent.monitoring.service.batch import Batch, Exposure
 from assent.registry import service as registry
 from tests.delivery.releases import PROJECT
 from tests.delivery.test_two_people import at_once, errors_of
@@ -272,6 +274,29 @@ def test_what_was_given_long_ago_is_forgotten(flags):
     )
     flags.desk.do(service.see, PROJECT, {("staging", "busy", "on"): 1}, now, actor=SYSTEM)
     assert flags.desk.read(service.uses, PROJECT, "staging", 900)["busy"].counts == {"on": 1}
+
+
+def test_exposures_that_an_sdk_sends_are_uses(alone):
+    alone.create("busy", split={"on": 0.5})
+    now = alone.desk.clock.now()
+    rows = [
+        Exposure(
+            at=now,
+            environment="staging",
+            route=route,
+            variant=variant,
+            serial=1,
+            reason="split",
+            rule=None,
+            rollout=None,
+            unit="u" * 32,
+        )
+        for route, variant in (("busy", "on"), ("busy", "on"), ("support", "stable"))
+    ]
+    batch = Batch(id="b1", instance="i1", project=PROJECT, n_dropped=0, exposures=rows)
+    for _ in range(2):  # the same batch again counts nothing
+        alone.desk.do(ingestion.take, batch, b"rows", actor=SYSTEM)
+    assert alone.desk.read(service.uses, PROJECT, "staging", 30)["busy"].counts == {"on": 2}
 
 
 # snapshots

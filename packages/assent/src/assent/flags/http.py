@@ -11,10 +11,11 @@ import pydantic
 from fastapi import APIRouter, Query, Request, Response
 
 from assent.flags import service
-from assent.flags.domain import shares_of
+from assent.flags.domain import flag_document, shares_of
 from assent.flags.service import Place, Stored
 from assent.identity.domain import Permission
 from assent.kernel.announcing import TOPIC, announce
+from assent.kernel.canonical import digest
 from assent.kernel.clock import to_text
 from assent.kernel.reasons import reason_text
 from assent.kernel.tx import Reader, Tx
@@ -232,6 +233,21 @@ def preview(environment: str, name: str, body: Many, call: Reading) -> dict[str,
             }
             for one, now, after in zip(body.contexts, found.now, then, strict=True)
         ],
+    }
+
+
+@router.post("/flags/{name}/comparisons")
+def compare(environment: str, name: str, body: NewDocument, call: Reading) -> dict[str, Any]:
+    """Say which fields a change would alter, and whether it gives anybody more; nothing is changed."""
+    place = _place(call, environment, name)
+    with call.read() as reader:
+        held = service.get(reader, place)
+        after, is_more = service.compare(reader, place, body.document)
+    document = flag_document(after)
+    return {
+        "differs": sorted(key for key, value in document.items() if held.document[key] != value),
+        "grows": is_more,
+        "is_proposed": held.proposal is not None and held.proposal.body == digest(document),
     }
 
 

@@ -10,6 +10,7 @@ import typer
 
 from assent_client.api import Api
 from assent_client.cli.apply import identity, policies
+from assent_client.cli.apply.flags import flags, segments
 from assent_client.cli.apply.hooks import hooks
 from assent_client.cli.apply.plan import Action, Change, Entry, placed
 from assent_client.cli.apply.providers import prices, providers
@@ -70,6 +71,8 @@ def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
         changes += versions(api, section, entries.get(section, []), is_new=is_new)
     changes += policies.bindings(api, entries.get("policies", []))
     changes += identity.keys(api, entries.get("keys", []))
+    changes += segments(api, entries.get("segments", []))
+    changes += flags(api, entries.get("flags", []))
     changes += hooks(api, entries.get("hooks", []))
     impossible = [one for one in changes if one.action is Action.IMPOSSIBLE]
     if impossible:

@@ -49,6 +49,10 @@ SECTIONS: Mapping[str, Section] = {
     "suites": Section(_VERSION, is_open=True),
     "policies": Section({**_VERSION, "environments": TEXTS}, is_open=True),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),
+    "segments": Section(
+        {"name": TEXT, "environment": TEXT}, frozenset({"name", "environment"}), is_open=True
+    ),
+    "flags": Section({"name": TEXT, "environment": TEXT}, frozenset({"name", "environment"}), is_open=True),
     "hooks": Section({"name": TEXT, "kinds": TEXTS, "channel": TEXT, "url": TEXT, "addresses": TEXTS}),
 }
 

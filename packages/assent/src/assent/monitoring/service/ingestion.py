@@ -1,6 +1,6 @@
 """Taking observations in: durable when acknowledged, each batch and each call once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from assent.flags import service as flags
 from assent.kernel.canonical import digest_bytes
 from assent.kernel.errors import Conflict
 from assent.kernel.tx import Tx
@@ -64,6 +65,9 @@ def take(tx: Tx, batch: Batch, body: bytes) -> dict[str, Any]:
     )
     placed = _write_calls(tx.conn, batch, seq)
     _count(tx, placed, batch.exposures, batch.feedback)
+    if batch.exposures:
+        given = Counter((one.environment, one.route, one.variant) for one in batch.exposures)
+        flags.see(tx, batch.project, given, tx.now())
     receipt = {
         "batch": batch.id,
         "n_accepted": len(placed) + len(batch.feedback) + len(batch.exposures),
