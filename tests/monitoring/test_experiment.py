@@ -1,5 +1,6 @@
 """A/B tests: what the primary metric says, at any time or at planned looks, and what stops it."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -113,6 +114,16 @@ def test_arms_with_other_shares_than_planned_stop_the_verdict():
         "the arms got other shares of the units than planned",
     )
     assert found.document()["exposure"]["ok"] is False
+
+
+@pytest.mark.parametrize(
+    "counts", [{"canary": 60_000, "stable": 40_000}, {"canary": 1, "stable": 1, "off": 1}]
+)
+def test_a_split_that_is_broken_beyond_any_number_is_written_in_json(counts):
+    found = reading(0.05, 0.15, counts=counts)
+    assert found.exposure.e_value == math.inf
+    written = json.loads(json.dumps(found.document(), allow_nan=False))
+    assert (written["exposure"]["ok"], written["exposure"]["e_value"]) == (False, "inf")
 
 
 PLANNED = replace(TERMS, experiment=replace(EXPERIMENT, mode=Mode.PLANNED, looks=5, units=5_000))

@@ -62,7 +62,7 @@ class Reading:
                 "ok": not self.exposure.broken,
                 "counts": dict(self.exposure.counts),
                 "expected": {arm: round(n, 1) for arm, n in self.exposure.expected.items()},
-                "e_value": self.exposure.e_value,
+                "e_value": f"{self.exposure.e_value:.12g}",  # text: JSON has no infinity
             },
             "looks": None if self.looks is None else list(self.looks),
         }
