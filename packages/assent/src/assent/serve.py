@@ -16,6 +16,7 @@ from assent.kernel.errors import Invalid
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import Settings
 from assent.kernel.tx import SYSTEM
+from assent.monitoring.service import exposition
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def run(settings: Settings, environment: str | None = None) -> None:
         server = app.server_of(runtime)
         try:
             app.announce(f"server ready on {url}, worker ready")
-            with _gateway(runtime, url, place):
+            with exposition.listening(runtime, settings.metrics_port), _gateway(runtime, url, place):
                 server.run(sockets=[bound])
         finally:
             running.stop()

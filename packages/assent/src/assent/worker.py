@@ -9,6 +9,7 @@ from collections.abc import Callable
 from assent.installation import configure_logging, opened, prepare
 from assent.kernel import jobs
 from assent.kernel.settings import Settings
+from assent.monitoring.service import exposition
 
 
 def run(settings: Settings, ready: Callable[[], None]) -> None:
@@ -18,7 +19,7 @@ def run(settings: Settings, ready: Callable[[], None]) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as runtime:
+    with opened(settings) as runtime, exposition.listening(runtime, settings.metrics_port):
         worker = jobs.start(runtime)
         ready()
         try:

@@ -20,6 +20,16 @@ app = typer.Typer(no_args_is_help=True)
 _LENGTH = re.compile(r"([0-9]{1,6})(s|min|m|h|d)\Z")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
+_SHIFTS = [
+    Column("kind"),
+    Column("drifted"),
+    Column("n_reference", "calls then", right=True),
+    Column("n_present", "now", right=True),
+    Column("psi", "stability index", right=True),
+    Column("p", "p, corrected", right=True),
+    Column("test"),
+]
+
 Environment = Annotated[str | None, typer.Option(help="Only this environment.")]
 Since = Annotated[str, typer.Option(help="How far back (90s, 5m, 24h, 7d), or a moment in RFC 3339.")]
 Until = Annotated[str | None, typer.Option(help="Until this moment, in RFC 3339; else until now.")]
@@ -43,6 +53,29 @@ def show(
         )
     rows = found["variants" if variants else "versions"]
     emit(found, lambda _: emit(rows, _columns(variants=variants), empty="Nothing was served."))
+
+
+@app.command()
+def drift(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model, prompt or flag.")] = None,
+    environment: Environment = None,
+    window: Annotated[str, typer.Option(help="How long both windows are.")] = "24h",
+    back: Annotated[str, typer.Option(help="How much earlier the reference lies.")] = "7d",
+) -> None:
+    """Compare inputs, outputs and latency with an earlier window; exit code 1 where something drifted."""
+    asked = {"window_s": _seconds_of(window), "back_s": _seconds_of(back)}
+    with connect() as api:
+        found = api.get(api.path("drift"), environment=environment, name=name, **asked)
+    emit(found, lambda _: emit(found["shifts"], _SHIFTS, empty="Nothing was served."))
+    if found["drifted"]:
+        raise typer.Exit(1)
+
+
+def _seconds_of(text: str) -> int:
+    length = _LENGTH.match(text)
+    if not length:
+        raise Invalid(f"{text!r} is no length of time.", remedy="Write 5m, 24h or 7d.")
+    return int(length.group(1)) * _UNITS[length.group(2)]
 
 
 def since_params(since: str, until: str | None) -> dict[str, Any]:

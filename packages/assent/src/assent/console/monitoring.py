@@ -57,6 +57,18 @@ class Row:
     cells: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class DriftRow:
+    """How one distribution differs from that of a week before."""
+
+    name: str
+    state: str
+    n: str
+    psi: str
+    p: str
+    test: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringView:
     """What the page shows."""
@@ -72,6 +84,7 @@ class MonitoringView:
     pictures: Sequence[Markup]
     prices: Sequence[str]
     environments: Sequence[str]
+    drift: Sequence[DriftRow]
     live_address: str
 
 
@@ -206,6 +219,24 @@ def _moment(text: str) -> datetime | None:
         raise Invalid(f"{text!r} is no time.", remedy="Write it like 2026-11-26T08:00, in UTC.") from None
 
 
+def _drift(reader: Reader, project: str, where: Mapping[str, str]) -> list[DriftRow]:
+    """Compare the last day with the one a week before, of one environment: all together say little."""
+    if "environment" not in where:
+        return []
+    found = monitoring.drift.document(monitoring.drift.compare(reader, project, where))
+    return [
+        DriftRow(
+            one["kind"].replace("_", " ").capitalize(),
+            "unknown" if one["drifted"] is None else "breach" if one["drifted"] else "quiet",
+            f"{count(one['n_reference'])} / {count(one['n_present'])}",
+            NONE if one["psi"] is None else number(one["psi"]),
+            NONE if one["p"] is None else number(one["p"]),
+            one["test"],
+        )
+        for one in found["shifts"]
+    ]
+
+
 def build(reader: Reader, project: str, asked: Asked) -> MonitoringView:
     """Gather what the page shows. Raises: Invalid."""
     period = _period(reader, asked)
@@ -227,6 +258,7 @@ def build(reader: Reader, project: str, asked: Asked) -> MonitoringView:
         pictures=_pictures(rows),
         prices=sorted({_price_text(row["cost"]) for row in rows if row["cost"] is not None}),
         environments=[one.name for one in identity.list_environments(reader, project)],
+        drift=_drift(reader, project, narrowed),
         live_address=f"{address}/live?{asked.query}",
     )
 

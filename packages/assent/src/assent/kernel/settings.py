@@ -40,6 +40,13 @@ class Settings(BaseSettings):
     gateway_port: int = pydantic.Field(
         8401, ge=0, le=65535, description="Port of the gateway; 0 takes a free one."
     )
+    metrics_port: int = pydantic.Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Port on the loopback at which worker (and `assent serve`) give `/metrics` without a "
+        "token; 0 gives none. The server's own `/metrics` asks for a token.",
+    )
     public_url: str = pydantic.Field("", description="How people reach the server; used in links.")
     origin: str = pydantic.Field(
         "assent.local/ledger",

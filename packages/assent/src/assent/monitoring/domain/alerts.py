@@ -29,6 +29,7 @@ class Kind(StrEnum):
     NO_TRAFFIC = "no_traffic"
     LAGGING = "lagging"
     DROPPED = "dropped"
+    DRIFT = "drift"
 
 
 RATES = ("error_rate", "refusal_rate", "guardrail_rate", "thumbs_down_rate", "not_as_approved_rate")
@@ -53,6 +54,7 @@ class Condition:
     short_window_s: int = 0
     min_n: int = 1
     certain: bool = True
+    back_s: int = 604_800
     for_s: int = 0
     resolve_after_s: int = 300
     repeat_s: int = 14_400
@@ -168,8 +170,10 @@ def parse_condition(document: Mapping[str, Any]) -> Condition:
         values["budget"], values["factor"] = reader.amount("budget", 0, 1), reader.amount("factor", 1, 10_000)
     if kind == Kind.DROPPED:
         values["above"] = reader.amount("above", 0, default=0)
+    if kind == Kind.DRIFT:
+        values["back_s"] = reader.whole("back_s", 604_800, 60, 366 * 86_400)
     default_n = 20 if values.get("metric") in (*RATES, *QUANTILES) else 1
-    values["window_s"] = reader.whole("window_s", 300, 10, MAX_WINDOW_S)
+    values["window_s"] = reader.whole("window_s", 86_400 if kind == Kind.DRIFT else 300, 10, MAX_WINDOW_S)
     if kind == Kind.BURN:
         part = max(10, (values["window_s"] or 0) // SHORT_PART)
         values["short_window_s"] = reader.whole("short_window_s", part, 10, MAX_WINDOW_S)
@@ -198,6 +202,8 @@ def condition_document(condition: Condition) -> dict[str, Any]:
     if condition.kind is Kind.BURN:
         own = {"budget": amounts["budget"], "factor": amounts["factor"]}
         return {**fields, **own, "short_window_s": condition.short_window_s}
+    if condition.kind is Kind.DRIFT:
+        fields["back_s"] = condition.back_s
     if condition.kind in {Kind.THRESHOLD, Kind.DROPPED}:
         fields["above"] = amounts["above"]
     return {name: value for name, value in fields.items() if value is not None}

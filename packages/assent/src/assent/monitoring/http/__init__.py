@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from assent.monitoring.http import alerts, figures, incidents
+from assent.monitoring.http import alerts, exposition, figures, incidents
 
-router = APIRouter(prefix="/v1")
+router = APIRouter()
+router.include_router(exposition.router)
 for part in (figures.router, alerts.router, incidents.router):
-    router.include_router(part)
+    router.include_router(part, prefix="/v1")
 
 __all__ = ["router"]

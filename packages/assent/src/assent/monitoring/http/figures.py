@@ -99,6 +99,26 @@ def monitoring_report(
         return service.report.report(reader, project, period, **where)
 
 
+class DriftWire(pydantic.BaseModel):
+    """What is compared: the last `window_s` seconds with as many, `back_s` seconds earlier."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    environment: Annotated[str | None, pydantic.Field(max_length=200)] = None
+    name: Annotated[str | None, pydantic.Field(max_length=200)] = None
+    version: Annotated[str | None, pydantic.Field(max_length=200)] = None
+    window_s: Annotated[int, pydantic.Field(ge=60, le=31 * 86_400)] = service.drift.WINDOW_S
+    back_s: Annotated[int, pydantic.Field(ge=60, le=366 * 86_400)] = service.drift.BACK_S
+
+
+@router.get("/projects/{project}/drift")
+def drift(project: ProjectPath, call: Reads, asked: Annotated[DriftWire, Query()]) -> dict[str, Any]:
+    """Show whether inputs, outputs and latency are distributed as before, corrected for all comparisons."""
+    where = _where(asked.environment, asked.name, asked.version)
+    with call.read() as reader:
+        found = service.drift.compare(reader, project, where, asked.window_s, asked.back_s)
+    return service.drift.document(found)
+
+
 @router.get("/projects/{project}/quality/slots")
 def quality_over_time(
     project: ProjectPath,

@@ -1,6 +1,6 @@
 """What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
 
-from assent.monitoring.service import alerts, evidence, incidents, live, metrics, report
+from assent.monitoring.service import alerts, drift, evidence, exposition, incidents, live, metrics, report
 from assent.monitoring.service.batch import Batch, parse
 from assent.monitoring.service.callers import callers
 from assent.monitoring.service.ingestion import take
@@ -14,7 +14,9 @@ __all__ = [
     "alerts",
     "apply",
     "callers",
+    "drift",
     "evidence",
+    "exposition",
     "incidents",
     "live",
     "look",

@@ -22,12 +22,15 @@ from assent.monitoring.domain.alert_events import (
     AlertSilenced,
     SilenceEnded,
 )
-from assent.monitoring.domain.alerts import NAME, Condition, Finding, Standing, Step
+from assent.monitoring.domain.alerts import NAME, Condition, Finding, Kind, Standing, Step
 from assent.monitoring.service import readings
 from assent.monitoring.service.readings import Scope
 from assent.monitoring.store import alerts as store
 
 MAX_ALERTS = 200
+SELDOM, SELDOM_EVERY = frozenset({Kind.DRIFT}), timedelta(minutes=5)
+"""What reads days of figures is not looked at every ten seconds."""
+
 LONGEST_SILENCE = timedelta(days=30)
 
 
@@ -153,9 +156,11 @@ def document(reader: Reader, alert: sa.Row[Any]) -> dict[str, Any]:
 
 def look(reader: Reader, ttl_s: float) -> list[tuple[sa.Row[Any], Finding]]:
     """Look at every alert."""
-    found = []
+    found, now = [], reader.now()
     for alert in store.list_alerts(reader.conn):
         condition = rules.parse_condition(alert.condition)
+        if condition.kind in SELDOM and alert.checked_at and now - alert.checked_at < SELDOM_EVERY:
+            continue
         scope = Scope(alert.project, alert.environment, alert.route, ttl_s)
         found.append((alert, readings.find(reader, scope, condition)))
     return found

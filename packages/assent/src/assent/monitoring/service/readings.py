@@ -14,7 +14,7 @@ from assent.monitoring.domain.figures import Tally, merge
 from assent.monitoring.domain.kinds import Kind as Histogram
 from assent.monitoring.domain.latency import quantile
 from assent.monitoring.domain.quantiles import bucket_interval
-from assent.monitoring.service import report
+from assent.monitoring.service import drift, report
 from assent.monitoring.store import reading
 
 GONE_AFTER = timedelta(days=1)
@@ -143,6 +143,17 @@ def _dropped(reader: Reader, scope: Scope, condition: Condition) -> Finding:
     )
 
 
+def _drift(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    found = drift.compare(reader, scope.project, scope.where, condition.window_s, condition.back_s)
+    known = [one for one in found.shifts if one.drifted is not None]
+    n = max((one.n_present for one in found.shifts), default=0)
+    if not known:
+        return Finding(None, f"too few calls to compare: {n} now", None, n)
+    told = [f"{one.kind.name.lower()} (PSI {one.psi or 0:.2f}, p {one.p or 0:.2g})" for one in found.drifted]
+    text = f"drifted: {', '.join(told)}" if told else "nothing drifted"
+    return Finding(bool(told), f"{text}; {len(known)} comparisons", float(len(told)), n)
+
+
 Finder = Callable[[Reader, Scope, Condition], Finding]
 _FINDERS: Mapping[Kind, Finder] = {
     Kind.THRESHOLD: _figures,
@@ -150,4 +161,5 @@ _FINDERS: Mapping[Kind, Finder] = {
     Kind.NO_TRAFFIC: _traffic,
     Kind.LAGGING: _lagging,
     Kind.DROPPED: _dropped,
+    Kind.DRIFT: _drift,
 }

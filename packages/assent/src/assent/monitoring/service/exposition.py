@@ -1,0 +1,134 @@
+"""What Prometheus scrapes: five minutes of what is live, alerts, incidents, rollouts, the process."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from assent.delivery import service as delivery
+from assent.identity import service as identity
+from assent.kernel.errors import Conflict
+from assent.kernel.runtime import Runtime
+from assent.kernel.tx import Reader
+from assent.ledger import service as ledger
+from assent.monitoring.domain.figures import quantiles
+from assent.monitoring.domain.kinds import Kind
+from assent.monitoring.service import alerts, incidents, report
+from assent.monitoring.store import reading
+
+WINDOW_S = 300
+PLACE = ["project", "environment", "name", "variant", "version"]
+COUNTS = {
+    "n_calls": ("assent_window_calls", "Calls within the last five minutes."),
+    "n_errors": ("assent_window_errors", "Failed calls within the last five minutes."),
+    "n_refusals": ("assent_window_refusals", "Refused answers within the last five minutes."),
+    "n_guardrails": ("assent_window_guardrail_hits", "Calls that a guardrail stopped in five minutes."),
+    "tokens_in": ("assent_window_tokens_in", "Tokens asked within the last five minutes."),
+    "tokens_out": ("assent_window_tokens_out", "Tokens answered within the last five minutes."),
+}
+LATENCIES = {
+    Kind.LATENCY: ("assent_window_latency_seconds", "Latency within the last five minutes."),
+    Kind.FIRST_TOKEN: ("assent_window_first_token_seconds", "Time to first token within five minutes."),
+}
+
+
+class Live(Collector):
+    """Reads what it tells at each scrape: a scrape costs one read transaction."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing beforehand: the database need not be there yet."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Gather all figures."""
+        with self._runtime.session.read() as reader:
+            projects = [one.name for one in identity.list_projects(reader)]
+            size = GaugeMetricFamily("assent_ledger_leaves", "Leaves of the ledger.")
+            size.add_metric([], ledger.head(reader).size)
+            return [size, *_calls(reader, projects), *_states(reader, projects)]
+
+
+def _calls(reader: Reader, projects: list[str]) -> list[Metric]:
+    counts = {name: GaugeMetricFamily(*said, labels=PLACE) for name, said in COUNTS.items()}
+    times = {kind: GaugeMetricFamily(*said, labels=[*PLACE, "quantile"]) for kind, said in LATENCIES.items()}
+    for project in projects:
+        for key, tally in report.tallies(reader, project, report.last(reader, WINDOW_S), {}):
+            labels = [project, key.environment, key.route, key.variant, key.version]
+            for name, family in counts.items():
+                family.add_metric(labels, tally.of(name))
+            for kind, family in times.items():
+                for name, value in quantiles(tally.histograms.get(kind, {})).items():
+                    if value is not None:
+                        family.add_metric([*labels, f"0.{name[1:]}"], value)
+    return [*counts.values(), *times.values()]
+
+
+def _states(reader: Reader, projects: list[str]) -> list[Metric]:
+    firing = GaugeMetricFamily(
+        "assent_alert_firing", "1 while an alert fires.", labels=["project", "environment", "alert"]
+    )
+    unresolved = GaugeMetricFamily(
+        "assent_incidents_open", "Incidents that are not over.", labels=["project"]
+    )
+    lost = GaugeMetricFamily(
+        "assent_observations_dropped", "Observations that were lost.", labels=["project"]
+    )
+    share = GaugeMetricFamily(
+        "assent_rollout_share", "Share of a running rollout.", labels=["project", "environment", "name"]
+    )
+    for project in projects:
+        for one in alerts.list_(reader, project):
+            firing.add_metric([project, one.environment, one.name], float(one.firing))
+        found, _ = incidents.list_(reader, project)
+        unresolved.add_metric([project], sum(one.resolved_at is None for one in found))
+        lost.add_metric([project], sum(int(row.n_dropped) for row in reading.lost(reader.conn, project)))
+    for rollout in delivery.list_running(reader):
+        share.add_metric([rollout.project, rollout.environment, rollout.name], rollout.share)
+    return [firing, unresolved, lost, share]
+
+
+def registry_of(runtime: Runtime) -> CollectorRegistry:
+    """Make the registry of a process."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    registry.register(Live(runtime))
+    return registry
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """Write everything in Prometheus' text format."""
+    return generate_latest(registry)
+
+
+@contextmanager
+def listening(runtime: Runtime, port: int) -> Iterator[int | None]:
+    """Serve `/metrics` on the loopback while the block lasts; port 0 serves nothing. Raises: Conflict."""
+    if not port:
+        yield None
+        return
+    try:
+        server, thread = start_http_server(port, "127.0.0.1", registry_of(runtime))
+    except OSError as error:
+        raise Conflict(
+            f"Metrics cannot be served on 127.0.0.1:{port}: {error.strerror}.",
+            remedy="Set ASSENT_METRICS_PORT to a free one, or to 0.",
+        ) from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)

@@ -1,0 +1,55 @@
+"""What Prometheus reads, parsed by its own library."""
+
+import socket
+import urllib.request
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from assent.kernel.errors import Conflict
+from assent.monitoring.service import exposition
+
+
+def families(text):
+    return {one.name: one.samples for one in text_string_to_metric_families(text)}
+
+
+def test_the_server_tells_who_holds_a_token_and_nobody_else(served):
+    desk = served.desk
+    desk.send(desk.call("u1", status=500), desk.call("u2", "canary", ttft_s=0.1), n_dropped=3)
+    url = f"{served.url}/metrics"
+    assert httpx.get(url).status_code == 401
+    assert httpx.get(url, headers={"authorization": f"Bearer {served.tokens['gateway']}"}).status_code == 403
+    answer = httpx.get(url, headers={"authorization": f"Bearer {served.tokens['auditor']}"})
+    assert answer.headers["content-type"].startswith("text/plain")
+    found = families(answer.text)
+    calls = {sample.labels["variant"]: sample.value for sample in found["assent_window_calls"]}
+    assert calls == {"stable": 1, "canary": 1}
+    assert [sample.value for sample in found["assent_observations_dropped"]] == [3]
+    assert [sample.value for sample in found["assent_rollout_share"]] == [0.25]
+    quantiles = {
+        sample.labels["quantile"]: sample.value
+        for sample in found["assent_window_latency_seconds"]
+        if sample.labels["variant"] == "canary"
+    }
+    assert quantiles == pytest.approx({"0.50": 0.2, "0.95": 0.2, "0.99": 0.2}, rel=0.02)
+    assert found["assent_ledger_leaves"][0].value > 3
+    assert "process_resident_memory_bytes" in found
+
+
+def test_a_worker_tells_on_the_loopback_where_a_port_is_set(running):
+    with exposition.listening(running.runtime, 0) as none:
+        assert none is None
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        bound.listen()
+        with pytest.raises(Conflict, match="cannot be served"), exposition.listening(running.runtime, port):
+            pass
+    with (
+        exposition.listening(running.runtime, port) as open_port,
+        urllib.request.urlopen(f"http://127.0.0.1:{open_port}/metrics") as answer,
+    ):
+        found = families(answer.read().decode())
+    assert [sample.value for sample in found["assent_rollout_share"]] == [0.25]
