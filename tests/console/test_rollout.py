@@ -251,7 +251,7 @@ def test_an_ab_test_shows_its_differences_and_is_concluded(console):
 
     assert "A/B test with 25 % of the units" in words
     assert "The new version is better : the whole interval lies below 0." in words
-    assert "Cost a call 2e−05 2e−05 waits for values that differ" in words  # noqa: RUF001 -- a minus sign
+    assert "Cost of a thousand calls 0.02 0.02 waits for values that differ" in words
     assert "<figcaption>Thumbs-down: percentage points; less is better</figcaption>" in page.text
     assert "Conclude: the new version is better" in words
     assert "Promote" not in words

@@ -12,6 +12,7 @@ import typer
 from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, cell, emit, note
 from assent_client.cli.strict_yaml import read
+from assent_client.cli.verdict import print_verdict
 from assent_client.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def verdict(rollout: Which) -> None:
     """Show the verdict on the step that runs; exits 0 pass, 1 fail, 3 inconclusive."""
     with connect() as api:
         found = api.get(api.path("rollouts", _find(api, rollout)["id"], "verdict"))
-    emit(found)
+    emit(found, print_verdict)
     raise typer.Exit(EXIT_CODES[found["verdict"]])
 
 

@@ -20,11 +20,12 @@ WORDS = {
 }
 TONES = {"canary_better": Tone.GOOD, "stable_better": Tone.BAD, "no_difference": Tone.BUSY}
 AMOUNTS = {
-    "latency_s": ("Latency a call", "s"),
-    "tokens_in": ("Tokens in a call", ""),
-    "tokens_out": ("Tokens out a call", ""),
-    "cost": ("Cost a call", ""),
+    "latency_s": ("Latency a call", 1000.0, " ms"),
+    "tokens_in": ("Tokens in a call", 1.0, ""),
+    "tokens_out": ("Tokens out a call", 1.0, ""),
+    "cost": ("Cost of a thousand calls", 1000.0, ""),
 }
+RATE = (100.0, " points")
 RATES = frozenset(metric.value for metric in Metric)
 
 
@@ -70,11 +71,11 @@ def _exposure(exposure: Mapping[str, Any]) -> str:
 
 
 def _drawing(one: Mapping[str, Any], tone: Tone, margin: float | None) -> Markup:
-    name, rate = _name(one), one["metric"] in RATES
-    low, high = (None if one[end] is None else float(one[end]) for end in ("low", "high"))
+    name, (factor, measure) = _name(one), _measure(one)
+    low, high = (None if one[end] is None else factor * float(one[end]) for end in ("low", "high"))
     estimate = Estimate(
         "canary − stable",  # noqa: RUF001 -- a minus sign
-        None if one["waits_for"] and low is None else float(one["estimate"]),
+        None if one["waits_for"] and low is None else factor * float(one["estimate"]),
         low,
         high,
         _difference(one),
@@ -82,11 +83,9 @@ def _drawing(one: Mapping[str, Any], tone: Tone, margin: float | None) -> Markup
     )
     limits = [Limit(0.0, "no difference")]
     if margin is not None:
-        limits += [Limit(-margin, "better by the margin"), Limit(margin, "worse by it")]
-    unit = "percentage points; less is better" if rate else "less is better"
-    return charts.intervals(
-        f"{name}: {unit}", [estimate], limits, name=charts.in_points if rate else charts.number
-    )
+        limits += [Limit(-factor * margin, "better by the margin"), Limit(factor * margin, "worse by it")]
+    unit = f"{'percentage points' if measure == RATE[1] else measure.strip()}; " if measure else ""
+    return charts.intervals(f"{name}: {unit}less is better", [estimate], limits)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
@@ -111,13 +110,19 @@ def _value(one: Mapping[str, Any], value: Any) -> str:
         return "none yet"
     if one["metric"] in RATES:
         return f"{100 * float(value):.2f} %"
-    return f"{charts.number(float(value))} {AMOUNTS[one['metric']][1]}".strip()
+    factor, measure = _measure(one)
+    return f"{charts.number(factor * float(value))}{measure}"
+
+
+def _measure(one: Mapping[str, Any]) -> tuple[float, str]:
+    """Give by what a figure is multiplied to be shown, and in what it is measured."""
+    return RATE if one["metric"] in RATES else AMOUNTS[one["metric"]][1:]
 
 
 def _difference(one: Mapping[str, Any]) -> str:
     """Write the difference with its interval, or what it waits for."""
     if one["low"] is None or one["high"] is None:
         return f"waits for {one['waits_for']}"
-    factor, unit = (100.0, " points") if one["metric"] in RATES else (1.0, "")
+    factor, measure = _measure(one)
     estimate, low, high = (charts.number(factor * float(one[key])) for key in ("estimate", "low", "high"))
-    return f"{estimate}{unit} [{low}, {high}]"
+    return f"{estimate}{measure} [{low}, {high}]"
