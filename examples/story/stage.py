@@ -171,10 +171,17 @@ def end_traffic(story: Story) -> None:
         story.narrator.say(short)
 
 
+def _key(story: Story) -> str:
+    key: str = story.desk.admin("key", "issue", "production", "visitor", "--model", story.cast.system).value[
+        "key"
+    ]
+    return key
+
+
 def _stay(story: Story) -> None:
     admin, narrator = story.desk.admin, story.narrator
     narrator.chapter("The system stays up; the links work once and live 15 minutes")
-    narrator.say(f"console: {story.desk.url}\ngateway: {story.gateway}")
+    narrator.say(f"console: {story.desk.url}\ngateway: {story.gateway}\nkey of an application: {_key(story)}")
     for who, role in PEOPLE:
         narrator.say(f"{role:13} {admin('user', 'link', who).value['url']}")
     narrator.say("on the command line: assent login --link LINK\nCtrl-C ends it.")
