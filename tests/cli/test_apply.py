@@ -249,6 +249,12 @@ def test_a_key_is_issued_listed_and_revoked(run):
     run("env", "create", "dev", "--project", "shop")
     assert run("key", "issue", "dev", "web", "--project", "shop")[1]["key"]
     (key,) = run("key", "list", "--env", "dev", "--project", "shop")[1]
+    limits = {"requests_per_minute": 60, "tokens_per_day": 5000}
+    asked = ("--requests-per-minute", "60", "--tokens-per-day", "5000", "--project", "shop")
+    assert run("key", "limit", key["id"], *asked)[1]["limits"] == limits
+    assert run("key", "list", "--project", "shop")[1][0]["limits"] == limits
+    assert run("key", "limit", key["id"], "--project", "shop")[0] == 10
+    assert run("key", "limit", key["id"], "--none", "--project", "shop")[1]["limits"] == {}
     assert run("key", "revoke", key["id"], "--project", "shop")[1] == {"id": key["id"], "revoked": True}
     assert run("key", "list", "--project", "shop")[1][0]["revoked_at"] is not None
 

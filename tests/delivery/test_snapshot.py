@@ -187,6 +187,14 @@ def test_keys_and_providers_go_to_gateways_only(desk, running):
     assert sdk.payload.versions == gateway.payload.versions
 
 
+def test_limits_of_keys_go_to_gateways_only(desk, running):
+    desk.do(identity.issue_key, PROJECT, "production", "the shop", ["support"], actor=SYSTEM)
+    (key,) = desk.read(identity.list_keys, PROJECT)
+    desk.do(identity.limit_key, PROJECT, key["id"], {"requests_per_minute": 60}, actor=SYSTEM)
+    assert desk.snapshot()[1].payload.limits[key["id"]].requests_per_minute == 60
+    assert desk.snapshot(audience="sdk")[1].payload.limits == {}
+
+
 def test_a_provider_that_is_not_set_up_is_reported(desk):
     desk.register("3.0.0", provider="nobody")
     desk.adopt("support@3.0.0")

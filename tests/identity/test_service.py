@@ -337,6 +337,43 @@ def test_a_revoked_key_vanishes_from_those_in_force(shop):
     assert not {"hash", "key"} & set(ask(shop, identity.list_keys, "shop")[0])
 
 
+def test_a_key_has_limits_until_others_are_set(shop):
+    do(shop, identity.issue_key, "shop", "production", "app", [])
+    (key,) = (one["id"] for one in ask(shop, identity.list_keys, "shop"))
+    assert ask(shop, identity.key_limits, [key]) == {}
+    wanted = {"requests_per_minute": 60, "tokens_per_minute": None}
+    for _ in range(2):
+        assert do(shop, identity.limit_key, "shop", key, wanted) == {"requests_per_minute": 60}
+    assert ask(shop, identity.key_limits, [key]) == {key: {"requests_per_minute": 60}}
+    do(shop, identity.limit_key, "shop", key, {"tokens_per_day": 10**12})
+    assert ask(shop, identity.key_limits, [key]) == {key: {"tokens_per_day": 10**12}}
+    do(shop, identity.limit_key, "shop", key, {})
+    assert ask(shop, identity.key_limits, [key]) == {}
+
+
+def test_a_limit_is_refused_with_every_reason(shop):
+    do(shop, identity.issue_key, "shop", "production", "app", [])
+    (key,) = (one["id"] for one in ask(shop, identity.list_keys, "shop"))
+    with pytest.raises(Invalid) as refusal:
+        do(
+            shop,
+            identity.limit_key,
+            "shop",
+            key,
+            {"per_hour": 1, "tokens_per_day": 0, "requests_per_minute": 10**13},
+        )
+    assert {reason.id for reason in refusal.value.reasons} == {
+        "per_hour",
+        "tokens_per_day",
+        "requests_per_minute",
+    }
+    with pytest.raises(NotFound):
+        do(shop, identity.limit_key, "shop", "key_none", {"tokens_per_day": 1})
+    do(shop, identity.revoke_key, "shop", key)
+    with pytest.raises(Conflict):
+        do(shop, identity.limit_key, "shop", key, {"tokens_per_day": 1})
+
+
 def test_a_key_needs_a_name_and_a_place(shop):
     with pytest.raises(Invalid, match="which application holds it"):
         do(shop, identity.issue_key, "shop", "production", "  ", ["*"])

@@ -136,6 +136,14 @@ class ApplicationKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: list[str]
 
 
+class KeyLimits(msgspec.Struct, frozen=True):
+    """How much an application's key allows, by minute and by day (UTC); None: as much as is asked."""
+
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    tokens_per_minute: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    tokens_per_day: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
 class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the signature covers."""
 
@@ -153,7 +161,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gone: dict[str, Departed] = {}
     providers: dict[str, Provider] = {}
     keys: list[ApplicationKey] = []
-    limits: dict[str, Any] = {}
+    limits: dict[str, KeyLimits] = {}
     segments: dict[str, dict[str, Any]] = {}
 
     @property

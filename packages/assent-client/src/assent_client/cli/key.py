@@ -8,6 +8,7 @@ import typer
 
 from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, Columns, emit, note
+from assent_client.errors import Invalid
 
 __all__ = ["app"]
 
@@ -18,6 +19,7 @@ COLUMNS: Columns = [
     "environment",
     "name",
     Column("names", "models"),
+    Column("limits", "limits"),
     Column("created_at", "created"),
     Column("revoked_at", "revoked"),
 ]
@@ -41,6 +43,31 @@ def issue(
     with connect() as api:
         emit(api.post(api.path("keys"), body), ["key"])
     note("Keep it now: it is not shown again.")
+
+
+@app.command()
+def limit(
+    key: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Calls within a minute.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="Tokens in and out.")] = None,
+    tokens_per_day: Annotated[int | None, typer.Option(min=1, help="Tokens in a day (UTC).")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take all limits away.")] = False,
+) -> None:
+    """Set how much a key allows; what is not named has no limit. Gateways answer 429 beyond it.
+
+    Example: assent key limit key_0190… --requests-per-minute 600 --tokens-per-day 2000000
+    """
+    wanted = {
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "tokens_per_day": tokens_per_day,
+    }
+    said = {name: value for name, value in wanted.items() if value is not None}
+    if bool(said) == none:
+        raise Invalid("Name at least one limit, or --none.", remedy="See `assent key limit --help`.")
+    with connect() as api:
+        emit(api.put(api.path("keys", key, "limits"), said))
 
 
 @app.command()

@@ -115,6 +115,10 @@ def gateway(  # noqa: PLR0913 -- each is one option
             envvar="ASSENT_GATEWAY_WORKERS", min=1, max=64, help="Processes that share the port; one a core."
         ),
     ] = 1,
+    quota_share: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, help="Its part of keys' limits, where several gateways serve PLACE."),
+    ] = 1.0,
     observe_s: Annotated[float, typer.Option(help="Send observations this often, in seconds.")] = 1.0,
 ) -> None:
     """Run a gateway: the way of production traffic.
@@ -143,6 +147,7 @@ def gateway(  # noqa: PLR0913 -- each is one option
         root_path=root,
         unit_key=unit_key,
         n_workers=workers,
+        quota_share=quota_share,
         observation_interval_s=observe_s,
     )
     run_gateway(settings, announce)

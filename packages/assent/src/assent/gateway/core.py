@@ -142,6 +142,9 @@ class Core:
 
     def _choose(self, request: Request, dialect: Dialect) -> Chosen:
         served, key = self._ready(), _key_of(request)
+        limits = served.payload.limits.get(key.id)
+        if limits is not None:
+            self._recorder.quotas.admit(key.id, limits)
         ask = Ask(b"".join(request.body))
         route = served.route(ask.model, key)
         unit, sticky = self._unit(ask, request.conversation)
@@ -172,6 +175,7 @@ class Core:
             unit,
             sticky,
             key.id,
+            limits,
         )
 
     def _unit(self, ask: Ask, conversation: bytes | None) -> tuple[str, bool]:

@@ -338,6 +338,8 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, request: Request, refusal: Refusal, *lines: bytes) -> None:
         """Send a refusal; the connection stays."""
+        if refusal.retry_after_s is not None:
+            lines = (*lines, b"retry-after: %d\r\n" % refusal.retry_after_s)
         self.respond(request, refusal.status, refusal.body(request.path), *lines)
 
     def answered(self, request: Request) -> None:

@@ -22,8 +22,17 @@ _ANTHROPIC = b"/v1/messages"
 class Refusal(Exception):
     """The gateway answers by itself: why, and what to do about it."""
 
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        param: str | None = None,
+        *,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.param = param

@@ -10,11 +10,13 @@ from assent.gateway.dialects import Dialect
 from assent.gateway.edit import Ask
 from assent.gateway.feedback import Completions, Thumb
 from assent.gateway.problems import Refusal
+from assent.gateway.quotas import Quotas
 from assent.gateway.served import Served, ServedRoute, ServedVersion
 from assent.gateway.stream import Outcome
 from assent.gateway.targets import Upstream
 from assent_client import observe
 from assent_client.decide import Decision
+from assent_client.snapshot import KeyLimits
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Chosen:
     unit: str
     sticky: bool
     application: str
+    limits: KeyLimits | None
 
 
 class Ending(NamedTuple):
@@ -48,7 +51,10 @@ class Ending(NamedTuple):
 class Recorder:
     """Where calls are written down; `unit_key` (32 bytes) hides who a unit was."""
 
-    def __init__(self, observations: observe.Observations, completions: Completions, unit_key: bytes) -> None:
+    def __init__(
+        self, observations: observe.Observations, completions: Completions, unit_key: bytes, quotas: Quotas
+    ) -> None:
+        self.quotas = quotas
         self._observations = observations
         self._completions = completions
         self._unit_key = unit_key
@@ -91,6 +97,9 @@ class Recorder:
             application=chosen.application,
         )
         self._observations.add(row)
+        if chosen.limits is not None:
+            tokens = (outcome.tokens_in or 0) + (outcome.tokens_out or 0)
+            self.quotas.spend(chosen.application, chosen.limits, tokens)
         if row.completion_id is not None:
             self._completions.remember(row.completion_id, row)
 

@@ -16,6 +16,7 @@ from assent.gateway.core import Core
 from assent.gateway.feed import Feed
 from assent.gateway.feedback import Completions
 from assent.gateway.inbound import ClientConnection
+from assent.gateway.quotas import Book, Quotas
 from assent.gateway.recorder import Recorder
 from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
@@ -132,6 +133,7 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     folder = settings.data_dir
     try:
         completions = Completions(folder)
+        book = Book(settings.common_dir / "quotas.json")
         spool = Spool(folder / "observations")
         unit_key = load_unit_key(settings.common_dir / "unit.key", settings.unit_key)
         tls = tls_context(settings.upstream_ca)
@@ -141,7 +143,8 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     pace = Pace(interval_s=settings.observation_interval_s)
     sink = HttpSink(settings.server_url, settings.token, tls=tls)
     observations = Observations(sink, spool, labels, pace, completions.write)
-    recorder = Recorder(observations, completions, unit_key)
+    quotas = Quotas(book, settings.n_workers, settings.quota_share, settings.now)
+    recorder = Recorder(observations, completions, unit_key, quotas)
     shared = Shared(settings.limits, tls)
     return shared, Core(shared, recorder, settings), observations, sink
 

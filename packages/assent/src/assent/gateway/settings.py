@@ -58,6 +58,8 @@ class GatewaySettings:
     unit_key: str | None = None
     max_staleness_s: float | None = None
     upstream_ca: Path | None = None
+    quota_share: float = 1.0
+    """This gateway's part of every key's limits, where several gateways serve one environment."""
     poll_s: float = 10.0
     observation_interval_s: float = 1.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

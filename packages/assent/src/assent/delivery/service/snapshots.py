@@ -65,6 +65,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
     content = _Content(reader, scope)
     content.read()
     serial = ledger.head(reader).size
+    keys = _keys(reader, scope) if scope.audience == "gateway" else []
     payload = {
         "v": 1,
         "project": scope.project,
@@ -79,8 +80,8 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
         "versions": content.versions,
         "gone": content.gone,
         "providers": content.providers if scope.audience == "gateway" else {},
-        "keys": _keys(reader, scope) if scope.audience == "gateway" else [],
-        "limits": {},
+        "keys": keys,
+        "limits": identity.key_limits(reader, [key["id"] for key in keys]),
         **({"segments": content.segments} if content.segments else {}),
     }
     envelope = _sign(canonical(payload), signer)

@@ -255,6 +255,14 @@ def create_group(
     return {"name": body.name, "members": []}
 
 
+class KeyLimits(Wire):
+    """How much a key allows by minute and by day (UTC); null: as much as is asked."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+
 class NewKey(Wire):
     """A key to issue, for some names or all (`*`)."""
 
@@ -269,7 +277,9 @@ def list_keys(
 ) -> dict[str, Any]:
     """List the keys of applications, without their secrets."""
     with call.read() as reader:
-        return page(service.list_keys(reader, project, environment), None)
+        keys = service.list_keys(reader, project, environment)
+        limits = service.key_limits(reader, [key["id"] for key in keys])
+        return page([key | {"limits": limits.get(key["id"], {})} for key in keys], None)
 
 
 @router.post("/projects/{project}/keys", status_code=201)
@@ -281,6 +291,17 @@ def issue_key(
         secret = service.issue_key(tx, project, body.environment, body.name, body.names)
         tx.after_commit(lambda: call.runtime.signals.notify("delivery"))
     return {"key": secret}
+
+
+@router.put("/projects/{project}/keys/{key}/limits")
+def limit_key(
+    project: ProjectPath, key: str, body: KeyLimits, call: Annotated[Call, requires(Permission.KEY_ISSUE)]
+) -> dict[str, Any]:
+    """Set how much a key allows; gateways know it within a second."""
+    with call.begin() as tx:
+        limits = service.limit_key(tx, project, key, body.model_dump())
+        tx.after_commit(lambda: call.runtime.signals.notify("delivery"))
+    return {"id": key, "limits": limits}
 
 
 @router.delete("/projects/{project}/keys/{key}", status_code=204)

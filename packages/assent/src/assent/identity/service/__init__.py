@@ -34,6 +34,7 @@ from assent.identity.service.credentials import (
     sign_in_token,
     use_is_old,
 )
+from assent.identity.service.limits import key_limits, limit_key
 from assent.identity.service.logins import (
     Flow,
     Login,
@@ -153,7 +154,9 @@ __all__ = [
     "issue_key",
     "issue_link",
     "issue_token",
+    "key_limits",
     "key_names",
+    "limit_key",
     "link_login",
     "list_accounts",
     "list_changes",

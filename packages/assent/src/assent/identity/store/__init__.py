@@ -1,5 +1,6 @@
 """Tables, projections and queries of identity."""
 
+from assent.identity.store.limits import key_limits, limits_of
 from assent.identity.store.memberships import changes, guarded_groups
 from assent.identity.store.sign_ins import (
     attempts,
@@ -52,7 +53,9 @@ __all__ = [
     "groups",
     "guarded_groups",
     "key_hashes",
+    "key_limits",
     "keys",
+    "limits_of",
     "link_hashes",
     "links",
     "list_accounts",
