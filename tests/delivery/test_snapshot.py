@@ -187,6 +187,16 @@ def test_keys_and_providers_go_to_gateways_only(desk, running):
     assert sdk.payload.versions == gateway.payload.versions
 
 
+def test_a_fallback_that_nobody_admitted_is_left_out_and_reported(desk):
+    hop = desk.register("2.9.0")
+    version = desk.register("3.0.0", fallback=[hop.digest])
+    desk.adopt("support@3.0.0")
+    issue, snapshot = desk.snapshot()
+    assert [(reason.id, reason.have) for reason in issue.omitted] == [("unadmitted", hop.digest)]
+    assert "fallback of support@3.0.0" in issue.omitted[0].message
+    assert set(snapshot.payload.versions) == {version.digest}
+
+
 def test_limits_of_keys_go_to_gateways_only(desk, running):
     desk.do(identity.issue_key, PROJECT, "production", "the shop", ["support"], actor=SYSTEM)
     (key,) = desk.read(identity.list_keys, PROJECT)

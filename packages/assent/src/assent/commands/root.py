@@ -102,9 +102,7 @@ def gateway(  # noqa: PLR0913 -- each is one option
     host: Annotated[str, typer.Option(envvar="ASSENT_HOST", help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="ASSENT_GATEWAY_PORT", help="Port; 0 takes a free one.")] = 8401,
     name: Annotated[str, typer.Option(help="Its name in acknowledgements.")] = "gateway",
-    root: Annotated[
-        Path | None, typer.Option(help="Root document to trust; else pinned at the first start.")
-    ] = None,
+    root: Annotated[Path | None, typer.Option(help="Root document to trust; else it is pinned.")] = None,
     unit_key: Annotated[
         str | None,
         typer.Option(envvar="ASSENT_UNIT_KEY", help="Key of unit hashes; the same for all its gateways."),
@@ -115,10 +113,7 @@ def gateway(  # noqa: PLR0913 -- each is one option
             envvar="ASSENT_GATEWAY_WORKERS", min=1, max=64, help="Processes that share the port; one a core."
         ),
     ] = 1,
-    quota_share: Annotated[
-        float,
-        typer.Option(min=0.01, max=1, help="Its part of keys' limits, where several gateways serve PLACE."),
-    ] = 1.0,
+    quota_share: Annotated[float, typer.Option(min=0.01, max=1, help="Its part of keys' limits.")] = 1.0,
     observe_s: Annotated[float, typer.Option(help="Send observations this often, in seconds.")] = 1.0,
 ) -> None:
     """Run a gateway: the way of production traffic.

@@ -6,6 +6,7 @@ import asyncio
 from time import monotonic
 from typing import Final
 
+from assent.gateway.guarding import blocked
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import PHRASES, Refusal
 from assent.gateway.recorder import Chosen, Ending, Recorder
@@ -15,15 +16,17 @@ from assent.gateway.stream import EventWatch, Outcome
 from assent.gateway.upstream import Failure, Header, UpstreamConnection
 
 _SUCCESS: Final = range(200, 300)
+_FALLING: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
+"""Answers after which the next version of a chain is asked: this upstream is busy or broken."""
 
 
 class Call:
     """The exchange between one client connection and one upstream connection."""
 
     __slots__ = (
-        "_chosen", "_connection", "_head", "_held", "_is_chunked", "_n_held", "_out", "_outcome", "_recorder",
-        "_request", "_shared", "_started_at", "_status", "_task", "_ttft_s", "_was_retried", "_watch",
-        "client", "deadline", "is_done",
+        "_chosen", "_connection", "_head", "_held", "_is_chunked", "_is_guarded", "_n_held", "_out",
+        "_outcome", "_recorder", "_request", "_shared", "_started_at", "_status", "_task", "_ttft_s",
+        "_was_retried", "_watch", "client", "deadline", "is_done",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +46,7 @@ class Call:
         self._status = 0
         self._ttft_s: float | None = None
         self._is_chunked = False
+        self._is_guarded = False
         self._was_retried = False
         self.is_done = False
         self.deadline = float("inf")
@@ -72,7 +76,9 @@ class Call:
         connection.send(self, b"".join((self._chosen.start, self._request.lines, length, body)))
 
     def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        """Choose how the body travels, and write the head."""
+        """Choose how the body travels, and write the head; or ask the next version of the chain."""
+        if status in _FALLING and self._fall_back(status, f"upstream_{status}"):
+            return
         self._status = status
         kind, encoding = b"", b""
         for name, value in headers:
@@ -81,6 +87,7 @@ class Call:
                 kind = value.lower()
             elif lower == b"content-encoding":
                 encoding = value.lower()
+        self._is_guarded = status in _SUCCESS and bool(self._chosen.version.guards.answer)
         if encoding not in {b"", b"identity"}:
             pass  # nobody asked for it; the bytes go on as they are, unread
         elif kind.startswith(b"text/event-stream"):
@@ -126,14 +133,29 @@ class Call:
             return
         self._held.append(content)
         self._n_held += len(content)
-        if self._n_held > self._shared.limits.held_response_bytes:
+        if self._n_held > self._shared.limits.held_response_bytes and not self._is_guarded:
             self._out, self._held = self._held, None
 
     def on_pause(self) -> None:
         """Write what one read brought."""
         self.deadline = monotonic() + self._chosen.upstream.idle_timeout_s
-        if (self._held is None and self._head is not None) or self._out:
+        if self._is_guarded:
+            self._check_held()
+        elif (self._held is None and self._head is not None) or self._out:
             self._flush(b"")
+
+    def _check_held(self) -> None:
+        """Give up where an answer grows too large to be held back for its guardrails."""
+        limit = self._shared.limits.held_response_bytes
+        if self._n_held + sum(map(len, self._out)) > limit and self._connection is not None:
+            self._connection.abort()
+            self.on_failure(Failure("upstream_too_large", f"its answer is larger than {limit} bytes"))
+
+    def _stopped(self) -> Refusal | None:
+        """Let the guardrails look at the whole answer."""
+        hit = self._chosen.version.guards.answered(b"".join(self._out), is_stream=self._watch is not None)
+        self._chosen.note(hit)
+        return blocked(hit)
 
     def on_end(self) -> None:
         """Write the rest and report."""
@@ -148,6 +170,11 @@ class Call:
             self._out = [body]
         if self._watch is not None and (rest := self._watch.rest()):
             self._out.append(rest)
+        refusal = self._stopped() if self._is_guarded else None
+        if refusal is not None:
+            self._finish(refusal.status, None)
+            self.client.refuse(self._request, refusal, self._chosen.headers)
+            return
         self._flush(b"0\r\n\r\n" if self._is_chunked else b"")
         error_class = None if self._status in _SUCCESS else f"upstream_{self._status}"
         self._finish(self._status, error_class)
@@ -164,6 +191,8 @@ class Call:
             self._task = self._shared.pool(self._chosen.upstream.endpoint).acquire(self, fresh=True)
             return
         status = 504 if failure.kind == "upstream_timeout" else 502
+        if not self._status and self._fall_back(status, failure.kind):
+            return
         if self._status and self._head is None:  # the head has gone out: only a cut can tell the client
             self._finish(self._status, failure.kind)
             self.client.abort()
@@ -172,6 +201,22 @@ class Call:
         message = f"The upstream of {self._chosen.version.ref} failed: {failure}."
         refusal = Refusal(status, failure.kind, message)
         self.client.refuse(self._request, refusal, self._chosen.headers)
+
+    def _fall_back(self, status: int, error_class: str) -> bool:
+        """Ask the next approved version of the chain, if there is one; this attempt is observed."""
+        hop = self._chosen.next() if self._chosen.next is not None else None
+        if hop is None:
+            return False
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+        ending = Ending(status, error_class, monotonic() - self._started_at, None)
+        self._recorder.call(self._chosen, self._outcome, ending)
+        self._chosen, self._outcome, self._started_at = hop, Outcome(), monotonic()
+        self._was_retried = False
+        self.deadline = float("inf")
+        self._task = self._shared.pool(hop.upstream.endpoint).acquire(self)
+        return True
 
     def _is_stale(self, connection: UpstreamConnection, failure: Failure) -> bool:
         """Tell whether a pooled connection was closed before it could have seen this request."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from itertools import count
 from time import monotonic
 from typing import Any, Final
@@ -15,15 +17,16 @@ from assent.gateway.call import Call
 from assent.gateway.dialects import DIALECTS, MESSAGES, Dialect
 from assent.gateway.edit import Ask
 from assent.gateway.feedback import read_thumb
+from assent.gateway.guarding import blocked
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import Refusal
 from assent.gateway.recorder import Chosen, Ending, Recorder
 from assent.gateway.request import Request
-from assent.gateway.served import Served, ending, model_entry, models_body
+from assent.gateway.served import Served, ServedVersion, ending, model_entry, models_body
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.stream import Outcome
-from assent.gateway.targets import ANTHROPIC_VERSION
+from assent.gateway.targets import ANTHROPIC_VERSION, Upstream
 from assent_client.snapshot import ApplicationKey
 
 log = logging.getLogger(__name__)
@@ -129,8 +132,24 @@ class Core:
         except Refusal as refusal:
             self._refuse(client, request, chosen, refusal)
             return
+        if chosen.version.fallback:
+            chosen.next = partial(self._hop, request, chosen, iter(chosen.version.fallback))
+        if chosen.version.guards and not self._pass_guards(client, request, chosen):
+            return
         call = client.active = Call(self._shared, self._recorder, client, request, chosen)
         call.start()
+
+    def _pass_guards(self, client: ClientConnection, request: Request, chosen: Chosen) -> bool:
+        """Look at what is asked, and tell whether it may pass."""
+        hit = chosen.version.guards.asked(chosen.ask)
+        chosen.note(hit)
+        refusal = blocked(hit)
+        if refusal is not None:
+            self._recorder.call(
+                chosen, Outcome(), Ending(refusal.status, None, monotonic() - request.started_at, None)
+            )
+            client.refuse(request, refusal, chosen.headers)
+        return refusal is None
 
     def _refuse(
         self, client: ClientConnection, request: Request, chosen: Chosen, refusal: Refusal, *lines: bytes
@@ -152,14 +171,7 @@ class Core:
         if decision.variant is None:
             raise Refusal(404, "model_not_found", f"{route.key} is switched off.", "model")
         version = served.versions[decision.value]
-        upstream = served.upstreams.get(
-            version.provider, f"the provider {version.provider} is not configured"
-        )
-        if isinstance(upstream, str):
-            raise Refusal(503, "provider_unusable", f"{version.ref} cannot be called: {upstream}.")
-        start = upstream.start(dialect, version.model)
-        if dialect is MESSAGES and b"anthropic-version:" not in request.lines.lower():
-            start += ANTHROPIC_VERSION
+        upstream, start = self._target(served, version, dialect, request)
         headers = route.headers[decision.variant]
         return Chosen(
             dialect,
@@ -177,6 +189,46 @@ class Core:
             key.id,
             limits,
         )
+
+    def _target(
+        self, served: Served, version: ServedVersion, dialect: Dialect, request: Request
+    ) -> tuple[Upstream, bytes]:
+        """Give where a version is asked, and how its request begins. Raises: Refusal (503)."""
+        upstream = served.upstreams.get(
+            version.provider, f"the provider {version.provider} is not configured"
+        )
+        if isinstance(upstream, str):
+            raise Refusal(503, "provider_unusable", f"{version.ref} cannot be called: {upstream}.")
+        start = upstream.start(dialect, version.model)
+        if dialect is MESSAGES and b"anthropic-version:" not in request.lines.lower():
+            start += ANTHROPIC_VERSION
+        return upstream, start
+
+    def _hop(self, request: Request, before: Chosen, hops: Iterator[str]) -> Chosen | None:
+        """Choose the next approved version of the chain that can take this request as it is."""
+        served = before.served
+        for digest in hops:
+            version = served.versions.get(digest)
+            if version is None:
+                continue  # it is not admitted here, so it is not in the snapshot
+            try:
+                upstream, start = self._target(served, version, before.dialect, request)
+                body = version.editor(before.dialect).edit(before.ask)
+            except Refusal as refusal:
+                log.warning("gateway: the fallback %s cannot take the call: %s", version.ref, refusal)
+                continue
+            hit = version.guards.asked(before.ask)
+            if blocked(hit) is None:
+                headers = served.headers(before.decision.variant or "", digest)
+                hop = replace(
+                    before, version=version, upstream=upstream, start=start, body=body, hop=before.hop + 1,
+                    headers=headers + b"x-assent-fallback: %d\r\n" % (before.hop + 1), guardrails=None,
+                )  # fmt: skip
+                hop.next = partial(self._hop, request, hop, hops)
+                if version.guards:
+                    hop.note(hit)
+                return hop
+        return None
 
     def _unit(self, ask: Ask, conversation: bytes | None) -> tuple[str, bool]:
         """Give what sticks, and whether the caller named it."""

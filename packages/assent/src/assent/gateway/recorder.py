@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from assent.gateway.dialects import Dialect
 from assent.gateway.edit import Ask
 from assent.gateway.feedback import Completions, Thumb
+from assent.gateway.guarding import Guard
 from assent.gateway.problems import Refusal
 from assent.gateway.quotas import Quotas
 from assent.gateway.served import Served, ServedRoute, ServedVersion
@@ -17,6 +19,8 @@ from assent.gateway.targets import Upstream
 from assent_client import observe
 from assent_client.decide import Decision
 from assent_client.snapshot import KeyLimits
+
+_MOST_GUARDRAILS = 3
 
 
 @dataclass(slots=True)
@@ -37,6 +41,17 @@ class Chosen:
     sticky: bool
     application: str
     limits: KeyLimits | None
+    hop: int = 0
+    """How many versions were asked in vain before this one; comparisons leave such calls out."""
+    next: Callable[[], Chosen | None] | None = None
+    """Choose the version that answers when this one's upstream does not."""
+    guardrails: tuple[str, ...] | None = None
+    """The guardrails that the call hit; None where none looked at it."""
+
+    def note(self, hit: Sequence[Guard]) -> None:
+        """Keep the names of guardrails that looked and hit, as many as an observation holds."""
+        names = (*(self.guardrails or ()), *(guard.name for guard in hit))
+        self.guardrails = names[:_MOST_GUARDRAILS]
 
 
 class Ending(NamedTuple):
@@ -79,8 +94,8 @@ class Recorder:
             version=version.digest,
             serial=chosen.served.serial,
             rule=decision.rule,
-            reason=decision.reason,
-            rollout=chosen.route.rollout,
+            reason="fallback" if chosen.hop else decision.reason,
+            rollout=None if chosen.hop else chosen.route.rollout,
             unit=observe.hash_unit(self._unit_key, chosen.unit),
             sticky=chosen.sticky,
             stream=chosen.ask.stream,
@@ -95,6 +110,7 @@ class Recorder:
             response_model=model,
             as_approved=None if model is None else model in version.allowed_models,
             application=chosen.application,
+            guardrails=chosen.guardrails,
         )
         self._observations.add(row)
         if chosen.limits is not None:

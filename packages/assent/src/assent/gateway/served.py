@@ -16,6 +16,7 @@ import msgspec
 
 from assent.gateway.dialects import Dialect, spoken_by
 from assent.gateway.edit import Editor
+from assent.gateway.guarding import Guards
 from assent.gateway.problems import Refusal
 from assent.gateway.targets import header_lines, upstream
 from assent_client.decide import Decide
@@ -41,7 +42,9 @@ class ServedVersion:
     provider: str
     kind: str
     model: str
+    fallback: tuple[str, ...]
     editors: Mapping[str, Editor | Unusable]
+    guards: Guards
     allowed_models: frozenset[str]
 
     def editor(self, dialect: Dialect) -> Editor:
@@ -116,12 +119,13 @@ class Served:
     def _route(
         self, key: str, variants: Mapping[str, str], rollout: str | None, decide: Decide
     ) -> ServedRoute:
-        headers = {name: self._headers(name, digest) for name, digest in variants.items()}
+        headers = {name: self.headers(name, digest) for name, digest in variants.items()}
         ending = {name: self.payload.versions[digest].deprecation for name, digest in variants.items()}
         ends = {name: end for name, end in ending.items() if end is not None}
         return ServedRoute(key, decide, rollout, headers, ends)
 
-    def _headers(self, variant: str, digest: str) -> bytes:
+    def headers(self, variant: str, digest: str) -> bytes:
+        """Write our headers on a version's answers."""
         version = self.payload.versions[digest]
         ours = {
             "x-assent-version": version.ref,
@@ -188,9 +192,20 @@ def may_call(key: ApplicationKey, name: str) -> bool:
 def _compile(digest: str, version: Version, kind: str) -> ServedVersion:
     document = version.document
     models = {str(document.get("upstream_model")), *document.get("response_models", ())}
-    editors = {dialect.name: _editor(version, kind, dialect) for dialect in spoken_by(kind)}
+    editors: dict[str, Editor | Unusable] = {}
+    try:
+        guards = Guards(document)
+        editors = {dialect.name: _editor(version, kind, dialect) for dialect in spoken_by(kind)}
+    except (ValueError, TypeError, KeyError) as error:  # a guardrail that cannot be followed is not left out
+        log.error("gateway: the guardrails of %s cannot be followed: %s", version.ref, error)  # noqa: TRY400 -- as below
+        message = f"The guardrails of {version.ref} cannot be followed: {error}."
+        guards = Guards({})
+        editors = {d.name: Unusable(503, "version_unusable", message) for d in spoken_by(kind)}
     provider, model = str(document.get("provider")), str(document.get("upstream_model"))
-    return ServedVersion(digest, version.ref, provider, kind, model, editors, frozenset(models))
+    fallback = tuple(document.get("fallback", ()))
+    return ServedVersion(
+        digest, version.ref, provider, kind, model, fallback, editors, guards, frozenset(models)
+    )
 
 
 def _editor(version: Version, kind: str, dialect: Dialect) -> Editor | Unusable:

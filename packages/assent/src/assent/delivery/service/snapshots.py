@@ -184,6 +184,8 @@ class _Content:
         if found.deprecated_prompts:
             self.versions[subject]["deprecated_prompts"] = list(found.deprecated_prompts)
         self._add_provider(found)
+        for hop in found.document.get("fallback", ()):
+            self._has(hop, f"{name}, as a fallback of {found.ref}")
         return True
 
     def _omit(self, reason: str, subject: str, message: str, remedy: str) -> None:

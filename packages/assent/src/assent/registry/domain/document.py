@@ -2,7 +2,7 @@
 
 {"kind":"model","project","name","provider","upstream_model","prompt":digest|null,"parameters":{…},
 "open_parameters":{"temperature":{"min","max"}},"client_system":"refuse|append|ignore","tier"; where given
-"base_model","owner","licence","intended_use":{…},"datasets":[…],"artifacts":[…],"code":{…},"built_from":[digest…]}
+"guardrails":[…],"fallback":[digest…],"base_model","owner","licence","intended_use":{…},"datasets":[…],"artifacts":[…],"code":{…},"built_from":[digest…]}
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from typing import Any
 from assent.kernel.canonical import is_digest
 from assent.kernel.errors import Reason
 from assent.prompts.domain import Mistakes, refuse, tags_of
+from assent.registry.domain.guardrails import guardrails_of
 
 TIERS = ("minimal", "limited", "high", "prohibited")
 UNSTATED_TIER = "high"
 """A version whose author states no tier is treated with care."""
 CLIENT_SYSTEM = ("refuse", "append", "ignore")
 MAX_ITEMS = 1000
+MAX_HOPS = 5
 MAX_TEXT = 300
 _COMMIT = re.compile(r"[0-9a-f]{7,64}\Z")
 _TEXTS = ("base_model", "owner", "licence", "description")
 _FIELDS = frozenset(
     {"kind", "project", "name", "provider", "upstream_model", "prompt", "parameters", "open_parameters"}
     | {"client_system", "tier", "intended_use", "datasets", "artifacts", "code", "built_from", "tags"}
-    | {"response_models", *_TEXTS}
+    | {"response_models", "guardrails", "fallback", *_TEXTS}
 )
 _NOT_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options", "assent"})
 _BOUNDS = frozenset({"min", "max", "values"})
@@ -65,6 +67,8 @@ def parse_model(raw: Mapping[str, Any], *, project: str, name: str) -> dict[str,
         "code": _code(given, mistakes),
         "built_from": _digests(given, "built_from", mistakes),
         "response_models": _texts(given, "response_models", mistakes),
+        "guardrails": guardrails_of(given.get("guardrails"), mistakes),
+        "fallback": _fallback(given, mistakes),
         "tags": tags_of(given.get("tags"), mistakes),
     }
     _check_bounds(document, mistakes)
@@ -187,6 +191,16 @@ def _digests(raw: Mapping[str, Any], key: str, mistakes: Mistakes) -> list[str]:
     if all(is_digest(one) for one in found):
         return sorted(set(found))
     _add(mistakes, key, f"{key} must be a list of NAME@VERSION of registered models, or their digests")
+    return []
+
+
+def _fallback(raw: Mapping[str, Any], mistakes: Mistakes) -> list[str]:
+    """Read the versions that answer, in this order, when the upstream of this one does not."""
+    found = _listed(raw, "fallback", mistakes)
+    if all(is_digest(one) for one in found) and len(set(found)) == len(found) <= MAX_HOPS:
+        return found
+    text = f"fallback must be a list of at most {MAX_HOPS} different NAME@VERSION of registered models"
+    _add(mistakes, "fallback", text)
     return []
 
 

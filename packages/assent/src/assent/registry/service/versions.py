@@ -26,6 +26,7 @@ from assent.registry.domain import (
     parse_status,
     trained_on,
 )
+from assent.registry.service.guardrails import check_guardrails
 from assent.registry.store import Edge, ModelVersion, Search
 from assent.web.api import checked_name
 from assent.web.diff import Field, document_diff
@@ -127,6 +128,7 @@ def _read(reader: Reader, new: NewModel) -> Draft:
         lambda ref: get_ref(reader, new.project, ref).digest,
     )
     document = parse_model(pinned, project=new.project, name=new.name)
+    check_guardrails(document)
     content = prompts.bounded(document, "model")
     return Draft(document, digest_bytes(content), content.decode())
 
@@ -138,8 +140,9 @@ def _named(
     found = dict(content)
     if isinstance(found.get("prompt"), str):
         found["prompt"] = prompt(found["prompt"])
-    if isinstance(found.get("built_from"), list):
-        found["built_from"] = [source(one) if isinstance(one, str) else one for one in found["built_from"]]
+    for key in ("built_from", "fallback"):
+        if isinstance(found.get(key), list):
+            found[key] = [source(one) if isinstance(one, str) else one for one in found[key]]
     return found
 
 
