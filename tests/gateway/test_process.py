@@ -1,6 +1,7 @@
 """The process around the calls: snapshots coming and going, restarts, an orderly end."""
 
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -224,3 +225,8 @@ run(GatewaySettings(server_url={world.server.url!r}, token="gw-token", project="
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
         assert process.returncode == 0
+
+
+def test_settings_can_be_handed_to_another_process(tmp_path):
+    one = settings("http://127.0.0.1:1", tmp_path)
+    assert pickle.loads(pickle.dumps(one)) == one

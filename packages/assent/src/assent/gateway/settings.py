@@ -34,6 +34,11 @@ class Limits:
     sweep_s: float = 0.1
 
 
+def utc_now() -> datetime:
+    """Give the time; a function with a name, so that settings can be handed to another process."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """One gateway of one environment.
@@ -62,7 +67,7 @@ class GatewaySettings:
     """This gateway's part of every key's limits, where several gateways serve one environment."""
     poll_s: float = 10.0
     observation_interval_s: float = 1.0
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = utc_now
     limits: Limits = field(default_factory=Limits)
 
     @property
