@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assent_client.cli import eval_estimate, eval_import, eval_report
+from assent_client.cli import eval_estimate, eval_import, eval_report, eval_schedule
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import glimpse
 from assent_client.cli.output import Column, cell, emit, note, progress
@@ -23,6 +23,7 @@ app = typer.Typer()
 eval_estimate.add_to(app)
 eval_import.add_to(app)
 eval_report.add_to(app)
+eval_schedule.add_to(app)
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 LOOK_EVERY_S = 0.5

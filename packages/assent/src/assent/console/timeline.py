@@ -26,6 +26,7 @@ SENTENCES = {
     "registry.label.moved": "Label {label} moved",
     "evidence.claim.recorded": "Evidence recorded: {kind}",
     "evaluation.run.submitted": "Evaluation of {subject_ref} by {suite_ref} started",
+    "evaluation.schedule.set": "{name} in {environment} is evaluated by {suite_ref} again and again",
     "evaluation.run.closed": "Evaluation ended: {verdict}",
     "approvals.request.submitted": "Release of {ref} to {environment} requested",
     "approvals.request.submitted card": "Publication of the card of {ref} requested",

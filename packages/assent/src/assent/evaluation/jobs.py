@@ -62,6 +62,20 @@ def test_prompts(runtime: Runtime) -> None:
             log.info("%s is not tested with %s: %s", new.subject, new.suite, error.message)
 
 
+@tick("evaluation.reevaluate", every_s=30)
+def reevaluate(runtime: Runtime) -> None:
+    """Evaluate again what is live and whose schedule has come."""
+    with runtime.session.read() as reader:
+        due = service.list_scheduled(reader)
+    for new in due:
+        try:
+            with runtime.session.begin(SYSTEM) as tx:
+                if new in service.list_scheduled(tx):
+                    service.submit(tx, new)
+        except AssentError as error:
+            log.warning("%s is not evaluated again by %s: %s", new.subject, new.suite, error.message)
+
+
 def journal_path(runtime: Runtime, run_id: str) -> Path:
     """Give the file of a run while it is under way; once closed, its bytes are a body."""
     return runtime.settings.data_dir / "journals" / f"{run_id}.jsonl"

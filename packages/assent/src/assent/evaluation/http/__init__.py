@@ -11,10 +11,11 @@ from assent.evaluation.http import (
     passports,
     reports,
     runs,
+    schedules,
 )
 
 router = APIRouter(tags=["evaluation"])
-for part in (runs, estimates, bindings, passports, packs, imports, labelling, reports):
+for part in (runs, estimates, bindings, passports, packs, imports, labelling, reports, schedules):
     router.include_router(part.router)
 
 __all__ = ["router"]

@@ -44,6 +44,13 @@ from assent.evaluation.service.runs import (
     resume,
     submit,
 )
+from assent.evaluation.service.schedules import (
+    NewSchedule,
+    list_scheduled,
+    list_schedules,
+    schedule,
+    unschedule,
+)
 from assent.evaluation.service.versions import (
     NewVersion,
     dataset_ref,
@@ -71,6 +78,7 @@ __all__ = [
     "NewCalibration",
     "NewImport",
     "NewRun",
+    "NewSchedule",
     "NewVersion",
     "Passport",
     "Plan",
@@ -101,6 +109,8 @@ __all__ = [
     "list_imports",
     "list_passports",
     "list_runs",
+    "list_scheduled",
+    "list_schedules",
     "list_suites",
     "measure",
     "packs",
@@ -116,9 +126,11 @@ __all__ = [
     "resume",
     "rows_of",
     "said_of",
+    "schedule",
     "submit",
     "suite_of",
     "take_over",
     "unbind_suite",
+    "unschedule",
     "verify_import",
 ]

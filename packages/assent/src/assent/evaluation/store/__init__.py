@@ -35,6 +35,7 @@ from assent.evaluation.store.records import (
     twin_of_dataset,
     write_progress,
 )
+from assent.evaluation.store.schedules import list_schedules, schedules
 
 __all__ = [
     "DatasetVersion",
@@ -63,12 +64,14 @@ __all__ = [
     "list_labellings",
     "list_passports",
     "list_runs",
+    "list_schedules",
     "list_versions",
     "lock_run",
     "passports",
     "progress",
     "projections",
     "runs",
+    "schedules",
     "suite_by_digest",
     "suites",
     "twin_of_dataset",

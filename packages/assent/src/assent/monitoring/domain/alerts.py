@@ -30,6 +30,7 @@ class Kind(StrEnum):
     LAGGING = "lagging"
     DROPPED = "dropped"
     DRIFT = "drift"
+    SUITE = "suite"
 
 
 RATES = ("error_rate", "refusal_rate", "guardrail_rate", "thumbs_down_rate", "not_as_approved_rate")

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assent.delivery import service as delivery
+from assent.evaluation import service as evaluation
+from assent.evaluation.service import Run
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import alerts as rules
 from assent.monitoring.domain import figures
@@ -154,6 +156,29 @@ def _drift(reader: Reader, scope: Scope, condition: Condition) -> Finding:
     return Finding(bool(told), f"{text}; {len(known)} comparisons", float(len(told)), n)
 
 
+def _suites(reader: Reader, scope: Scope, _condition: Condition) -> Finding:
+    """Look at the newest verdict of each suite on what is live; inconclusive is not known."""
+    told, verdicts = [], []
+    for one in delivery.list_live(reader, scope.project, scope.environment):
+        if scope.route is not None and one.route.key != scope.route:
+            continue
+        asked = {"subject": one.route.stable, "state": "closed"}
+        newest: dict[str, Run] = {}
+        for run in evaluation.list_runs(reader, scope.project, asked):
+            newest.setdefault(run.suite, run)
+        verdicts += [run.verdict for run in newest.values()]
+        told += [
+            f"{run.subject_ref} fails {run.suite_ref} ({run.id})"
+            for run in newest.values()
+            if run.verdict == "fail"
+        ]
+    known = [one for one in verdicts if one in {"pass", "fail"}]
+    if not known:
+        return Finding(None, f"no suite has a verdict on what is live in {scope.environment}", None, 0)
+    text = "; ".join(told) or f"what is live passes {len(known)} suites"
+    return Finding(bool(told), text, float(len(told)), len(known))
+
+
 Finder = Callable[[Reader, Scope, Condition], Finding]
 _FINDERS: Mapping[Kind, Finder] = {
     Kind.THRESHOLD: _figures,
@@ -162,4 +187,5 @@ _FINDERS: Mapping[Kind, Finder] = {
     Kind.LAGGING: _lagging,
     Kind.DROPPED: _dropped,
     Kind.DRIFT: _drift,
+    Kind.SUITE: _suites,
 }
