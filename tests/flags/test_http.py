@@ -36,7 +36,7 @@ def test_a_flag_is_made_changed_looked_at_and_taken_away(served):
 def test_two_people_and_the_generation_that_was_seen(served):
     api = served.api()
     waits = made(api, environment="production", split={"on": 0.1})["proposal"]
-    assert (waits["reason"], waits["how"]) == ("to try it", "create")
+    assert (waits["reason"], waits["how"], waits["proposed_by"]) == ("to try it", "create", "ada")
     flag = api.path("environments", "production", "flags", "new-search")
     olga = served.api("olga")
     assert olga.post(f"{flag}/confirmations", {"digest": waits["digest"]})["enabled"]

@@ -255,7 +255,7 @@ def test_flags_that_nobody_needs_are_listed_with_why(flags):
     flags.change("young", split={"on": 0.6})
     now = flags.desk.clock.now()
     seen = {("staging", "busy", "on"): 3, ("staging", "busy", "off"): 2, ("staging", "support", "stable"): 9}
-    for at in (now, now - timedelta(days=1)):
+    for at in (now - timedelta(days=1), now):
         flags.desk.do(service.see, PROJECT, seen, at, actor=SYSTEM)
     found = flags.desk.read(service.stale, PROJECT, "staging", 30)
     assert [(one.row.name, [reason.id for reason in reasons]) for one, reasons in found] == [

@@ -131,8 +131,8 @@ def show_(name: SegmentName, environment: Environment) -> None:
 def print_segment(found: Any) -> None:
     """Print a segment's groups of conditions."""
     emit({key: found[key] for key in ("name", "generation", "changed_at")})
-    for group in found["document"]["any"]:
-        emit("any of: " + " and ".join(condition_text(one) for one in group))
+    groups = [" and ".join(condition_text(one) for one in group) for group in found["document"]["any"]]
+    emit("\nor ".join(groups))
 
 
 def print_rules(rules: Sequence[Mapping[str, Any]]) -> None:

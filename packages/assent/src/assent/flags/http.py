@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from assent.flags import service
 from assent.flags.domain import flag_document, shares_of
 from assent.flags.service import Place, Stored
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.announcing import TOPIC, announce
 from assent.kernel.canonical import digest
@@ -339,7 +340,7 @@ def _wire(reader: Reader, stored: Stored) -> dict[str, Any]:
         "document": stored.document,
         "created_at": to_text(row.created_at),
         "changed_at": to_text(row.changed_at),
-        "changed_by": row.changed_by,
+        "changed_by": identity.name_of(reader, row.changed_by),
         "proposal": None if held is None else _proposal(reader, held),
     }
     if row.kind == service.FLAG:
@@ -352,7 +353,7 @@ def _proposal(reader: Reader, held: service.Proposal) -> dict[str, Any]:
         "digest": held.body,
         "how": held.how,
         "document": service.document_at(reader, held.body),
-        "proposed_by": held.proposed_by,
+        "proposed_by": identity.name_of(reader, held.proposed_by),
         "proposed_at": to_text(held.proposed_at),
         "reason": reason_text(reader, held.reason),
     }
@@ -364,8 +365,8 @@ def _generation(reader: Reader, one: service.Generation) -> dict[str, Any]:
         "how": one.how,
         "enabled": one.enabled,
         "digest": one.body,
-        "changed_by": one.changed_by,
-        "proposed_by": one.proposed_by,
+        "changed_by": identity.name_of(reader, one.changed_by),
+        "proposed_by": identity.name_of(reader, one.proposed_by) if one.proposed_by else None,
         "document": service.document_at(reader, one.body),
         "changed_at": to_text(one.changed_at),
         "reason": reason_text(reader, one.reason),

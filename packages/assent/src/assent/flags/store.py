@@ -8,9 +8,10 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from assent.flags.domain import events
-from assent.kernel.db import Utc, table
+from assent.kernel.db import Utc, is_sqlite, table
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Writer
 
@@ -282,11 +283,10 @@ class Sighting:
 
 def add_sighting(conn: sa.Connection, key: Key, n: int, at: datetime) -> None:
     """Count that a variant was given; `key`: project, environment, name, variant."""
-    s = sightings
-    where = [*_where(s.c, key), s.c.day == at.date().isoformat()]
-    last = sa.case((s.c.last_at < at, at), else_=s.c.last_at)
-    if not conn.execute(sa.update(s).where(*where).values(n=s.c.n + n, last_at=last)).rowcount:
-        conn.execute(sa.insert(s).values(**key, day=at.date().isoformat(), n=n, last_at=at))
+    insert = sqlite.insert if is_sqlite(conn) else postgresql.insert
+    new = insert(sightings).values(**key, day=at.date().isoformat(), n=n, last_at=at)
+    counted = {"n": sightings.c.n + new.excluded.n, "last_at": new.excluded.last_at}
+    conn.execute(new.on_conflict_do_update(index_elements=list(sightings.primary_key), set_=counted))
 
 
 def list_sightings(conn: sa.Connection, project: str, environment: str, since: date) -> list[Sighting]:
