@@ -4,7 +4,7 @@ import json
 from timeit import repeat
 from typing import Any
 
-from assent_client.decide import BUCKETS, compile_route
+from assent_client.decide import BUCKETS, compile_route, compile_routes
 
 LOOPS = 50_000
 ROUTE: dict[str, Any] = {
@@ -31,6 +31,20 @@ RULE = {
 }
 
 
+FLAGS: dict[str, Any] = {
+    "base": ROUTE | {"key": "base", "kind": "flag", "variants": {"stable": False, "canary": True}},
+    "flag": ROUTE
+    | {
+        "key": "flag",
+        "kind": "flag",
+        "variants": {"stable": False, "canary": True},
+        "rules": [{"id": "s", "when": [{"segment": "beta"}], "variant": "canary"}],
+        "prerequisites": [{"flag": "base", "variants": ["stable"]}],
+    },
+}
+SEGMENTS = {"beta": {"any": [RULE["when"]]}}
+
+
 def microseconds(statement: str, **names: Any) -> float:
     """Give the best of ten rounds, in µs per call."""
     return round(min(repeat(statement, globals=names, number=LOOPS, repeat=10)) / LOOPS * 1e6, 3)
@@ -47,6 +61,11 @@ def main() -> None:
             "decide('user-1234', c)", decide=ruled, c={"organisation": "zeta"}
         ),
         "rule_hit_us": microseconds("decide('user-1234', c)", decide=ruled, c={"organisation": "acme"}),
+        "flag_after_another_and_segment_us": microseconds(
+            "decide('user-1234', c)",
+            decide=compile_routes(FLAGS, SEGMENTS)["flag"],
+            c={"organisation": "zeta"},
+        ),
     }
     print(json.dumps({"decide": figures}))
 

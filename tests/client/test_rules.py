@@ -165,6 +165,7 @@ def test_circles_and_long_chains_of_prerequisites_are_refused():
         ({"rules": [when({"segment": "broken"})]}, "no operation is called"),
         ({"rules": [when({"flag": [], "variants": ["on"]})]}, "no flag"),
         ({"rules": [when(has([], "in", ["a"]))]}, "attribute is a name"),
+        ({"rules": [when(has("a", [], ["a"]))]}, "no operation is called"),
         ({"rules": [{"id": "r", "when": ["x"], "variant": "on"}]}, "a condition is an object"),
         ({"rules": [when(*[has("a", "equals", 1)] * (MAX_CONDITIONS + 1))]}, "too many"),
         ({"rules": [when(has("a", "equals", 1))] * 201}, "200 at most"),

@@ -170,7 +170,7 @@ def test_what_is_left_out_stays():
         ({"rules": [rule("a"), rule("a")]}, "not an id of one rule only"),
         ({"rules": [rule("a", has("user", "in", [7]))]}, "ids of people are texts"),
         ({"rules": [rule("a", has("x", "in", ["1"] * (MAX_LIST + 1)))]}, "10,000 values at most"),
-        ({"rules": [rule("a", has("x", "in_hashed", {}))]}, "write the values"),
+        ({"rules": [rule("a", has("x", "in_hashed", {}), has("x", [], 1))]}, "write the values"),
         ({"rules": [rule("a", variant="gone")]}, "no variant 'gone'"),
         ({"split": 5}, "A split is"),
         ({"split": [1]}, "list of {variant, start, end}"),

@@ -30,12 +30,12 @@ _SEMVER = re.compile(
 )
 
 
-def compile_condition(operation: str, value: Any) -> Predicate:
+def compile_condition(operation: Any, value: Any) -> Predicate:
     """Turn one condition into a predicate on the attribute's value.
 
     Raises: ValueError for an unknown operation or a value it cannot use.
     """
-    maker = OPERATIONS.get(operation)
+    maker = OPERATIONS.get(operation) if isinstance(operation, str) else None
     if maker is None:
         raise ValueError(f"no operation is called {operation!r}; there are {', '.join(sorted(OPERATIONS))}")
     return maker(value)

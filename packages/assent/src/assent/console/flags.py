@@ -127,6 +127,7 @@ class FlagView:
     proposal: Waiting | None
     proposal_actions: Sequence[ActionButton]
     shares: Sequence[tuple[str, str]]
+    off: str
     history: Sequence[PastRow]
     unit: str
 
@@ -296,10 +297,10 @@ def build(visit: Visit, reader: Reader, place: Place) -> FlagView:
     )
     used = service.uses(reader, visit.project, place.environment, USED_DAYS).get(place.name)
     proposal, proposal_actions = _proposal(visit, reader, stored, address, names)
-    ends = flag.ends_on.isoformat() if flag.ends_on else "no date set"
+    ends = f"until {flag.ends_on}" if flag.ends_on else "not for good; no end is set"
     facts = [
         ("Owner", flag.owner or "nobody named"),
-        ("Meant to stay", "for good" if flag.permanent else f"until {ends}"),
+        ("Meant to stay", "for good" if flag.permanent else ends),
         ("Sticks to", flag.unit),
         ("When it is off", flag.off),
         ("Last asked for", used.last_at if used else "never in 30 days"),
@@ -319,7 +320,8 @@ def build(visit: Visit, reader: Reader, place: Place) -> FlagView:
         actions=_actions(visit, stored, address),
         proposal=proposal,
         proposal_actions=proposal_actions,
-        shares=[(name, f"{present.get(name, 0) / 10_000:g}") for name in flag.variants],
+        shares=[(name, f"{present.get(name, 0) / 10_000:g}") for name in flag.variants if name != flag.off],
+        off=flag.off,
         history=_history(reader, place, address, stored.row.generation, names),
         unit=flag.unit,
     )

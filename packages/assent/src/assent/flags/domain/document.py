@@ -188,7 +188,7 @@ def list_faults(when: list[Any], units: Collection[str]) -> list[str]:
             found.append(f"{attribute}: a list holds {MAX_LIST:,} values at most, this one {len(values):,}.")
         if str(entry.get("op")).endswith("hashed"):
             found.append(f"{attribute}: write the values; they are hashed on their way to applications.")
-        listed = entry.get("op") in _LISTS and is_personal(attribute, units)
+        listed = str(entry.get("op")) in _LISTS and is_personal(attribute, units)
         if listed and not all(isinstance(one, str) for one in values):
             found.append(f"{attribute}: ids of people are texts, in quotes.")
     return found
