@@ -41,7 +41,7 @@ MORE_FILES: dict[str, set[str]] = {
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 NOT_IN_NAMES = {"manager", "helper", "util", "handler", "data", "info", "object", "processor"}
-FOREIGN_NAMES = {"data_received", "get_extra_info", "get_route_handler"}
+FOREIGN_NAMES = {"resolve_object_details", "data_received", "get_extra_info", "get_route_handler"}
 """Names that a library calls."""
 EVENT_TYPE = re.compile(r"[a-z]+\.[a-z_]+\.[a-z_]+\Z")
 PERMISSION = re.compile(r"[a-z]+(\.[a-z_]+){2}\Z")

@@ -4,6 +4,9 @@ client = Client(ClientSettings(url=…, token=…, project="support", environmen
 chosen = client.decide("assistant", unit="user-17", context={"organisation": "acme"})
 document = client.version("assistant", chosen).document
 client.expose("assistant", chosen, unit="user-17")        # when the application acts on it
+
+if client.feature_enabled("gpt4", user="user-17"):         # a flag: exposes by itself, never raises
+    use_gpt4()
 """
 
 from __future__ import annotations
@@ -12,17 +15,18 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import httpx
 
 from assent_client.decide import Decision
 from assent_client.errors import AssentError, Gone, NotFound, Unavailable
 from assent_client.feed import Follower
+from assent_client.flags import Flag, Flags, Unit
 from assent_client.observe import Exposure, HttpSink, Observations, Spool, hash_unit, load_unit_key
 from assent_client.snapshot import Scope, Snapshot, Version
 from assent_client.store import SnapshotStore, pin_root, read_root
@@ -50,6 +54,21 @@ class ClientSettings:
     observe: bool = True
 
 
+class Notice(NamedTuple):
+    """What happened to the snapshot in use.
+
+    `kind` is changed (`names`: the routes that changed) | stale (no server answers; what was known serves on)
+    | reached (one answers again) | refused (a snapshot failed a check and is kept out).
+    """
+
+    kind: str
+    message: str = ""
+    names: tuple[str, ...] = ()
+
+
+Listen = Callable[[Notice], None]
+
+
 class Client:
     """Decisions from the current snapshot, kept current by a thread; safe in threads and after forks."""
 
@@ -60,6 +79,10 @@ class Client:
         self._follower: Follower | None = None
         self._observations: Observations | None = None
         self._sink: HttpSink | None = None
+        self._listeners: tuple[Listen, ...] = ()
+        self.flags = Flags(
+            lambda: self.snapshot, lambda name, chosen, unit: self.expose(name, chosen, unit=unit)
+        )
         self._unit_key = load_unit_key(settings.data_dir / "unit.key", settings.unit_key)
         root = read_root(self._root_path)
         if root is not None:
@@ -107,6 +130,37 @@ class Client:
             raise _missing(name, snapshot)
         return route(unit, context)
 
+    def feature_enabled(
+        self,
+        name: str,
+        *,
+        user: Unit | None = None,
+        organisation: Unit | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Tell whether a boolean flag is on for somebody; False on any doubt, and it never raises.
+
+        The exposure is recorded the first time that a unit gets this answer in the life of the process.
+        """
+        value = self.flag(name, False, user=user, organisation=organisation, context=context).value  # noqa: FBT003 -- the default of a flag
+        return value is True
+
+    def flag(
+        self,
+        name: str,
+        default: Any,
+        *,
+        user: Unit | None = None,
+        organisation: Unit | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> Flag:
+        """Give a flag's value and the reason; the default where there is doubt, or where the type differs.
+
+        What the flag sticks to is looked up among user, organisation and the context. The exposure is
+        recorded as by `feature_enabled`.
+        """
+        return self.flags.get(name, default, {"user": user, "organisation": organisation}, context)
+
     def version(self, name: str, decision: Decision) -> Version:
         """Give the version that a decision of a model's or prompt's route names.
 
@@ -144,10 +198,26 @@ class Client:
         """Give the snapshot in use."""
         return None if self._store is None else self._store.current
 
+    @property
+    def trouble(self) -> str | None:
+        """Say why the last snapshot, or the copy on disk, was kept out; None where nothing is wrong."""
+        return None if self._store is None else self._store.trouble
+
     def wait(self, timeout_s: float = 10.0) -> bool:
         """Wait for a first snapshot, and tell whether there is one."""
         follower = self._follower
         return self.snapshot is not None or (follower is not None and follower.arrived.wait(timeout_s))
+
+    def listen(self, hear: Listen) -> Callable[[], None]:
+        """Have `hear` called with each notice, from a thread of the client; gives what ends it."""
+        with self._lock:
+            self._listeners = (*self._listeners, hear)
+
+        def stop() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not hear)
+
+        return stop
 
     # keeping current
 
@@ -167,6 +237,7 @@ class Client:
         settings = self.settings
         base = f"/v1/projects/{settings.project}/environments/{settings.environment}/snapshot"
         self._follower = Follower(settings.url, settings.token, base, settings.poll_s, self._take)
+        self._follower.on_reach = self._reached
         self._follower.start()
         if settings.observe:
             self._sink = HttpSink(settings.url, settings.token)
@@ -183,13 +254,41 @@ class Client:
                 answer = http.get("/ledger/root")
                 answer.raise_for_status()
                 store = self._open(pin_root(self._root_path, answer.content))
-            store.offer(envelope)
+            before = store.current
+        try:
+            after = store.offer(envelope)
+        except AssentError as error:
+            self._tell(Notice("refused", error.message))
+            raise
+        if before is None or (names := _changed(before, after)):
+            self._tell(Notice("changed", names=tuple(after.routes) if before is None else names))
+
+    def _reached(self, trouble: str | None) -> None:
+        self._tell(Notice("reached") if trouble is None else Notice("stale", trouble))
+
+    def _tell(self, notice: Notice) -> None:
+        for hear in self._listeners:
+            try:
+                hear(notice)
+            except Exception:  # an application's fault must not end the thread that brings rollbacks
+                log.exception("a listener failed on %s", notice.kind)
 
     def _after_fork(self) -> None:
         """Replace the parent's threads, locks and sockets; the snapshot in memory stays good."""
         self._lock = threading.Lock()
+        self.flags.after_fork()
         if self._follower is not None:
             self._start()
+
+
+def _changed(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
+    """Name the routes that may decide otherwise than before."""
+    old, new = before.payload, after.payload
+    names = old.routes.keys() | new.routes.keys()
+    if old.segments == new.segments:
+        moved = {name for name in names if old.routes.get(name) != new.routes.get(name)}
+        names = moved | set(old.gone.keys() ^ new.gone.keys())
+    return tuple(sorted(names))
 
 
 def _missing(name: str, snapshot: Snapshot) -> AssentError:
