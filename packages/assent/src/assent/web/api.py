@@ -1,5 +1,6 @@
 """What every JSON route shares: who calls and whether they may, transactions, problems, pages."""
 
+import json
 import logging
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 MAX_PAGE = 200
+MAX_GENERATION_DIGITS = 18  # fits the database; Python refuses to read more than 4,300
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
@@ -126,12 +128,24 @@ def expected_generation(request: Request) -> int | None:
     if header is None or header.strip() == "*":
         return None
     text = header.strip().removeprefix("W/").strip('"')
-    if not text.isdecimal():
-        raise Invalid(f'If-Match holds {header!r}; it must be the generation in quotes, for example "3".')
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_GENERATION_DIGITS):
+        raise Invalid(
+            f'If-Match holds {header[:80]!r}; it must be the generation in quotes, for example "3".'
+        )
     return int(text)
 
 
 ProjectPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the project.")]
+
+
+class _Problem(JSONResponse):
+    """A problem document; what a caller sent may stand in it, and with it text that UTF-8 cannot write."""
+
+    media_type = PROBLEM
+
+    def render(self, content: Any) -> bytes:
+        """Write a question mark for a lone surrogate."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def problem(error: AssentError, request_id: str) -> Response:
@@ -139,7 +153,7 @@ def problem(error: AssentError, request_id: str) -> Response:
     headers = {"x-request-id": request_id}
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse(error.to_wire(request_id), error.status, headers, media_type=PROBLEM)
+    return _Problem(error.to_wire(request_id), error.status, headers)
 
 
 def _request_id(request: Request) -> str:
@@ -173,7 +187,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return problem(NotFound(f"There is nothing at {request.url.path}."), _request_id(request))
     wire = {"type": "about:blank", "title": error.detail, "status": error.status_code, "detail": error.detail,
             "code": "http", "reasons": [], "remedy": None, "request_id": _request_id(request)}  # fmt: skip
-    return JSONResponse(wire, error.status_code, dict(error.headers or {}), media_type=PROBLEM)
+    return _Problem(wire, error.status_code, dict(error.headers or {}))
 
 
 async def _on_integrity(request: Request, error: Exception) -> Response:
@@ -195,7 +209,7 @@ async def _on_defect(request: Request, error: Exception) -> Response:
         "remedy": "Give this id to whoever runs the server.",
         "request_id": request_id,
     }
-    return JSONResponse(wire, 500, {"x-request-id": request_id}, media_type=PROBLEM)
+    return _Problem(wire, 500, {"x-request-id": request_id})
 
 
 def install_errors(app: FastAPI) -> None:

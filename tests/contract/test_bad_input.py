@@ -1,0 +1,36 @@
+"""Text that no database or UTF-8 can hold, and numbers that are too long, are the caller's error."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.approvals.shop import open_shop
+
+FLAGS = "/v1/projects/shop/environments/staging/flags"
+
+
+@pytest.fixture
+def ask(desk):
+    token = desk.token(open_shop(desk).people["root"])
+    client = TestClient(desk.app, raise_server_exceptions=False)
+
+    def post(path, content, **headers):
+        headers |= {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        return client.post(path, content=content, headers=headers)
+
+    return post
+
+
+def test_a_lone_surrogate_in_a_key_is_refused_in_words(ask):
+    for path, body in (
+        (FLAGS, rb'{"name": "x", "document": {"\ud800": 1}}'),
+        ("/v1/projects/shop/datasets", rb'{"name": "x", "version": "1.0.0", "rows": [{"\ud800": 1}]}'),
+    ):
+        answer = ask(path, body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+
+
+@pytest.mark.parametrize("tag", ['"' + "9" * 5001 + '"', '"' + "9" * 19 + '"', '"x"'])
+def test_a_generation_that_is_no_number_of_ours_is_refused(ask, tag):
+    answer = ask(f"{FLAGS}/x/switch-offs", b"{}", **{"if-match": tag})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+    assert len(answer.json()["detail"]) < 300
