@@ -1,9 +1,9 @@
 """How often a harmless canary is rolled back, and how soon a harmful one, by Assent and by others.
 
-python -m benchmarks.sim [--runs 4000] [--seed N] [--out build/bench/sim.json] prints a table as Markdown and
-writes it as JSON. Exit 1 where a promise is broken: false rollbacks above alpha over 24 hours of looks for
-certain (95 %), mean delay above 1.8 times the bound, a harm not found, or the product's own code more than
-1e-9 away from what was simulated.
+python -m benchmarks.sim [--runs 4000] [--seed N] [--out build/bench/sim.json] prints tables as Markdown and
+writes them as JSON. Exit 1 where a promise is broken: false rollbacks or false proofs above alpha over
+24 hours of looks for certain (95 %), a mean delay above 1.8 times the bound, a harm not found, or the
+product's own code more than 1e-9 away from what was simulated.
 """
 
 import argparse
@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from assent.monitoring.domain.intervals import wilson
 from benchmarks.sim.cells import ALPHA, DELAYS, JUDGES, Cell, Delay, Tally, cells, delay, simulate
+from benchmarks.sim.proofs import SETTINGS, Proven, prove
 
 MOST_DELAY = 1.8
 MOST_GAP = 1e-9
@@ -46,14 +48,20 @@ def main() -> int:
         delays.append({**asdict(one), "ratio": one.ratio})
         broken += late(one)
         print(line(one), flush=True)
+    print("\n| usual | margin | calls/min | proven falsely | proven where alike |\n" + "|---" * 5 + "|")
+    proofs = []
+    for number, margin in enumerate(SETTINGS, start=len(rows) + len(delays)):
+        proven = prove(margin, (options.seed, number), options.runs)
+        proofs.append(asdict(proven))
+        broken += unproven(proven)
+        shares = f"{proven.falsely / proven.runs:.1%} | {proven.rightly / proven.runs:.1%}"
+        print(f"| {proven.base:.1%} | {proven.margin:.1%} | {proven.per_minute} | {shares} |", flush=True)
     gap = max(one["product_gap"] for one in rows)
     n_product = sum(one["product_runs"] for one in rows)
     took = time.perf_counter() - began
     print(f"\n{n_product} runs through the product's own code: log E within {gap:.1e}. {took:.0f} s.")
-    write(
-        options,
-        {"cells": rows, "delays": delays, "product_gap": gap, "seconds": round(took), "broken": broken},
-    )
+    tables = {"cells": rows, "delays": delays, "proofs": proofs}
+    write(options, tables | {"product_gap": gap, "seconds": round(took), "broken": broken})
     sys.stderr.writelines(f"broken: {one}\n" for one in broken)
     return 1 if broken else 0
 
@@ -94,6 +102,12 @@ def late(one: Delay) -> list[str]:
     name = f"{one.usual:.1%} to {one.harmful:.2%}"
     found = [f"{name}: mean delay {one.ratio:.2f} times the bound"] if one.ratio > MOST_DELAY else []
     return found + ([f"{name}: only {one.found:.1%} found"] if one.found < 1 else [])
+
+
+def unproven(one: Proven) -> list[str]:
+    if wilson(one.falsely, one.runs, 0.05).low <= ALPHA:
+        return []
+    return [f"margin {one.margin:.1%} at {one.per_minute}/min: {one.falsely} false proofs"]
 
 
 def write(options: argparse.Namespace, figures: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """A fast form of `make sim`, and what makes its figures those of the product."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +9,12 @@ from hypothesis import strategies as st
 from scipy.stats import betabinom, mannwhitneyu, norm
 from statsmodels.stats.proportion import proportions_ztest
 
-from assent.monitoring.domain import eprocess, scores
+from assent.monitoring.domain import eprocess, proof, scores
+from assent.monitoring.domain.intervals import wilson
 from benchmarks.sim import cells, traffic
 from benchmarks.sim.others import HOUR, fixed_threshold, mann_whitney, peeking_z
 from benchmarks.sim.process import Arm, Product, Runs
+from benchmarks.sim.proofs import Proofs, prove
 from benchmarks.sim.traffic import Counts, Traffic
 
 PAIRS = st.lists(st.tuples(st.integers(0, 256), st.integers(0, 30)), max_size=4)
@@ -56,6 +60,27 @@ def test_harmless_canaries_are_kept_where_peeking_rolls_them_back(name, per_minu
     assert shares["assent"][1] <= cells.ALPHA
     assert shares["peeking z"][0] > 0.2
     assert shares["fixed 0"][0] > 0.9
+
+
+BITS = st.lists(st.tuples(*[st.integers(0, 20)] * 4), max_size=5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(BITS, st.sampled_from(["0.005", "0.05"]))
+def test_the_vectors_of_proofs_equal_the_products(blocks, margin):
+    proofs, product = Proofs(1, float(margin)), proof.Proof(Decimal(margin))
+    for good_c, bad_c, good_s, bad_s in blocks:
+        canary, stable = [(0, good_c), (256, bad_c)], [(0, good_s), (256, bad_s)]
+        proofs.advance(arm(canary), arm(stable))
+        product = proof.advance(product, scores.Block(scores.tally(canary), scores.tally(stable)))
+        want = float(eprocess.ARITHMETIC.ln(product.factor))
+        assert float(proofs.log_e[0]) == pytest.approx(want, rel=1e-9, abs=1e-9)
+
+
+def test_a_margin_that_is_not_kept_is_hardly_ever_proven():
+    one = prove((0.01, 0.01, 200), (20261126, 0), 60)
+    assert wilson(one.falsely, one.runs, 0.05).low <= 0.05
+    assert one.rightly > 50
 
 
 def test_harm_is_found_soon():
