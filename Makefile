@@ -12,7 +12,7 @@ SOURCES := packages tests examples benchmarks .ci
 revision: $(READY) ## Write the next migration from what the tables say: make revision MESSAGE="what changes"
 	@$(BIN)/python -m assent.commands.revision "$(MESSAGE)"
 
-.PHONY: revision help setup demo up test test-clients check lint types imports templates format coverage chaos sim docs clean
+.PHONY: revision help setup demo up test test-clients test-browser check lint types imports templates format coverage chaos sim docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -33,6 +33,10 @@ test: $(READY) ## Run the tests; TESTS=tests/registry for a part, ASSENT_TEST_PO
 
 test-clients: $(READY) ## Call the gateway with unchanged foreign clients, each in an environment of its own; CLIENTS="openai-3 langchain"
 	@$(BIN)/python tests/clients $(CLIENTS)
+
+test-browser: $(READY) ## Look at every page in a real Chromium with axe-core; pictures go to build/browser
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --group browser --python $(BIN)/python
+	@ASSENT_TEST_BROWSER=1 $(PYTEST) -n $(N) -q tests/browser
 
 check: lint types imports templates coverage ## All that CI runs: linters, types, contracts, tests with their coverage gates
 
