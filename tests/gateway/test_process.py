@@ -230,3 +230,11 @@ run(GatewaySettings(server_url={world.server.url!r}, token="gw-token", project="
 def test_settings_can_be_handed_to_another_process(tmp_path):
     one = settings("http://127.0.0.1:1", tmp_path)
     assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_snapshot_taken_from_disk_is_acknowledged_at_once_not_at_the_next_look(live):
+    live.gateway.stop()
+    live.server.acks.clear()
+    live.start(poll_s=60.0)
+    ours = {"gateway": "gateway", "epoch": 1, "serial": live.serial}
+    until(lambda: ours in live.server.acks, "the acknowledgement")

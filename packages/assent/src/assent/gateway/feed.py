@@ -103,6 +103,7 @@ class Feed:
         while True:
             try:
                 await self._fetch()
+                await self._acknowledge_current()  # what came from disk was never offered
                 if await self._listen():
                     pause_s = _FIRST_PAUSE_S
             except (httpx.HTTPError, OSError, Invalid) as error:
@@ -120,8 +121,7 @@ class Feed:
                 after = self._current()
                 if before is not None and after is not before:
                     log.warning("gateway: a newer snapshot was found by asking, not by the stream")
-                if after is not None and after.position != self._acknowledged:
-                    await self._acknowledge(after)
+                await self._acknowledge_current()
             except (httpx.HTTPError, OSError, Invalid) as error:
                 self._report(f"{self._settings.server_url}: {error!r}")
             self._alarm_if_stale()
@@ -190,6 +190,11 @@ class Feed:
         if snapshot is not before:
             self._on_snapshot(snapshot)
             await self._acknowledge(snapshot)
+
+    async def _acknowledge_current(self) -> None:
+        current = self._current()
+        if current is not None and current.position != self._acknowledged:
+            await self._acknowledge(current)
 
     async def _acknowledge(self, snapshot: Snapshot) -> None:
         epoch, serial = snapshot.position
