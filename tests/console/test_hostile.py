@@ -14,6 +14,7 @@ from assent.console.routes import ROUTERS
 from assent.delivery import service as delivery
 from assent.evaluation import service as evaluation
 from assent.evaluation.service import NewRun, NewVersion
+from assent.flags import service as flags
 from assent.identity import service as identity
 from assent.installation import opened
 from assent.kernel.clock import FakeClock
@@ -136,6 +137,19 @@ def _plant_alerts(console):
     console.do("otto", monitoring.incidents.open_, PROJECT, by_hand)
 
 
+def _plant_flags(console):
+    """A flag that is on by a rule, and a change of it that waits for a second person."""
+    when = [{"attribute": BAD[:60], "op": "in", "value": [BAD]}]
+    form = {
+        "description": BAD,
+        "owner": BAD,
+        "variants": {"on": BAD, "off": ""},
+        "rules": [{"id": "planted", "when": when, "variant": "on"}],
+    }
+    place = flags.Place(project=PROJECT, environment="production", name="planted")
+    console.do("root", flags.create, flags.Change(place=place, form=form, reason=BAD))
+
+
 def _plant_runs(console):
     rows = [
         {
@@ -191,6 +205,7 @@ def _plant_rest(console):
     with console.desk.begin(console.people["root"]) as tx:
         identity.issue_token(tx, console.people["root"].id, BAD, None)
     _plant_notifications(console)
+    _plant_flags(console)
     ada = console.signed_in("ada")
     card = f"{HERE}/cards/support/2.1.0"
     assert ada.submit(ada.get(card), f"{card}/drafts").status_code == 303
@@ -263,6 +278,13 @@ def addresses(console, request, rollout, run):
         "/projects/{project}/alerts": [f"{HERE}/alerts"],
         "/projects/{project}/incidents": [f"{HERE}/incidents"],
         "/projects/{project}/incidents/{incident}": [f"{HERE}/incidents/{one.id}" for one in incidents],
+        "/projects/{project}/flags": [f"{HERE}/flags", f"{HERE}/flags?environment={bad[:60]}"],
+        "/projects/{project}/flags/{environment}/{name}": [
+            f"{HERE}/flags/production/planted?unit={bad[:60]}&context={bad}",
+        ],
+        "/projects/{project}/flags/{environment}/{name}/{path}": [
+            f"{HERE}/flags/production/planted/confirm", f"{HERE}/flags/production/planted/{bad.replace('/', '')}",
+        ],
         "/projects/{project}/retirement": [f"{HERE}/retirement"],
         "/projects/{project}/retirement/announcements": [
             f"{HERE}/retirement/announcements?version={bad}&successor={bad}&sunset={bad}"
