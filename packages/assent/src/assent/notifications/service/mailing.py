@@ -41,7 +41,7 @@ def mail(outside: Outside, addresses: Sequence[str], id_: str, subject: str, tex
     except smtplib.SMTPResponseException as error:
         return _ended(began, error.smtp_code, f"The mail server answered {error.smtp_code}.")
     except (smtplib.SMTPException, OSError) as error:
-        return _ended(began, None, f"The mail server cannot be used: {str(error)[:200]}.")
+        return _ended(began, None, f"The mail server cannot be used: {str(error)[:200].rstrip('.')}.")
     note = f"{refused} of {len(addresses)} addresses were refused." if refused else None
     return Outcome(ok=True, status=ACCEPTED, error=note, duration_s=time.monotonic() - began)
 
