@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from plane import running
+from served import running
 
 from assent_client.client import ClientSettings
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from forge import Forge, digest, model_document, prompt_document, route
-from plane import until
+from served import until
 
 from assent_client.client import Client
 from assent_client.errors import Gone, NotFound, Unavailable

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from forge import model_document, route
-from plane import until
+from served import until
 
 from assent_client import flags as flags_module
 from assent_client.client import Client

@@ -12,7 +12,7 @@ from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import Reason
 from openfeature.hook import Hook
 from openfeature.provider import ProviderStatus
-from plane import until
+from served import until
 from test_flags import BEYOND, flag, publish
 
 from assent_client.client import Client

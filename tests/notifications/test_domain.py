@@ -237,7 +237,7 @@ def test_a_body_tells_identifiers_and_figures_and_no_text_of_people():
     assert told["data"] == {
         "project": "shop", "leaf": 41, "event": "evt_1", "subject": DIGEST,
         "about": {"guard": "errors", "rollout": "ro_1", "incident": "inc_1", "versions": ["a@1"] * 200},
-        "link": f"{BASE}/projects/shop/rollouts/ro_1",
+        "link": f"{BASE}/projects/shop/incidents/inc_1",
     }  # fmt: skip
     assert body(heard(subject=7), BASE)["data"]["subject"] is None
 
