@@ -97,6 +97,15 @@ def test_what_a_strategy_does_not_use_stays_out_of_the_canonical_form():
     }
 
 
+def test_a_planned_test_keeps_its_looks_and_its_units():
+    experiment = {"primary": "thumbs_down", "mode": "planned", "looks": 4, "units": 20_000}
+    plan = parse_plan(
+        {**AB_TEST, "experiment": experiment, "guards": [{"metric": "error"}], "detect": DETECT}
+    )
+    assert (plan.experiment.looks, plan.experiment.units) == (4, 20_000)
+    assert parse_plan(plan_document(plan)) == plan
+
+
 DETECT = {"metric": "error", "from": 0.01, "to": 0.05}
 
 
