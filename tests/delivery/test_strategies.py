@@ -1,5 +1,7 @@
 """Blue-green switches, audiences, A/B tests, drills: what is particular to each strategy."""
 
+import base64
+import json
 from dataclasses import replace
 
 import pytest
@@ -130,6 +132,7 @@ DETECT = {"metric": "error", "from": 0.01, "to": 0.05}
                 {"attribute": "user", "op": "like", "value": "x"},
                 {"attribute": "", "op": "equals", "value": "x"},
                 {"attribute": "age", "op": "ge", "value": 1.5},
+                {"attribute": "user", "op": "in", "value": [17]},
                 {"attribute": "user", "op": "in", "value": [str(n) for n in range(1001)]},
                 {"attribute": "user", "op": [], "value": "x"},
             )
@@ -156,6 +159,17 @@ def test_before_the_switch_only_the_preview_s_users_see_the_new_version(desk):
     switched = desk.act(service.promote, rollout)
     assert (switched.state, switched.share) == (State.RUNNING, 1)
     assert compile_route(document_of(desk))("somebody", {}).value == rollout.subject
+
+
+def test_listed_people_travel_as_keyed_hashes(desk):
+    rollout = begun(desk, **SWITCH)
+    for audience in ("gateway", "sdk"):
+        issue, read = desk.snapshot(audience=audience)
+        route = read.payload.routes["support"]
+        assert b"qa-1" not in base64.b64decode(json.loads(issue.envelope)["payload"])
+        assert compile_route(route)("u", {"user": "qa-1"}).value == rollout.subject
+        assert compile_route(route)("u", {"user": "qa-3"}).value == rollout.stable
+    assert route["rules"][0]["when"] == [{"attribute": "preview", "op": "equals", "value": "green"}]
 
 
 def test_after_the_switch_the_old_version_stays_warm_and_one_command_brings_it_back(desk):

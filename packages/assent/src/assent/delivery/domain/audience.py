@@ -4,7 +4,8 @@ The form: a list of entries of which one must hold; an entry is a condition, or 
 [{"attribute": "organisation", "op": "in", "value": ["acme"]},
  {"all": [{"attribute": "country", "op": "equals", "value": "NL"},
           {"attribute": "app_version", "op": "semver_ge", "value": "3.2.0"}]}]
-Conditions are those of `assent_client.conditions`. Numbers are whole: the ledger holds no floats.
+Conditions are those of `assent_client.conditions`. Numbers are whole: the ledger holds no floats. Listed ids
+of people travel to gateways and applications as keyed hashes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assent.delivery.domain.form import Section
+from assent.flags.domain import is_personal
 from assent_client.conditions import compile_condition
 
 MAX_CLAUSES: Final = 50
@@ -94,6 +96,8 @@ def _problem(condition: Any) -> tuple[str, str] | None:
     values = value if isinstance(value, list) else [value]
     if len(values) > MAX_VALUES:
         return f"A condition lists at most {MAX_VALUES} values, this one {len(values)}.", "Split the list."
+    if is_personal(attribute, ()) and not all(isinstance(item, str) for item in values):
+        return f"Ids of people ({attribute}) are texts.", 'Write them in quotes: ["17"].'
     if any(isinstance(item, float) for item in values):
         return "A condition's numbers are whole.", "Write a whole number, or a text."
     try:

@@ -17,6 +17,7 @@ from assent.delivery import store
 from assent.delivery.domain import Route, compile_route, read_route, without_canary
 from assent.delivery.service.subjects import Subject, end_of, find_subject
 from assent.flags import service as flags
+from assent.flags.domain import published_condition
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical, digest, digest_bytes
 from assent.kernel.clock import to_text
@@ -155,7 +156,7 @@ class _Content:
             route = without_canary(route)
         if route.previous not in {None, *admitted}:
             route = replace(route, previous=None)
-        self.routes[name] = compile_route(route)
+        self.routes[name] = _published(route)
 
     def _has(self, subject: str, name: str) -> bool:
         """Take a version in, or say why it is kept out."""
@@ -226,6 +227,14 @@ class _Content:
                 self._omit("provider", name, text, "Add it: assent provider add.")
             else:
                 self.providers[name] = wire
+
+
+def _published(route: Route) -> dict[str, Any]:
+    """Write a route as it travels: ids of people that its rules list are hashed."""
+    document = compile_route(route)
+    for rule in document["rules"]:
+        rule["when"] = [published_condition(one, {route.unit}, route.salt) for one in rule["when"]]
+    return document
 
 
 def _is_whole(found: Subject, admitted: str) -> bool:

@@ -1,6 +1,6 @@
 """Flags' rules: documents, splits, what a change exposes, explanations, exports; pure."""
 
-from assent.flags.domain.document import Flag, Rule, flag_document, flag_of, switched
+from assent.flags.domain.document import Flag, Rule, flag_document, flag_of, is_personal, switched
 from assent.flags.domain.explaining import (
     Environment,
     Explanation,
@@ -14,6 +14,7 @@ from assent.flags.domain.flagd import Export, export_flagd
 from assent.flags.domain.reading import read_flag
 from assent.flags.domain.segments import (
     check_environment,
+    published_condition,
     published_route,
     published_segment,
     read_segment,
@@ -39,7 +40,9 @@ __all__ = [
     "flag_document",
     "flag_of",
     "grows",
+    "is_personal",
     "named_by",
+    "published_condition",
     "published_route",
     "published_segment",
     "read_flag",

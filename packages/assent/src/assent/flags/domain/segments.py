@@ -73,17 +73,18 @@ def published_route(name: str, flag: Flag, generation: int) -> dict[str, Any]:
     """Write a flag's route as it travels: listed ids of people as keyed hashes."""
     route = route_of(name, flag, generation)
     for rule in route["rules"]:
-        rule["when"] = [_hidden(one, {flag.unit}, flag.salt) for one in rule["when"]]
+        rule["when"] = [published_condition(one, {flag.unit}, flag.salt) for one in rule["when"]]
     return route
 
 
 def published_segment(document: Mapping[str, Any], units: Collection[str]) -> dict[str, Any]:
     """Write a segment as it travels; `units` are those of the environment's flags."""
     salt = document["salt"]
-    return {"any": [[_hidden(one, units, salt) for one in group] for group in document["any"]]}
+    return {"any": [[published_condition(one, units, salt) for one in group] for group in document["any"]]}
 
 
-def _hidden(condition: Mapping[str, Any], units: Collection[str], salt: str) -> dict[str, Any]:
+def published_condition(condition: Mapping[str, Any], units: Collection[str], salt: str) -> dict[str, Any]:
+    """Write a condition as it travels: listed ids of people as keyed hashes; `units`: what is stuck to."""
     op = _HASHED.get(str(condition.get("op")))
     value = condition.get("value")
     values: list[Any] = value if isinstance(value, list) else [value]
