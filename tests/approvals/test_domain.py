@@ -252,6 +252,15 @@ def test_the_first_step_is_that_of_the_plan_that_the_request_names(share, ok):
     assert condition.judge(facts(claim("rollout.plan", **plan), plan=None)).ok is Ok.UNKNOWN
 
 
+@pytest.mark.parametrize(("strategy", "ok"), [("blue_green", Ok.PASS), ("canary", Ok.FAIL), (None, Ok.FAIL)])
+def test_a_policy_may_let_a_blue_green_switch_pass_and_nothing_else(strategy, ok):
+    told = claim("rollout.plan", environment="production", plan=PLAN, first_share="1", strategy=strategy)
+    assert FirstStepAtMost(id="first").judge(facts(told)).ok is Ok.FAIL
+    answer = FirstStepAtMost(id="first", allow_switch=True).judge(facts(told))
+    assert (answer.ok, "or a blue-green switch" in answer.need) == (ok, True)
+    assert FirstStepAtMost(id="first", allow_switch=True).judge(facts()).ok is Ok.UNKNOWN
+
+
 def test_a_rollback_needs_another_version_that_is_live():
     condition = RollbackTargetExists(id="back")
     assert condition.judge(facts()).ok is Ok.PASS

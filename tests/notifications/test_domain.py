@@ -242,6 +242,20 @@ def test_a_body_tells_identifiers_and_figures_and_no_text_of_people():
     assert body(heard(subject=7), BASE)["data"]["subject"] is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "path"),
+    [
+        ("delivery.rollout.promoted", {"rollout": "ro_1"}, "rollouts/ro_1"),
+        ("approvals.request.submitted", {"request": "req_1"}, "requests/req_1"),
+        ("registry.version.registered", {"name": "a b", "number": "1.0.0"}, "versions/a%20b/1.0.0"),
+        ("monitoring.alert.fired", {"name": "slow"}, "alerts"),
+        ("identity.group.created", {"name": "risk"}, "ledger?before=42"),
+    ],
+)
+def test_each_event_leads_to_the_page_that_shows_it(kind, fields, path):
+    assert body(heard(kind, **fields), BASE)["data"]["link"] == f"{BASE}/projects/shop/{path}"
+
+
 def test_what_is_told_of_events_is_in_no_way_personal():
     personal = {
         "person",
