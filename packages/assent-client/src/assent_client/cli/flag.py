@@ -38,6 +38,7 @@ Name = Annotated[str, typer.Argument(help="Name of the flag.")]
 Environment = Annotated[str, typer.Option("--env", help="The environment.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept on record.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why; a protected environment asks for it.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 File = Annotated[
     Path | None, typer.Option("--file", "-f", help="The document, or parts of it (YAML or JSON).")
 ]
@@ -133,7 +134,7 @@ def off(
     environment: Environment,
     reason: Reason,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Give everybody the off variant, at once; one person is enough in every environment."""
     ask(f"Give everybody in {environment} the off variant of {name}?", yes=yes)
@@ -184,7 +185,7 @@ def archive(
     environment: Environment,
     reason: Reason,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Remove a flag that gives everybody the off variant: applications get their own default."""
     ask(f"Remove {name} from {environment}?", yes=yes)

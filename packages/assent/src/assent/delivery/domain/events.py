@@ -170,10 +170,9 @@ class RolloutConcluded(RolloutEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteCooled(Event):
-    """The version before a blue-green switch is kept warm no more."""
+class RouteEvent(Event):
+    """What the events carry that rewrite a route outside a rollout; its generation is the route's."""
 
-    TYPE: ClassVar[str] = "delivery.route.cooled"
     project: str
     environment: str
     name: str
@@ -182,16 +181,18 @@ class RouteCooled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteDrilled(Event):
+class RouteCooled(RouteEvent):
+    """The version before a blue-green switch is kept warm no more."""
+
+    TYPE: ClassVar[str] = "delivery.route.cooled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteDrilled(RouteEvent):
     """A drill wrote the route again as it stood; how long the replicas took is told by a later event."""
 
     TYPE: ClassVar[str] = "delivery.route.drilled"
-    project: str
-    environment: str
-    name: str
     drill: str
-    route: dict[str, Any]
-    route_generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,24 +213,14 @@ class DrillMeasured(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteKilled(Event):
+class RouteKilled(RouteEvent):
     """A name answers nobody any more, until it is restored."""
 
     TYPE: ClassVar[str] = "delivery.route.killed"
-    project: str
-    environment: str
-    name: str
-    route: dict[str, Any]
-    route_generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RouteRestored(Event):
+class RouteRestored(RouteEvent):
     """A killed name answers again, with the stable version."""
 
     TYPE: ClassVar[str] = "delivery.route.restored"
-    project: str
-    environment: str
-    name: str
-    route: dict[str, Any]
-    route_generation: int

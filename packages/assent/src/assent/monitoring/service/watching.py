@@ -55,25 +55,19 @@ def apply(tx: Tx, rollout: Rollout, sight: Sight) -> Move | None:
 
 
 def incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
-    """Write down why a rollout was taken back, in figures."""
+    """Write down which guard took a rollout back, in figures. Raises: ValueError for a plan without one."""
     weighed = states.weighing(sight.watched, sight.terms)
     if weighed is None:
         raise ValueError("a plan without guards cannot fail one")
     worst = next(guard for guard in sight.guards if guard.metric == weighed.worst)
     limit = threshold(sight.terms.alpha)
-    return IncidentOpened(
-        incident=new_id("inc"),
-        project=rollout.project,
-        environment=rollout.environment,
-        rollout=rollout.id,
-        route=rollout.name,
-        subject=rollout.subject,
+    return _incident(
+        rollout,
+        sight,
         guard=weighed.worst,
         total=str(weighed.total),
         threshold=f"{limit:f}",
         summary=_summary(worst, f"{weighed.total:.1f}", f"{float(limit):g}"),
-        last_block=max([sight.watch.closed_through, *(block.block for block in sight.blocks)]),
-        guards=sight.guards,
     )
 
 
@@ -85,6 +79,17 @@ def objective_incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
     name = breaking_objectives(rollout, sight.judgement)[0]
     rate = states.recent_rate(sight.watched, name)
     limit = sight.terms.limits[name]
+    return _incident(
+        rollout,
+        sight,
+        guard=name,
+        total=f"{rate.low:.6f}",
+        threshold=f"{limit:g}",
+        summary=f"{name}: {rate.low:.3f} to {rate.high:.3f} of the newest units, {limit:g} allowed",
+    )
+
+
+def _incident(rollout: Rollout, sight: Sight, **cause: str) -> IncidentOpened:
     return IncidentOpened(
         incident=new_id("inc"),
         project=rollout.project,
@@ -92,12 +97,9 @@ def objective_incident_of(rollout: Rollout, sight: Sight) -> IncidentOpened:
         rollout=rollout.id,
         route=rollout.name,
         subject=rollout.subject,
-        guard=name,
-        total=f"{rate.low:.6f}",
-        threshold=f"{limit:g}",
-        summary=f"{name}: {rate.low:.3f} to {rate.high:.3f} of the newest units, {limit:g} allowed",
         last_block=max([sight.watch.closed_through, *(block.block for block in sight.blocks)]),
         guards=sight.guards,
+        **cause,
     )
 
 
