@@ -34,7 +34,7 @@ test: $(READY) ## Run the tests; TESTS=tests/registry for a part, ASSENT_TEST_PO
 test-clients: $(READY) ## Call the gateway with unchanged foreign clients, each in an environment of its own; CLIENTS="openai-3 langchain"
 	@$(BIN)/python tests/clients $(CLIENTS)
 
-test-browser: $(READY) ## Look at every page in a real Chromium with axe-core; pictures go to build/browser
+test-browser: $(READY) ## Look at the console in a real Chromium with axe-core; pictures go to build/browser
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --group browser --python $(BIN)/python
 	@ASSENT_TEST_BROWSER=1 $(PYTEST) -n $(N) -q tests/browser
 

@@ -1,4 +1,4 @@
-"""Every page of the console, narrow and wide, light and dark: axe-core finds nothing, nothing is too wide."""
+"""The pages of the console that links reach, narrow and wide, light and dark: axe-core finds nothing, nothing is too wide."""
 
 import re
 from collections import defaultdict
@@ -98,7 +98,7 @@ def look_at(page, house, begin, look):
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_every_page_is_accessible_and_fits(house, visit, runs, width, scheme):
+def test_what_links_reach_is_accessible_and_fits(house, visit, runs, width, scheme):
     begin = furnish(house, runs, {"block_s": 1})
     house.person("vera", "admin", "engineer", "reviewer", "operator")
     page = visit(viewport=WIDTHS[width], color_scheme=scheme)

@@ -67,6 +67,12 @@ def test_the_architecture_is_one_page_that_names_every_slice():
     assert [name for name in server_slices() if not re.search(rf"\b{name}\b", text)] == []
 
 
+def test_no_document_holds_the_marks_of_a_merge():
+    for path in DOCS:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if re.match(r"(<{7}|={7}|>{7})( |$)", line)] == [], path.name
+
+
 def test_decisions_are_numbered_without_gaps_and_short():
     files = sorted((ROOT / "docs/decisions").glob("*.md"))
     assert [int(path.name[:4]) for path in files] == list(range(1, len(files) + 1))
