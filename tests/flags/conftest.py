@@ -80,6 +80,7 @@ class Served:
     url: str
     flags: Flags
     tokens: dict[str, str]
+    app: FastAPI
 
     def api(self, who="ada"):
         return Api(self.url, self.tokens[who], PROJECT)
@@ -109,4 +110,4 @@ def served(alone):
             identity.bind(tx, account.id, role, PROJECT)
             tokens[role] = identity.issue_token(tx, account.id, f"for {role}", None)
     with listening(app) as port:
-        yield Served(f"http://127.0.0.1:{port}", alone, tokens)
+        yield Served(f"http://127.0.0.1:{port}", alone, tokens, app)

@@ -126,10 +126,9 @@ def test_answers_are_valid_against_the_specification(served, ofrep):
         jsonschema.validate(answer, {**schemas, "$ref": f"#/components/schemas/{name}"})
 
 
-def test_a_caller_who_asks_too_often_is_told_when_to_ask_again(served, ofrep, monkeypatch):
+def test_a_caller_who_asks_too_often_is_told_when_to_ask_again(served, ofrep):
     served.flags.create()
-    limits = delivery.RateLimit(0.5)
-    monkeypatch.setattr("assent.delivery.http.ofrep._limits_of", lambda app, call: limits)
+    served.app.state.ofrep_limits = delivery.RateLimit(0.5)
     found = [ask(ofrep, "new-search", targetingKey="a") for _ in range(3)]
     assert [one.status_code for one in found] == [200, 429, 429]
     assert found[1].headers["retry-after"] == "2"

@@ -9,19 +9,18 @@ import threading
 import httpx
 import pytest
 
-from assent.approvals import service as approvals
 from assent.delivery import service as delivery
 from assent.identity import service as identity
 from assent.installation import opened, prepare
 from assent.kernel.settings import load
-from assent.kernel.tx import SYSTEM, Actor
+from assent.kernel.tx import SYSTEM
 from assent.ledger import replay
 from assent.providers import service as providers
 from examples.story import desk as desks
 from examples.story.processes import children
 from tests.delivery.releases import PROJECT, set_up, until
+from tests.flows.releasing import OPERATOR, start_rollout
 
-OPERATOR = Actor("usr_operator", "person")
 PLAN = {
     "steps": [
         {"share": 0.5, "min_time_s": 4, "min_units": 5, "max_time_s": 90},
@@ -99,26 +98,6 @@ def populate(runtime, provider):
     return token, key
 
 
-def start_rollout(runtime):
-    """File 2.1.0, let the reviewer approve it, start it; gives the rollout's id."""
-    release = delivery.Release(
-        project=PROJECT, environment="production", subject="support@2.1.0", plan=PLAN, reason="better"
-    )
-    with runtime.session.begin(OPERATOR) as tx:
-        filed = delivery.request_release(tx, release)
-    with runtime.session.read() as reader:
-        request = approvals.get(reader, filed.request)
-        reviewer = identity.get_account(reader, "ruth")
-    vote = approvals.NewVote(
-        request=request.id, project=PROJECT, subject=request.subject, policy=request.policy, verdict="approve"
-    )
-    with runtime.session.begin(Actor(reviewer.id, "person", auth_at=runtime.clock.now())) as tx:
-        approvals.vote(tx, vote)
-    with runtime.session.begin(OPERATOR) as tx:
-        delivery.start(tx, delivery.Ask(rollout=filed.id))
-    return filed.id
-
-
 @pytest.fixture
 def recordings(tmp_path):
     path = tmp_path / "answers.jsonl"
@@ -152,7 +131,7 @@ def test_a_server_killed_in_mid_canary_costs_no_answer_and_the_rollout_goes_on(
         until(lambda: httpx.get(ready, trust_env=False).status_code == 200, "the gateway's snapshot", 15)
         with Traffic(gateway.ready[1], key) as traffic:
             until(lambda: traffic.answered.get("support@2.0.0"), "an answer", 15)
-            rollout = start_rollout(runtime)
+            rollout = start_rollout(runtime, "support@2.1.0", PLAN)
             until(lambda: traffic.answered.get("support@2.1.0"), "an answer of the canary", 15)
 
             running.kill("server")

@@ -13,20 +13,19 @@ import httpx
 import pytest
 from aiohttp import web
 
-from assent.approvals import service as approvals
 from assent.delivery import service as delivery
 from assent.identity import service as identity
 from assent.installation import opened, prepare
 from assent.kernel.settings import load
-from assent.kernel.tx import SYSTEM, Actor
+from assent.kernel.tx import SYSTEM
 from assent.monitoring import service as monitoring
 from assent.providers import service as providers
 from assent.registry import service as registry
 from examples.story import desk as desks
 from examples.story.processes import Start, children
 from tests.delivery.releases import PROJECT, set_up, until
+from tests.flows.releasing import OPERATOR, start_rollout
 
-OPERATOR = Actor("usr_operator", "person")
 FINE, FAULTY = "support", "sales"
 RATE = 200
 FAILS_EVERY = {"sales-2.1.0": 20}  # 5 %; every other version fails 1 %
@@ -147,26 +146,6 @@ def populate(runtime, port):
     return token, key
 
 
-def start_rollout(runtime, system):
-    """File 2.1.0, let the reviewer approve it, start it: the last thing that a person does."""
-    release = delivery.Release(
-        project=PROJECT, environment="production", subject=f"{system}@2.1.0", plan=PLAN, reason="better"
-    )
-    with runtime.session.begin(OPERATOR) as tx:
-        filed = delivery.request_release(tx, release)
-    with runtime.session.read() as reader:
-        request = approvals.get(reader, filed.request)
-        reviewer = identity.get_account(reader, "ruth")
-    vote = approvals.NewVote(
-        request=request.id, project=PROJECT, subject=request.subject, policy=request.policy, verdict="approve"
-    )
-    with runtime.session.begin(Actor(reviewer.id, "person", auth_at=runtime.clock.now())) as tx:
-        approvals.vote(tx, vote)
-    with runtime.session.begin(OPERATOR) as tx:
-        delivery.start(tx, delivery.Ask(rollout=filed.id))
-    return filed.id
-
-
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
     settings = desks.environment(tmp_path, desks.free_port())
@@ -193,7 +172,7 @@ def test_errors_from_1_to_5_percent_are_rolled_back_and_the_same_plan_without_th
         until(lambda: httpx.get(ready, trust_env=False).status_code == 200, "the gateway's snapshot", 15)
         world.ask = (gateway.ready[1], key)
         until(lambda: world.statuses[f"{FINE}@2.0.0"][200], "an answer", 15)
-        rollouts = {system: start_rollout(runtime, system) for system in (FINE, FAULTY)}
+        rollouts = {system: start_rollout(runtime, f"{system}@2.1.0", PLAN) for system in (FINE, FAULTY)}
         until(lambda: all(ended(runtime, one) for one in rollouts.values()), "the end of both", 60)
         running.check()
         states = {system: ended(runtime, one) for system, one in rollouts.items()}

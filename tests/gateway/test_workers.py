@@ -2,10 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,6 +79,15 @@ def acknowledged(world):
     return {ack["gateway"] for ack in world.server.acks if ack["serial"] == world.serial}
 
 
+def refuses(gateway):
+    """Tell whether nobody listens on the gateway's port any more."""
+    try:
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def is_there(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -138,7 +147,7 @@ def test_sigterm_lets_all_workers_drain(world, two):
         thread.start()
     until(lambda: len(held) == 6, "six streams")
     two.process.terminate()
-    time.sleep(0.2)  # the signal arrives while streams are open
+    until(lambda: refuses(two), "the end of listening while streams are open")
     for transport in held:
         world.upstream.do(transport.write, chunked(*events("[DONE]")))
     for thread in threads:
