@@ -288,7 +288,7 @@ def test_a_blue_green_switch_names_its_audience_and_what_it_does(console):
     words = words_of(browser.get(page_of(rollout)))
     assert "preview to its audience" in words
     assert "preview equals green" in words
-    assert "user in qa-0, qa-1, qa-2, qa-3, qa-4 and 2 more" in words
+    assert "user in qa-0, qa-1, qa-2, qa-3, qa-4 … (7 in all)" in words
     assert "Switch all traffic" in words
     asked = words_of(browser.get(f"{page_of(rollout)}/promotion"))
     assert "100 % of the units go to" in asked

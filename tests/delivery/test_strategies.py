@@ -108,6 +108,21 @@ def test_a_planned_test_keeps_its_looks_and_its_units():
     assert parse_plan(plan_document(plan)) == plan
 
 
+def test_a_plan_that_no_leaf_could_carry_is_refused():
+    crowd = [{"attribute": "user", "op": "in", "value": [f"customer-{n:08}" for n in range(2_000)]}]
+    steps = [{"share": 0, "min_time_s": 0, "audience": crowd}, {"share": 1, "min_time_s": 0}]
+    assert reasons_of(parse_plan, {"steps": steps}) == {"steps"}
+    crowd[0]["value"] = crowd[0]["value"][:1_500]
+    assert len(parse_plan({"steps": steps}).steps[0].audience[0][0]["value"]) == 1_500
+
+
+def test_the_largest_plan_reaches_the_ledger(desk):
+    crowd = [{"attribute": "user", "op": "in", "value": [f"customer-{n:08}" for n in range(1_900)]}]
+    steps = [{"share": 0.05, "min_time_s": 10, "audience": crowd}, {"share": 1, "min_time_s": 10}]
+    rollout = begun(desk, steps=steps)
+    assert desk.act(service.abort, rollout).state is State.ABORTED
+
+
 DETECT = {"metric": "error", "from": 0.01, "to": 0.05}
 
 
@@ -133,7 +148,8 @@ DETECT = {"metric": "error", "from": 0.01, "to": 0.05}
                 {"attribute": "", "op": "equals", "value": "x"},
                 {"attribute": "age", "op": "ge", "value": 1.5},
                 {"attribute": "user", "op": "in", "value": [17]},
-                {"attribute": "user", "op": "in", "value": [str(n) for n in range(1001)]},
+                {"attribute": "user", "op": "in", "value": [str(n) for n in range(10_001)]},
+                {"attribute": "user", "op": "in_hashed", "value": {"key": "k", "hashes": ["0"]}},
                 {"attribute": "user", "op": [], "value": "x"},
             )
         ),

@@ -28,6 +28,7 @@ from assent.console.timeline import Names, reason_text, timeline
 from assent.console.visit import PageRoute, Visit, see_other, visits
 from assent.delivery import service as delivery
 from assent.delivery.domain import EXPOSED, OPEN, Rollout, State, Strategy
+from assent.flags.domain import condition_text
 from assent.identity.domain import Permission
 from assent.kernel.errors import AssentError, Forbidden, Reason
 from assent.kernel.tx import Reader
@@ -41,7 +42,6 @@ from assent.web.pages import count, digest_element, duration, time_element
 router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/rollouts")
 Seen = Annotated[Visit, visits(Permission.ROLLOUT_READ)]
 LIVE_S = 300
-MAX_LISTED = 5
 WINNERS = {
     "canary": "the new version is better",
     "stable": "the stable version stays",
@@ -243,18 +243,8 @@ def _audience(rollout: Rollout) -> list[tuple[str, Any]]:
     """Say who sees the version by rule, whatever its share."""
     if rollout.state not in EXPOSED or not rollout.current.audience:
         return []
-    clauses = [
-        " and ".join(f"{c['attribute']} {c['op'].replace('_', ' ')} {_listed(c['value'])}" for c in clause)
-        for clause in rollout.current.audience
-    ]
+    clauses = [" and ".join(map(condition_text, clause)) for clause in rollout.current.audience]
     return [("Audience", Markup("<br>").join(clauses))]
-
-
-def _listed(value: Any) -> str:
-    if not isinstance(value, list):
-        return str(value)
-    more = f" and {len(value) - MAX_LISTED} more" if len(value) > MAX_LISTED else ""
-    return ", ".join(map(str, value[:MAX_LISTED])) + more
 
 
 def _break_glass(reader: Reader, rollout: Rollout) -> list[tuple[str, Any]]:

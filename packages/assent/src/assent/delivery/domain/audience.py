@@ -14,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from assent.delivery.domain.form import Section
-from assent.flags.domain import is_personal
+from assent.flags.domain import list_faults
 from assent_client.conditions import compile_condition
 
 MAX_CLAUSES: Final = 50
 MAX_CONDITIONS: Final = 10
-MAX_VALUES: Final = 1000
 MAX_ATTRIBUTE: Final = 100
 PREVIEW_ATTRIBUTE: Final = "preview"
 """The attribute of the context that the gateway fills from the header `X-Assent-Preview`."""
@@ -93,12 +92,9 @@ def _problem(condition: Any) -> tuple[str, str] | None:
             f"{attribute!r} is not the name of an attribute.",
             f"Give a text of 1 to {MAX_ATTRIBUTE} characters.",
         )
-    values = value if isinstance(value, list) else [value]
-    if len(values) > MAX_VALUES:
-        return f"A condition lists at most {MAX_VALUES} values, this one {len(values)}.", "Split the list."
-    if is_personal(attribute, ()) and not all(isinstance(item, str) for item in values):
-        return f"Ids of people ({attribute}) are texts.", 'Write them in quotes: ["17"].'
-    if any(isinstance(item, float) for item in values):
+    if faults := list_faults([condition], ()):
+        return faults[0], "Correct the condition."
+    if any(isinstance(item, float) for item in (value if isinstance(value, list) else [value])):
         return "A condition's numbers are whole.", "Write a whole number, or a text."
     try:
         compile_condition(condition["op"], value)

@@ -17,12 +17,15 @@ from assent.delivery.domain.plan import (
     Strategy,
     Then,
     Unit,
+    plan_document,
 )
 from assent.delivery.domain.strategy import check_strategy, read_experiment, read_preview
+from assent.kernel.canonical import canonical
 from assent.kernel.errors import Invalid
 
 DAY_S = 86_400
 MAX_STEPS = 100
+MAX_PLAN_BYTES = 40_000
 SHARE_DECIMALS = 6
 USUAL_WINDOW_S = {Strategy.CANARY: 600, Strategy.BLUE_GREEN: 60, Strategy.AB_TEST: 600}
 """After a switch what is wrong must show soon; a canary's users are few and may take their time."""
@@ -52,6 +55,7 @@ def parse_plan(document: Any) -> Plan:
     top.close()
     _check_detect(top, plan)
     check_strategy(top, plan)
+    _check_size(top, plan)
     if top.faults:
         count = len(top.faults)
         raise Invalid(
@@ -60,6 +64,17 @@ def parse_plan(document: Any) -> Plan:
             reasons=top.faults,
         )
     return plan
+
+
+def _check_size(top: Section, plan: Plan) -> None:
+    """Note a plan that is too large for the leaf of the ledger that carries it."""
+    size = 0 if top.faults else len(canonical(plan_document(plan)))
+    if size > MAX_PLAN_BYTES:
+        top.fault(
+            "steps",
+            f"The plan has {size:,} bytes; a leaf of the ledger carries {MAX_PLAN_BYTES:,} of them.",
+            "List fewer people in `audience`, or ask for an attribute that they share.",
+        )
 
 
 def _steps(top: Section, strategy: Strategy) -> tuple[Step, ...]:

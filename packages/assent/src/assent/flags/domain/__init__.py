@@ -1,6 +1,6 @@
 """Flags' rules: documents, splits, what a change exposes, explanations, exports; pure."""
 
-from assent.flags.domain.document import Flag, Rule, flag_document, flag_of, is_personal, switched
+from assent.flags.domain.document import Flag, Rule, flag_document, flag_of, list_faults, switched
 from assent.flags.domain.explaining import (
     Environment,
     Explanation,
@@ -40,7 +40,7 @@ __all__ = [
     "flag_document",
     "flag_of",
     "grows",
-    "is_personal",
+    "list_faults",
     "named_by",
     "published_condition",
     "published_route",
