@@ -46,7 +46,8 @@ Share = Annotated[
     list[str] | None,
     typer.Option("--share", help="VARIANT=SHARE in [0, 1]; may be repeated. Or a variant: it gets all."),
 ]
-Text = Annotated[str | None, typer.Option()]
+Description = Annotated[str | None, typer.Option("--description", help="What it is for, in a sentence.")]
+Owner = Annotated[str | None, typer.Option("--owner", help="Who answers for it: a person or a team.")]
 Ends = Annotated[str | None, typer.Option("--ends-on", help="When it should be gone: 2027-01-31.")]
 Permanent = Annotated[bool | None, typer.Option("--permanent/--temporary", help="Whether it stays for good.")]
 Needs = Annotated[
@@ -72,8 +73,8 @@ def create(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     share: Share = None,
     needs: Needs = None,
     file: File = None,
-    description: Text = None,
-    owner: Text = None,
+    description: Description = None,
+    owner: Owner = None,
     ends_on: Ends = None,
     permanent: Permanent = None,
     reason: Why = None,
@@ -94,8 +95,8 @@ def set_(  # noqa: PLR0913, PLR0917 -- each is an option of the command
     share: Share = None,
     needs: Needs = None,
     file: File = None,
-    description: Text = None,
-    owner: Text = None,
+    description: Description = None,
+    owner: Owner = None,
     ends_on: Ends = None,
     permanent: Permanent = None,
     reason: Why = None,
