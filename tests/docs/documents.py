@@ -5,6 +5,8 @@ make docs
 
 import ast
 import sys
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 from assent.identity.domain import ROLES, Permission
@@ -43,14 +45,8 @@ def _what(event: EventClass) -> str:
 
 
 def _fields(event: EventClass) -> str:
-    named = [
-        node.target.id
-        for node in event.node.body
-        if isinstance(node, ast.AnnAssign)
-        and isinstance(node.target, ast.Name)
-        and not node.target.id.isupper()
-    ]
-    return ", ".join(f"`{one}`" for one in named) or "none"
+    carried = getattr(import_module(event.module.name), event.node.name)
+    return ", ".join(f"`{one.name}`" for one in fields(carried)) or "none"
 
 
 def permissions_text() -> str:
