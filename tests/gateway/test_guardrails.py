@@ -7,7 +7,7 @@ import pytest
 from forge import model_document
 from plane import STREAM_HEAD, USAGE, chunk, chunked, completion, events, http, until
 
-from assent.gateway.guarding import Guards
+from assent_client.calls.guarding import Guards
 
 PII = {"name": "no-addresses", "on": "request", "kind": "pii", "kinds": ["email"], "action": "block"}
 WORDS = {

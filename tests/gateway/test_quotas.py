@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from plane import KEY, STREAM_HEAD, USAGE, chunk, chunked, events, until
 
-from assent.gateway.problems import Refusal
 from assent.gateway.quotas import Book, Quotas
+from assent_client.calls.refusals import Refusal
 from assent_client.snapshot import KeyLimits
 
 NOON = datetime(2027, 3, 1, 12, 0, 20, tzinfo=UTC)

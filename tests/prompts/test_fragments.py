@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assent.gateway.prompting import Messages
 from assent.kernel.errors import Conflict, Invalid, NotFound
 from assent.kernel.tx import SYSTEM
 from assent.prompts import service
 from assent.prompts.domain import Composition, compose
 from assent.prompts.domain.fragments import MAX_DEPTH, refs_of
+from assent_client.calls.prompting import Messages
 from tests.prompts.shelf import PROJECT
 
 HISTORY = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]

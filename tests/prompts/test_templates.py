@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assent.gateway.prompting import Messages
 from assent.kernel.errors import Invalid, TooLarge
 from assent.prompts import service
 from assent.prompts.domain import parse_prompt
 from assent.prompts.service import schemas, templates
+from assent_client.calls.prompting import Messages
 
 
 def document(text, names=(), **changes):

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Final
 
-from assent.gateway.guarding import blocked
 from assent.gateway.inbound import ClientConnection
-from assent.gateway.problems import PHRASES, Refusal
-from assent.gateway.recorder import Chosen, Ending, Recorder
+from assent.gateway.problems import PHRASES
+from assent.gateway.recorder import Chosen, Recorder
 from assent.gateway.request import HOP_BY_HOP, Request, passing
 from assent.gateway.shared import Shared
-from assent.gateway.stream import EventWatch, Outcome
 from assent.gateway.upstream import Failure, Header, UpstreamConnection
-
-_SUCCESS: Final = range(200, 300)
-_FALLING: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
-"""Answers after which the next version of a chain is asked: this upstream is busy or broken."""
+from assent_client.calls.choosing import FALLING, SUCCESS, Ending
+from assent_client.calls.guarding import blocked
+from assent_client.calls.refusals import Refusal
+from assent_client.calls.stream import EventWatch, Outcome
 
 
 class Call:
@@ -77,7 +74,7 @@ class Call:
 
     def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
         """Choose how the body travels, and write the head; or ask the next version of the chain."""
-        if status in _FALLING and self._fall_back(status, f"upstream_{status}"):
+        if status in FALLING and self._fall_back(status, f"upstream_{status}"):
             return
         self._status = status
         kind, encoding = b"", b""
@@ -87,13 +84,13 @@ class Call:
                 kind = value.lower()
             elif lower == b"content-encoding":
                 encoding = value.lower()
-        self._is_guarded = status in _SUCCESS and bool(self._chosen.version.guards.answer)
+        self._is_guarded = status in SUCCESS and bool(self._chosen.version.guards.answer)
         if encoding not in {b"", b"identity"}:
             pass  # nobody asked for it; the bytes go on as they are, unread
         elif kind.startswith(b"text/event-stream"):
             self._watch = self._watching()
             length = None
-        elif status in _SUCCESS:
+        elif status in SUCCESS:
             self._held = []
         self._write_head(status, headers, length)
 
@@ -176,7 +173,7 @@ class Call:
             self.client.refuse(self._request, refusal, self._chosen.headers)
             return
         self._flush(b"0\r\n\r\n" if self._is_chunked else b"")
-        error_class = None if self._status in _SUCCESS else f"upstream_{self._status}"
+        error_class = None if self._status in SUCCESS else f"upstream_{self._status}"
         self._finish(self._status, error_class)
         self.client.answered(self._request)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from time import monotonic
@@ -14,19 +13,21 @@ from typing import Any, Final
 import msgspec
 
 from assent.gateway.call import Call
-from assent.gateway.dialects import DIALECTS, MESSAGES, Dialect
-from assent.gateway.edit import Ask
 from assent.gateway.feedback import read_thumb
-from assent.gateway.guarding import blocked
 from assent.gateway.inbound import ClientConnection
-from assent.gateway.problems import Refusal
-from assent.gateway.recorder import Chosen, Ending, Recorder
+from assent.gateway.recorder import Chosen, Recorder
 from assent.gateway.request import Request
-from assent.gateway.served import Served, ServedVersion, ending, model_entry, models_body
+from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
-from assent.gateway.stream import Outcome
 from assent.gateway.targets import ANTHROPIC_VERSION, Upstream
+from assent_client.calls.choosing import Ending, context_of, decided, next_hop, unit_of
+from assent_client.calls.dialects import DIALECTS, MESSAGES, Dialect
+from assent_client.calls.edit import Ask
+from assent_client.calls.guarding import blocked
+from assent_client.calls.refusals import Refusal
+from assent_client.calls.served import ServedVersion, ending, model_entry, models_body
+from assent_client.calls.stream import Outcome
 from assent_client.snapshot import ApplicationKey
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,6 @@ _METHODS: Final = {
     b"/readyz": b"GET",
 }
 _OPEN: Final = frozenset({b"/healthz", b"/readyz"})
-_MAX_UNIT: Final = 512
 
 
 class Core:
@@ -165,29 +165,24 @@ class Core:
         if limits is not None:
             self._recorder.quotas.admit(key.id, limits)
         ask = Ask(b"".join(request.body))
-        route = served.route(ask.model, key)
+        route = served.allowed(ask.model, key)
         unit, sticky = self._unit(ask, request.conversation)
-        decision = route.decide(unit, _context(ask, request))
-        if decision.variant is None:
-            raise Refusal(404, "model_not_found", f"{route.key} is switched off.", "model")
-        version = served.versions[decision.value]
+        decision, version = decided(served, route, unit, context_of(ask, _text(request.preview)))
         upstream, start = self._target(served, version, dialect, request)
-        headers = route.headers[decision.variant]
         return Chosen(
-            dialect,
-            ask,
-            served,
-            route,
-            decision,
-            version,
-            upstream,
-            start,
-            b"",
-            headers,
-            unit,
-            sticky,
-            key.id,
-            limits,
+            dialect=dialect,
+            ask=ask,
+            served=served,
+            route=route,
+            decision=decision,
+            version=version,
+            upstream=upstream,
+            start=start,
+            headers=route.headers[decision.variant or ""],
+            unit=unit,
+            sticky=sticky,
+            application=key.id,
+            limits=limits,
         )
 
     def _target(
@@ -205,50 +200,28 @@ class Core:
         return upstream, start
 
     def _hop(self, request: Request, before: Chosen, hops: Iterator[str]) -> Chosen | None:
-        """Choose the next approved version of the chain that can take this request as it is."""
-        served = before.served
-        for digest in hops:
-            version = served.versions.get(digest)
-            if version is None:
-                continue  # it is not admitted here, so it is not in the snapshot
-            try:
-                upstream, start = self._target(served, version, before.dialect, request)
-                body = version.editor(before.dialect).edit(before.ask)
-            except Refusal as refusal:
-                log.warning("gateway: the fallback %s cannot take the call: %s", version.ref, refusal)
-                continue
-            hit = version.guards.asked(before.ask)
-            if blocked(hit) is None:
-                headers = served.headers(before.decision.variant or "", digest)
-                hop = replace(
-                    before, version=version, upstream=upstream, start=start, body=body, hop=before.hop + 1,
-                    headers=headers + b"x-assent-fallback: %d\r\n" % (before.hop + 1), guardrails=None,
-                )  # fmt: skip
-                hop.next = partial(self._hop, request, hop, hops)
-                if version.guards:
-                    hop.note(hit)
-                return hop
-        return None
+        """Choose the next version of the chain, and how the one after it is chosen."""
+
+        def place(version: ServedVersion) -> Mapping[str, Any]:
+            upstream, start = self._target(before.served, version, before.dialect, request)
+            return {"upstream": upstream, "start": start}
+
+        hop = next_hop(before, hops, place)
+        if hop is not None:
+            hop.next = partial(self._hop, request, hop, hops)
+        return hop
 
     def _unit(self, ask: Ask, conversation: bytes | None) -> tuple[str, bool]:
         """Give what sticks, and whether the caller named it."""
-        unit = ask.extras.unit or ask.text("safety_identifier") or ask.text("user") or ask.user_id()
-        if unit is None and conversation:
-            unit = conversation.decode("latin-1")
-        if unit is None:
-            return f"{self._process}-{next(self._fresh_units)}", False
-        if len(unit) > _MAX_UNIT:
-            raise Refusal(
-                400, "invalid_request", f"A unit's id has at most {_MAX_UNIT} characters.", "assent.unit"
-            )
-        return unit, True
+        unit = unit_of(ask, _text(conversation))
+        return (f"{self._process}-{next(self._fresh_units)}", False) if unit is None else (unit, True)
 
     def _models(self, request: Request) -> bytes:
         served, key = self._ready(), _key_of(request)
         if request.path == _MODELS:
             return models_body(served.names(key))
         name = request.path[len(_MODELS) + 1 :].decode("latin-1")
-        served.route(name, key)
+        served.allowed(name, key)
         return msgspec.json.encode(model_entry(name))
 
     def _readiness(self) -> bytes:
@@ -269,11 +242,8 @@ class Core:
         return b'{"accepted":true,"matched":%b}' % (b"true" if is_matched else b"false")
 
 
-def _context(ask: Ask, request: Request) -> Mapping[str, Any]:
-    """Give what routes read of a call: what the caller says of it, and the header of a preview."""
-    if request.preview is None:
-        return ask.extras.context
-    return {**ask.extras.context, "preview": request.preview.decode("latin-1")}
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _key_of(request: Request) -> ApplicationKey:

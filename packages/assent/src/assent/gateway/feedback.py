@@ -18,7 +18,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from assent.gateway.problems import Refusal
+from assent_client.calls.refusals import Refusal
 from assent_client.observe import Call, Row
 
 log = logging.getLogger(__name__)

@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 import httptools
 
-from assent.gateway.problems import Refusal, head
+from assent.gateway.problems import head
 from assent.gateway.request import Request
 from assent.gateway.settings import Limits
 from assent.gateway.shared import Shared
+from assent_client.calls.refusals import Refusal
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER: Final = float("inf")
@@ -338,9 +339,7 @@ class ClientConnection(asyncio.Protocol):
 
     def refuse(self, request: Request, refusal: Refusal, *lines: bytes) -> None:
         """Send a refusal; the connection stays."""
-        if refusal.retry_after_s is not None:
-            lines = (*lines, b"retry-after: %d\r\n" % refusal.retry_after_s)
-        self.respond(request, refusal.status, refusal.body(request.path), *lines)
+        self.respond(request, refusal.status, refusal.body(request.path), *lines, refusal.lines)
 
     def answered(self, request: Request) -> None:
         """Go on to the next request, or close."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from assent.gateway.problems import Refusal
+from assent_client.calls.refusals import Refusal
 from assent_client.snapshot import KeyLimits
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import ssl
 from time import monotonic
 from typing import Final, Protocol
 
-from assent.gateway.problems import Refusal
 from assent.gateway.request import Request
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
 from assent.gateway.upstream import Pool
+from assent_client.calls.refusals import Refusal
 
 _MOST_HEADS: Final = 512
 

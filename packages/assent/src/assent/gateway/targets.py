@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from assent.gateway.dialects import Dialect
+from assent_client.calls.dialects import Dialect
+from assent_client.calls.served import header_lines
 from assent_client.snapshot import Provider
 
 log = logging.getLogger(__name__)
@@ -118,14 +118,6 @@ def _credentials(kind: str, key: str | None) -> dict[str, str]:
         return {}
     names = {"azure": "api-key", "anthropic": "x-api-key"}
     return {names[kind]: key} if kind in names else {"authorization": f"Bearer {key}"}
-
-
-def header_lines(headers: Mapping[str, str]) -> bytes:
-    """Write header lines; raises ValueError for what a header cannot hold."""
-    for name, value in headers.items():
-        if not value.isascii() or not value.isprintable():
-            raise ValueError(f"{name} has characters that a header cannot hold")
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
 
 
 def tls_context(authorities: Path | None) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from assent.evaluation.domain.fields import Fields
 from assent.evaluation.scorers.base import Case, Scorer, Unscorable
-from assent.kernel.personal import CHECKS, PERSONAL, is_card, is_iban, is_nhs
+from assent_client.personal import CHECKS, PERSONAL, is_card, is_iban, is_nhs
 
 __all__ = ["PERSONAL", "SECRETS", "is_card", "is_iban", "is_nhs", "leak", "pii", "secrets"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from jsonschema import Draft202012Validator, SchemaError
 
 from assent.kernel.errors import Reason
-from assent.kernel.personal import PERSONAL
 from assent.prompts.domain import Mistakes, refuse
 from assent_client.patterns import compile_pattern
+from assent_client.personal import PERSONAL
 
 
 def check_guardrails(document: Mapping[str, Any]) -> None:

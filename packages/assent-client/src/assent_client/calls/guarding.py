@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from jsonschema import Draft202012Validator
 
-from assent.gateway.edit import Ask
-from assent.gateway.problems import Refusal
-from assent.kernel.personal import CHECKS, PERSONAL
+from assent_client.calls.edit import Ask
+from assent_client.calls.refusals import Refusal
 from assent_client.patterns import compile_pattern
+from assent_client.personal import CHECKS, PERSONAL
 
 MAX_LENGTH: Final = 200_000
 _WINDOW, _STEP = 512, 256

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from assent.gateway.problems import Refusal, listed
-from assent.gateway.prompting import Messages
+from assent_client.calls.prompting import Messages
+from assent_client.calls.refusals import Refusal, listed
 
 # What changes how a model answers. The approval covers these, so a client sets them only where the
 # version says so; everything else (metadata, user, fields not invented yet) passes.

@@ -1,4 +1,4 @@
-"""The forms of request that the gateway serves, and which providers understand them."""
+"""The forms of request that are governed, and which providers understand them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from assent.gateway.edit import Editor
-from assent.gateway.editors import EmbeddingsEditor, MessagesEditor, ResponsesEditor
-from assent.gateway.readers import Read, read_answer, read_event
-from assent.gateway.stream import Outcome
+from assent_client.calls.edit import Editor
+from assent_client.calls.editors import EmbeddingsEditor, MessagesEditor, ResponsesEditor
+from assent_client.calls.readers import Read, read_answer, read_event
+from assent_client.calls.stream import Outcome
 
 
 @dataclass(frozen=True, slots=True)

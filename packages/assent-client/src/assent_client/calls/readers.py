@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from assent.gateway.stream import Outcome, known_count, payload_of, short
+from assent_client.calls.stream import Outcome, known_count, payload_of, short
 
 # Every form's word for how an answer ended, in chat completions' words, which observations use.
 _FINISHES: Final = {

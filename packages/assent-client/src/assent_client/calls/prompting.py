@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jsonschema import Draft202012Validator
 
-from assent.gateway.problems import Refusal, listed
+from assent_client.calls.refusals import Refusal, listed
 
 Render = Callable[[Mapping[str, Any]], str]
 _SIMPLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")

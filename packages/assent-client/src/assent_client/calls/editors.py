@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from assent.gateway import forms
-from assent.gateway.edit import GOVERNED, Ask, Editor, malformed
-from assent.gateway.problems import Refusal
-from assent.gateway.prompting import Messages
+from assent_client.calls import forms
+from assent_client.calls.edit import GOVERNED, Ask, Editor, malformed
+from assent_client.calls.prompting import Messages
+from assent_client.calls.refusals import Refusal
 
 _encode = msgspec.json.encode
 _NULL: Final = b"null"

@@ -1,0 +1,153 @@
+"""Choose the version that answers a request, the next one of its chain, and write down how it went."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+from assent_client.calls.dialects import Dialect
+from assent_client.calls.edit import Ask
+from assent_client.calls.guarding import Guard, blocked
+from assent_client.calls.refusals import Refusal
+from assent_client.calls.served import Served, ServedRoute, ServedVersion
+from assent_client.calls.stream import Outcome
+from assent_client.decide import Decision
+from assent_client.observe import Call
+
+log = logging.getLogger(__name__)
+
+FALLING: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
+"""Answers after which the next version of a chain is asked: this upstream is busy or broken."""
+
+SUCCESS: Final = range(200, 300)
+_MOST_GUARDRAILS: Final = 3
+_MAX_UNIT: Final = 512
+
+
+@dataclass(slots=True, kw_only=True)
+class Chosen:
+    """A request with the version that answers it; `headers` are ours on the answer, as lines."""
+
+    dialect: Dialect
+    ask: Ask
+    served: Served
+    route: ServedRoute
+    decision: Decision
+    version: ServedVersion
+    headers: bytes
+    unit: str
+    sticky: bool
+    application: str
+    body: bytes = b""
+    hop: int = 0
+    """How many versions were asked in vain before this one; comparisons leave such calls out."""
+    guardrails: tuple[str, ...] | None = None
+    """The guardrails that the call hit; None where none looked at it."""
+
+    def note(self, hit: Sequence[Guard]) -> None:
+        """Keep the names of guardrails that looked and hit, as many as an observation holds."""
+        names = (*(self.guardrails or ()), *(guard.name for guard in hit))
+        self.guardrails = names[:_MOST_GUARDRAILS]
+
+
+class Ending(NamedTuple):
+    """How a call ended, and how long it took in seconds."""
+
+    status: int
+    error_class: str | None
+    latency_s: float
+    ttft_s: float | None
+
+
+AnyChosen = TypeVar("AnyChosen", bound=Chosen)
+
+
+def decided(
+    served: Served, route: ServedRoute, unit: str, context: Mapping[str, Any]
+) -> tuple[Decision, ServedVersion]:
+    """Give the decision and its version. Raises: Refusal (404: the name is switched off)."""
+    decision = route.decide(unit, context)
+    if decision.variant is None:
+        raise Refusal(404, "model_not_found", f"{route.key} is switched off.", "model")
+    return decision, served.versions[decision.value]
+
+
+def unit_of(ask: Ask, conversation: str | None) -> str | None:
+    """Give what sticks, as the caller names it. Raises: Refusal (400)."""
+    unit = ask.extras.unit or ask.text("safety_identifier") or ask.text("user") or ask.user_id()
+    unit = unit or conversation or None
+    if unit is not None and len(unit) > _MAX_UNIT:
+        raise Refusal(
+            400, "invalid_request", f"A unit's id has at most {_MAX_UNIT} characters.", "assent.unit"
+        )
+    return unit
+
+
+def context_of(ask: Ask, preview: str | None) -> Mapping[str, Any]:
+    """Give what routes read of a call: what the caller says of it, and the word of a preview."""
+    return ask.extras.context if preview is None else {**ask.extras.context, "preview": preview}
+
+
+def next_hop(
+    before: AnyChosen, hops: Iterator[str], place: Callable[[ServedVersion], Mapping[str, Any]]
+) -> AnyChosen | None:
+    """Choose the next approved version of the chain that can take the request as it is.
+
+    `place` gives the fields of the choice that say where a version is asked, or raises Refusal.
+    """
+    served = before.served
+    for digest in hops:
+        version = served.versions.get(digest)
+        if version is None:
+            continue  # it is not admitted here, so it is not in the snapshot
+        try:
+            where = place(version)
+            body = version.editor(before.dialect).edit(before.ask)
+        except Refusal as refusal:
+            log.warning("the fallback %s cannot take the call: %s", version.ref, refusal)
+            continue
+        hit = version.guards.asked(before.ask)
+        if blocked(hit) is None:
+            n = before.hop + 1
+            headers = served.headers(before.decision.variant or "", digest) + b"x-assent-fallback: %d\r\n" % n
+            hop = replace(
+                before, version=version, body=body, hop=n, headers=headers, guardrails=None, **where
+            )
+            if version.guards:
+                hop.note(hit)
+            return hop
+    return None
+
+
+def observed(chosen: Chosen, outcome: Outcome, ending: Ending, unit: str) -> Call:
+    """Write a call as an observation; `unit` is the keyed hash of its unit."""
+    decision, version, model = chosen.decision, chosen.version, outcome.model
+    return Call(
+        at=datetime.now(UTC),
+        environment=chosen.served.environment,
+        route=chosen.route.key,
+        variant=decision.variant or "",
+        version=version.digest,
+        serial=chosen.served.serial,
+        rule=decision.rule,
+        reason="fallback" if chosen.hop else decision.reason,
+        rollout=None if chosen.hop else chosen.route.rollout,
+        unit=unit,
+        sticky=chosen.sticky,
+        stream=chosen.ask.stream,
+        completion_id=outcome.completion_id,
+        status=ending.status,
+        error_class=ending.error_class,
+        latency_s=ending.latency_s,
+        ttft_s=ending.ttft_s,
+        tokens_in=outcome.tokens_in,
+        tokens_out=outcome.tokens_out,
+        finish_reason=outcome.finish_reason,
+        response_model=model,
+        as_approved=None if model is None else model in version.allowed_models,
+        application=chosen.application,
+        guardrails=chosen.guardrails,
+    )
