@@ -12,7 +12,7 @@ SOURCES := packages tests examples benchmarks .ci
 revision: $(READY) ## Write the next migration from what the tables say: make revision MESSAGE="what changes"
 	@$(BIN)/python -m assent.commands.revision "$(MESSAGE)"
 
-.PHONY: revision help setup demo up test test-clients test-browser check lint types imports templates format coverage chaos sim docs clean
+.PHONY: revision help setup demo up test test-clients test-browser check lint types imports templates format coverage chaos bench-gateway sim docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -68,6 +68,9 @@ chaos: $(READY) ## Kill writers a hundred times and prove that nothing is lost
 
 bench-%: $(READY) ## Run one benchmark of benchmarks/: make bench-decide
 	@$(BIN)/python benchmarks/$*.py $(BENCH)
+
+bench-gateway: $(READY) ## Time the gateway beside nginx, Envoy and LiteLLM; BENCH="--only ''" without them
+	@$(BIN)/python -m benchmarks.gateway $(BENCH)
 
 sim: $(READY) ## Simulate rollouts: false rollbacks and delays beside other judges; SIM="--runs 400" for a quick look
 	@$(BIN)/python -m benchmarks.sim $(SIM)
