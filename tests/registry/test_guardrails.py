@@ -23,6 +23,18 @@ def test_guardrails_are_part_of_the_document_and_block_by_default():
     assert parsed(*given)["guardrails"] == [{"action": "block", **one} for one in given]
 
 
+HOOK = {"name": "words", "on": "request", "kind": "webhook", "url": "https://guard.example.com/check",
+        "secret": "env:GUARD_SECRET"}  # fmt: skip
+
+
+def test_a_webhook_is_asked_for_a_second_and_fails_closed_unless_its_author_says_otherwise():
+    given = HOOK | {"timeout_s": 0.25, "fail": "open", "action": "flag"}
+    assert parsed(HOOK, given | {"name": "b"})["guardrails"] == [
+        {"action": "block", "timeout_s": 1, "fail": "closed", **HOOK}, given | {"name": "b"},
+    ]  # fmt: skip
+    check_guardrails(parsed(HOOK))
+
+
 def test_a_document_without_guardrails_keeps_its_old_form():
     assert "guardrails" not in parsed()
     assert "guardrails" not in parse_model(MODEL, project="shop", name="a")
@@ -41,6 +53,17 @@ def test_a_document_without_guardrails_keeps_its_old_form():
         ({"name": "a", "on": "request", "kind": "regex"}, "guardrails[0].pattern"),
         ({"name": "a", "on": "request", "kind": "json_schema", "schema": {}}, "guardrails[0].schema"),
         ({"name": "a", "on": "answer", "kind": "json_schema", "schema": 7}, "guardrails[0].schema"),
+        (HOOK | {"url": None}, "guardrails[0].url"),
+        (HOOK | {"url": "ftp://guard.example.com/"}, "guardrails[0].url"),
+        (HOOK | {"url": "https://ada:pw@guard.example.com/"}, "guardrails[0].url"),
+        (HOOK | {"url": "http://metadata.google.internal/"}, "guardrails[0].url"),
+        (HOOK | {"secret": "whsec_AAAA"}, "guardrails[0].secret"),
+        (HOOK | {"secret": "file:/etc/passwd"}, "guardrails[0].secret"),
+        (HOOK | {"timeout_s": 0.01}, "guardrails[0].timeout_s"),
+        (HOOK | {"timeout_s": True}, "guardrails[0].timeout_s"),
+        (HOOK | {"timeout_s": 11}, "guardrails[0].timeout_s"),
+        (HOOK | {"fail": "shut"}, "guardrails[0].fail"),
+        (HOOK | {"pattern": "x"}, "guardrails[0].pattern"),
     ],
 )
 def test_a_guardrail_out_of_form_is_refused_with_its_place(guardrail, where):

@@ -81,6 +81,8 @@ def _gateway(runtime: Runtime, url: str, place: tuple[str, str] | None) -> Itera
         data_dir=settings.data_dir / "gateway",
         host=settings.host,
         port=settings.gateway_port,
+        hook_http=settings.hook_http,
+        hook_allow=settings.hook_allow,
     )
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

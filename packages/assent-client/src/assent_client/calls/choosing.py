@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from assent_client.calls.dialects import Dialect
 from assent_client.calls.edit import Ask
 from assent_client.calls.guarding import Guard, blocked
+from assent_client.calls.hooks import Hook
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.served import Served, ServedRoute, ServedVersion
 from assent_client.calls.stream import Outcome
@@ -47,7 +48,7 @@ class Chosen:
     guardrails: tuple[str, ...] | None = None
     """The guardrails that the call hit; None where none looked at it."""
 
-    def note(self, hit: Sequence[Guard]) -> None:
+    def note(self, hit: Sequence[Guard | Hook]) -> None:
         """Keep the names of guardrails that looked and hit, as many as an observation holds."""
         names = (*(self.guardrails or ()), *(guard.name for guard in hit))
         self.guardrails = names[:_MOST_GUARDRAILS]

@@ -7,7 +7,6 @@ it stands. What cannot be read or is too long to be looked at counts as a hit: a
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,18 +14,14 @@ import msgspec
 from jsonschema import Draft202012Validator
 
 from assent_client.calls.edit import Ask
+from assent_client.calls.hooks import Hook
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.texts import texts_answered, texts_asked
 from assent_client.patterns import compile_pattern
 from assent_client.personal import CHECKS, PERSONAL
 
 MAX_LENGTH: Final = 200_000
 _WINDOW, _STEP = 512, 256
-_ASKED: Final = ("messages", "input", "system", "instructions")
-_TEXTS: Final = frozenset(
-    {"content", "text", "delta", "partial_json", "refusal", "output"}
-)  # fmt: skip
-_WHOLE: Final = frozenset({"arguments", "input"})
-_PLACES: Final = ("index", "output_index")
 _decode = msgspec.json.Decoder().decode
 
 Test = Callable[[Sequence[str]], bool]
@@ -41,41 +36,58 @@ class Guard(NamedTuple):
 
 
 class Guards:
-    """A version's guardrails."""
+    """A version's guardrails: those that are looked at here, and those that are asked outside."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        """Compile; raises ValueError, KeyError for what cannot be followed."""
+    def __init__(self, document: Mapping[str, Any], *, asks_hooks: bool = False) -> None:
+        """Compile; `asks_hooks` where the caller can ask webhooks.
+
+        Raises: ValueError, KeyError for what cannot be followed.
+        """
         given = document.get("guardrails") or ()
-        self.request = [_guard(one) for one in given if one["on"] == "request"]
-        self.answer = [_guard(one) for one in given if one["on"] == "answer"]
+        local = [one for one in given if one["kind"] != "webhook"]
+        self.request = [_guard(one) for one in local if one["on"] == "request"]
+        self.answer = [_guard(one) for one in local if one["on"] == "answer"]
+        if len(local) < len(given) and not asks_hooks:
+            raise ValueError("a webhook is asked by gateways only: call the version through one")
+        hooks = [Hook.of(one) for one in given if one["kind"] == "webhook"]
+        self.before = [hook for hook in hooks if hook.blocks and hook.on == "request"]
+        self.after = [hook for hook in hooks if hook.blocks and hook.on == "answer"]
+        self.watching = [hook for hook in hooks if not hook.blocks]
+        """Asked once the answer is on its way: they only record."""
 
     def __bool__(self) -> bool:
-        """Tell whether there are any."""
-        return bool(self.request or self.answer)
+        """Tell whether any is looked at here, or stands between asking and answering."""
+        return bool(self.request or self.answer or self.before or self.after or self.watching)
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether an answer is held back until its whole was looked at."""
+        return bool(self.answer or self.after)
 
     def asked(self, ask: Ask) -> list[Guard]:
         """Give the guardrails that a request hits."""
-        if not self.request:
-            return []
-        texts = [text for key in _ASKED if key in ask.fields for text in _said(_decode(ask.fields[key]))]
-        return _hit(self.request, texts)
+        return _hit(self.request, texts_asked(ask.fields)) if self.request else []
 
     def answered(self, body: bytes, *, is_stream: bool) -> list[Guard]:
         """Give the guardrails that an answer hits."""
+        if not self.answer:
+            return []
         try:
-            texts = _streamed(body) if is_stream else list(_said(_decode(body)))
+            texts = texts_answered(body, is_stream=is_stream)
         except (msgspec.MsgspecError, RecursionError):
             return list(self.answer)
         return _hit(self.answer, texts)
 
 
 def blocked(hit: Iterable[Guard]) -> Refusal | None:
-    """Refuse by the first guardrail that blocks; its name is told and not what it found."""
-    for guard in hit:
-        if guard.blocks:
-            message = f"The guardrail {guard.name} of the approved version stopped this call."
-            return Refusal(422, "guardrail_blocked", message)
-    return None
+    """Refuse by the first guardrail that blocks."""
+    return next((stopped_by(guard.name) for guard in hit if guard.blocks), None)
+
+
+def stopped_by(name: str) -> Refusal:
+    """Refuse by a guardrail; its name is told and not what it found."""
+    message = f"The guardrail {name} of the approved version stopped this call."
+    return Refusal(422, "guardrail_blocked", message)
 
 
 def _hit(guards: Sequence[Guard], texts: Sequence[str]) -> list[Guard]:
@@ -126,44 +138,3 @@ def _schema(one: Mapping[str, Any]) -> Test:
             return True
 
     return hits
-
-
-def _said(value: Any, *, is_text: bool = True) -> Iterator[str]:
-    """Give the texts of a request or answer, whatever its form."""
-    if isinstance(value, str):
-        if is_text:
-            yield value
-    elif isinstance(value, list):
-        for one in value:
-            yield from _said(one, is_text=is_text)
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            yield from _every(one) if key in _WHOLE else _said(one, is_text=key in _TEXTS)
-
-
-def _every(value: Any) -> Iterator[str]:
-    """Give all texts of what a tool is called with."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _every(one)
-
-
-def _streamed(body: bytes) -> list[str]:
-    """Put the pieces of a stream together, by the place that each belongs to."""
-    pieces: defaultdict[Any, list[str]] = defaultdict(list)
-    for line in body.splitlines():
-        content = line[5:].strip()
-        if not line.startswith(b"data:") or content in {b"", b"[DONE]"}:
-            continue
-        event = _decode(content)
-        parts = event.get("choices") or [event] if isinstance(event, dict) else [event]
-        for part in parts:
-            pieces[_place(part)].extend(_said(part))
-    return ["".join(texts) for texts in pieces.values()]
-
-
-def _place(part: Any) -> Any:
-    found = [part.get(key) for key in _PLACES] if isinstance(part, dict) else []
-    return next((place for place in found if isinstance(place, int)), None)

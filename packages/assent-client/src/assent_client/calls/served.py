@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -90,6 +90,9 @@ class Served:
     `before` is the one in use until now: what has not changed is taken over from it.
     """
 
+    asks_hooks: ClassVar[bool] = False
+    """Whether guardrails that are webhooks are asked; elsewhere their versions cannot be called."""
+
     def __init__(self, snapshot: Snapshot, server_url: str, before: Served | None = None) -> None:
         self.payload = payload = snapshot.payload
         self.expires_at = payload.expires_at
@@ -112,7 +115,9 @@ class Served:
         provider = self.payload.providers.get(str(version.document.get("provider")))
         kind = "openai" if provider is None else provider.kind
         known = None if before is None else before.versions.get(digest)
-        return known if known is not None and known.kind == kind else _compile(digest, version, kind)
+        if known is not None and known.kind == kind:
+            return known
+        return _compile(digest, version, kind, asks_hooks=self.asks_hooks)
 
     def _route(
         self, key: str, variants: Mapping[str, str], rollout: str | None, decide: Decide
@@ -159,12 +164,12 @@ class Served:
         return Refusal(404, "model_not_found", message, "model")
 
 
-def _compile(digest: str, version: Version, kind: str) -> ServedVersion:
+def _compile(digest: str, version: Version, kind: str, *, asks_hooks: bool) -> ServedVersion:
     document = version.document
     models = {str(document.get("upstream_model")), *document.get("response_models", ())}
     editors: dict[str, Editor | Unusable] = {}
     try:
-        guards = Guards(document)
+        guards = Guards(document, asks_hooks=asks_hooks)
         editors = {dialect.name: _editor(version, kind, dialect) for dialect in spoken_by(kind)}
     except (ValueError, TypeError, KeyError) as error:  # a guardrail that cannot be followed is not left out
         log.error("the guardrails of %s cannot be followed: %s", version.ref, error)  # noqa: TRY400 -- as below

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from assent.console.visit import PageRoute, Visit, see_other, visits
 from assent.identity.domain import Permission
+from assent.kernel.addresses import MAX_URL
 from assent.kernel.errors import AssentError, Invalid
 from assent.kernel.tx import Reader, Tx
 from assent.notifications import service as notifications
@@ -21,7 +22,6 @@ from assent.notifications.domain.subscriptions import (
     DEFAULT_KINDS,
     MAX_ADDRESS,
     MAX_ADDRESSES,
-    MAX_URL,
     Channel,
     State,
     Subscription,

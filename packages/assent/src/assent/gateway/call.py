@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
 from time import monotonic
+from typing import Final
 
+from assent.gateway.asking import judge_answer, judge_request, watch
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import PHRASES
 from assent.gateway.recorder import Chosen, Recorder
@@ -16,13 +21,19 @@ from assent_client.calls.guarding import blocked
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.stream import EventWatch, Outcome
 
+log = logging.getLogger(__name__)
+
+_UNREADABLE: Final = b"data: {"
+"""Neither JSON nor an event: what stands for an answer too long to be kept."""
+
 
 class Call:
     """The exchange between one client connection and one upstream connection."""
 
     __slots__ = (
-        "_chosen", "_connection", "_head", "_held", "_is_chunked", "_is_guarded", "_n_held", "_out",
-        "_outcome", "_recorder", "_request", "_shared", "_started_at", "_status", "_task", "_ttft_s",
+        "_chosen", "_connection", "_head", "_headers", "_held", "_is_chunked", "_is_guarded", "_n_held",
+        "_n_seen", "_out", "_outcome", "_recorder", "_request", "_seen", "_shared", "_started_at", "_status",
+        "_task", "_ttft_s",
         "_was_retried", "_watch", "client", "deadline", "is_done",
     )  # fmt: skip
 
@@ -37,7 +48,9 @@ class Call:
         self._task: asyncio.Task[None] | None = None
         self._watch: EventWatch | None = None
         self._held: list[bytes] | None = None
-        self._n_held = 0
+        self._n_held = self._n_seen = 0
+        self._seen: list[bytes] | None = None
+        self._headers: list[Header] = []
         self._head: bytes | None = None
         self._out: list[bytes] = []
         self._status = 0
@@ -54,9 +67,40 @@ class Call:
         return self._chosen.route.key
 
     def start(self) -> None:
-        """Ask for a connection; what follows is told through the `on_…` methods."""
+        """Begin; what follows is told through the `on_…` methods."""
         self._shared.begin(self)
-        self._task = self._shared.pool(self._chosen.upstream.endpoint).acquire(self)
+        self._approach()
+
+    def _approach(self) -> None:
+        """Ask the guardrails that stand before the upstream, then for a connection to it."""
+        if self._chosen.version.guards.before:
+            self._wait_for(self._judge_request())
+        else:
+            self._connect()
+
+    def _connect(self, *, fresh: bool = False) -> None:
+        self.deadline = float("inf")
+        self._task = self._shared.pool(self._chosen.upstream.endpoint).acquire(self, fresh=fresh)
+
+    async def _judge_request(self) -> None:
+        await judge_request(self._shared.hooks, self._chosen)
+        self._connect()
+
+    def _wait_for(self, step: Coroutine[None, None, None]) -> None:
+        """Take a step that waits for others; it ends with the call."""
+        self.deadline = float("inf")  # each hook has a time limit of its own
+        self._task = self._shared.spawn(self._taken(step))
+
+    async def _taken(self, step: Coroutine[None, None, None]) -> None:
+        try:
+            await step
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except Exception:
+            reference = secrets.token_hex(6)
+            log.exception("gateway: defect %s", reference)
+            message = f"The gateway failed; its log has the detail under {reference}."
+            self._refuse(Refusal(500, "internal", message))
 
     # upstream's events
 
@@ -84,7 +128,10 @@ class Call:
                 kind = value.lower()
             elif lower == b"content-encoding":
                 encoding = value.lower()
-        self._is_guarded = status in SUCCESS and bool(self._chosen.version.guards.answer)
+        guards = self._chosen.version.guards
+        self._is_guarded = status in SUCCESS and guards.holds
+        self._seen = [] if status in SUCCESS and guards.watching else None
+        self._headers = headers
         if encoding not in {b"", b"identity"}:
             pass  # nobody asked for it; the bytes go on as they are, unread
         elif kind.startswith(b"text/event-stream"):
@@ -120,6 +167,8 @@ class Call:
         """Pass a piece on, or hold it where the whole is still to be judged."""
         if self._ttft_s is None:
             self._ttft_s = monotonic() - self._started_at
+        if self._seen is not None:
+            self._keep(content)
         if self._watch is not None:
             content = self._watch.feed(content)
             if content:
@@ -132,6 +181,14 @@ class Call:
         self._n_held += len(content)
         if self._n_held > self._shared.limits.held_response_bytes and not self._is_guarded:
             self._out, self._held = self._held, None
+
+    def _keep(self, content: bytes) -> None:
+        """Keep a copy of what passes, for guardrails that only record; above a limit they get none."""
+        if self._seen is not None:
+            self._seen.append(content)
+            self._n_seen += len(content)
+            if self._n_seen > self._shared.limits.held_response_bytes:
+                self._seen = [_UNREADABLE]
 
     def on_pause(self) -> None:
         """Write what one read brought."""
@@ -167,15 +224,37 @@ class Call:
             self._out = [body]
         if self._watch is not None and (rest := self._watch.rest()):
             self._out.append(rest)
-        refusal = self._stopped() if self._is_guarded else None
-        if refusal is not None:
-            self._finish(refusal.status, None)
-            self.client.refuse(self._request, refusal, self._chosen.headers)
-            return
+        if not self._is_guarded:
+            self._complete()
+        elif (refusal := self._stopped()) is not None:
+            self._refuse(refusal)
+        elif self._chosen.version.guards.after:
+            self._wait_for(self._judge_answer())
+        else:
+            self._complete()
+
+    async def _judge_answer(self) -> None:
+        body, is_stream = b"".join(self._out), self._watch is not None
+        judged = await judge_answer(self._shared.hooks, self._chosen, body, is_stream=is_stream)
+        if judged is not body:
+            self._out, self._is_chunked = [judged], False
+            self._write_head(self._status, self._headers, len(judged))
+        self._complete()
+
+    def _complete(self) -> None:
+        """Send what is left of an answer that may pass."""
+        self._task = None
         self._flush(b"0\r\n\r\n" if self._is_chunked else b"")
         error_class = None if self._status in SUCCESS else f"upstream_{self._status}"
         self._finish(self._status, error_class)
         self.client.answered(self._request)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Refuse by a guardrail: what it stopped is no error of the version, unless it could not be asked."""
+        self._task = None
+        self._seen = None
+        self._finish(refusal.status, None if refusal.code == "guardrail_blocked" else refusal.code)
+        self.client.refuse(self._request, refusal, self._chosen.headers)
 
     def on_failure(self, failure: Failure) -> None:
         """Answer with the reason, try a stale connection's successor, or cut a half-sent answer."""
@@ -184,8 +263,7 @@ class Call:
         connection, self._connection = self._connection, None
         if connection is not None and self._is_stale(connection, failure):
             self._was_retried = True
-            self.deadline = float("inf")
-            self._task = self._shared.pool(self._chosen.upstream.endpoint).acquire(self, fresh=True)
+            self._connect(fresh=True)
             return
         status = 504 if failure.kind == "upstream_timeout" else 502
         if not self._status and self._fall_back(status, failure.kind):
@@ -211,8 +289,7 @@ class Call:
         self._recorder.call(self._chosen, self._outcome, ending)
         self._chosen, self._outcome, self._started_at = hop, Outcome(), monotonic()
         self._was_retried = False
-        self.deadline = float("inf")
-        self._task = self._shared.pool(hop.upstream.endpoint).acquire(self)
+        self._approach()
         return True
 
     def _is_stale(self, connection: UpstreamConnection, failure: Failure) -> bool:
@@ -289,4 +366,15 @@ class Call:
         self._shared.forget(self)
         ttft_s = self._ttft_s if self._watch is not None else None
         ending = Ending(status, error_class, monotonic() - self._started_at, ttft_s)
-        self._recorder.call(self._chosen, self._outcome, ending)
+        if self._chosen.version.guards.watching:
+            self._shared.spawn(self._watched(ending))
+        else:
+            self._recorder.call(self._chosen, self._outcome, ending)
+
+    async def _watched(self, ending: Ending) -> None:
+        """Write the call down once the guardrails that only record have looked at it."""
+        body = None if self._seen is None else b"".join(self._seen)
+        try:
+            await watch(self._shared.hooks, self._chosen, body, is_stream=self._watch is not None)
+        finally:
+            self._recorder.call(self._chosen, self._outcome, ending)

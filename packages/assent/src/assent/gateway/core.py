@@ -231,6 +231,8 @@ class Core:
             "serial": None if served is None else served.serial,
             "stale_s": self.stale_s(),
             "calls": len(self._shared.active),
+            "guardrails_down": self._shared.hooks.n_broken,
+            "guardrails_passed_by": self._shared.hooks.n_passed_by,
             **self._recorder.state,
         }
         return msgspec.json.encode(state)

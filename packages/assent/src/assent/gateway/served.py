@@ -15,6 +15,8 @@ from assent_client.snapshot import ApplicationKey, Snapshot
 class Served(served.Served):
     """Everything that a request needs, from one snapshot; replaced as a whole, never changed."""
 
+    asks_hooks = True
+
     def __init__(self, snapshot: Snapshot, server_url: str, before: Served | None = None) -> None:
         super().__init__(snapshot, server_url, before)
         self.upstreams = {name: upstream(name, p) for name, p in self.payload.providers.items()}

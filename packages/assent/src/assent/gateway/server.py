@@ -15,6 +15,7 @@ from pathlib import Path
 from assent.gateway.core import Core
 from assent.gateway.feed import Feed
 from assent.gateway.feedback import Completions
+from assent.gateway.hooks import Hooks
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.quotas import Book, Quotas
 from assent.gateway.recorder import Recorder
@@ -23,6 +24,7 @@ from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.targets import tls_context
 from assent.gateway.workers import supervise
+from assent.kernel.addresses import parse_allowed
 from assent.kernel.errors import Conflict, Unavailable
 from assent_client.observe import HttpSink, Observations, Pace, Spool, load_unit_key
 from assent_client.snapshot import Snapshot
@@ -145,7 +147,8 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     observations = Observations(sink, spool, labels, pace, completions.write)
     quotas = Quotas(book, settings.n_workers, settings.quota_share, settings.now)
     recorder = Recorder(observations, completions, unit_key, quotas)
-    shared = Shared(settings.limits, tls)
+    hooks = Hooks(parse_allowed(settings.hook_allow), settings.hook_http, settings.limits, tls)
+    shared = Shared(settings.limits, tls, hooks)
     return shared, Core(shared, recorder, settings), observations, sink
 
 
@@ -193,6 +196,6 @@ async def _drain(shared: Shared) -> None:
         client.close_idle()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(shared.limits.drain_s):
-            await shared.quiet.wait()
+            await shared.settle()
     for client in list(shared.clients):
         client.end()

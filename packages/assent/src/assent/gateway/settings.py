@@ -65,6 +65,10 @@ class GatewaySettings:
     upstream_ca: Path | None = None
     quota_share: float = 1.0
     """This gateway's part of every key's limits, where several gateways serve one environment."""
+    hook_http: bool = False
+    """Whether guardrails may be asked over plain http; else https only."""
+    hook_allow: tuple[str, ...] = ()
+    """Hosts and networks, not public ones, that guardrails may be asked at."""
     poll_s: float = 10.0
     observation_interval_s: float = 1.0
     now: Callable[[], datetime] = utc_now

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Coroutine
 from time import monotonic
 from typing import Final, Protocol
 
+from assent.gateway.hooks import Hooks
 from assent.gateway.request import Request
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
 from assent.gateway.upstream import Pool
+from assent.kernel.addresses import Allowed
 from assent_client.calls.refusals import Refusal
 
 _MOST_HEADS: Final = 512
@@ -49,9 +52,10 @@ class Closable(Timed, Protocol):
 class Shared:
     """Limits, pools, and everything that is under way."""
 
-    def __init__(self, limits: Limits, tls: ssl.SSLContext) -> None:
+    def __init__(self, limits: Limits, tls: ssl.SSLContext, hooks: Hooks | None = None) -> None:
         self.limits = limits
         self.tls = tls
+        self.hooks = hooks or Hooks(Allowed(), is_http_allowed=False, limits=limits, tls=tls)
         self.clients: set[Closable] = set()
         self.active: set[Cuttable] = set()
         self.is_draining = False
@@ -59,6 +63,7 @@ class Shared:
         """Set while no call is under way."""
         self.quiet.set()
         self._pools: dict[Endpoint, Pool] = {}
+        self._aside: set[asyncio.Task[None]] = set()
         self.heads: dict[bytes, Request] = {}
         """Requests that were parsed before, by the bytes of their heads."""
 
@@ -87,6 +92,19 @@ class Shared:
         if not self.active:
             self.quiet.set()
 
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start work beside the calls; an orderly end waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+        return task
+
+    async def settle(self) -> None:
+        """Wait until no call and no work beside them is under way."""
+        await self.quiet.wait()
+        while self._aside:
+            await asyncio.wait(self._aside)
+
     def sweep(self) -> None:
         """End what is over its time; called several times a second, so that no request needs a timer."""
         time = monotonic()  # not the loop's time: uvloop's moves in steps of a millisecond
@@ -99,3 +117,4 @@ class Shared:
         """Close idle upstream connections."""
         for pool in self._pools.values():
             pool.close()
+        self.hooks.close()

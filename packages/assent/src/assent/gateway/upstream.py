@@ -13,6 +13,7 @@ import httptools
 
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
+from assent.kernel.errors import Invalid
 
 log = logging.getLogger(__name__)
 
@@ -264,15 +265,27 @@ class Pool:
         where = self._endpoint
         try:
             async with asyncio.timeout(where.connect_timeout_s):
-                _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self, monotonic()), where.host, where.port, ssl=self._tls
-                )
+                connection = await self._open()
         except TimeoutError:
             detail = f"no connection within {where.connect_timeout_s:g} s"
             listener.on_failure(Failure("upstream_timeout", detail))
         except ssl.SSLError as error:
             listener.on_failure(Failure("upstream_down", f"TLS failed: {error}"))
-        except OSError as error:
+        except (OSError, Invalid) as error:
             listener.on_failure(Failure("upstream_down", f"no connection: {error}"))
         else:
             listener.on_connection(connection)
+
+    async def _open(self) -> UpstreamConnection:
+        """Make a connection. Raises: OSError, Invalid (where it may not lead)."""
+        return await self._dial(self._endpoint.host)
+
+    async def _dial(self, host: str, server_name: str | None = None) -> UpstreamConnection:
+        _, connection = await self._loop.create_connection(
+            lambda: UpstreamConnection(self, monotonic()),
+            host,
+            self._endpoint.port,
+            ssl=self._tls,
+            server_hostname=server_name,
+        )
+        return connection

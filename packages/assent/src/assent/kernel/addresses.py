@@ -4,6 +4,9 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from assent.kernel.errors import Invalid
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -15,6 +18,8 @@ METADATA_ADDRESSES = frozenset(
 )
 """Where clouds hand out credentials outside the link-local ranges: Alibaba, Azure, Oracle, AWS, Google."""
 
+MAX_URL = 2048
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LAST = 2**32 - 1
 _NUMBER = re.compile(r"[0-9]+\Z|0[xX][0-9a-fA-F]*\Z")
@@ -83,3 +88,60 @@ def not_public(address: Address) -> str | None:
 def is_odd_number(host: str) -> bool:
     """Tell whether resolvers read this as an address: 2852039166, 0xa9.0xfe.0xa9.0xfe, 169.254.43518."""
     return _NUMBER.match(host.rpartition(".")[2]) is not None
+
+
+def expect_let_through(allowed: Allowed, host: str, text: str) -> None:
+    """Check one address that a host leads to. Raises: Invalid."""
+    address = ipaddress.ip_address(text)
+    always = never(address)
+    kind = always or (None if allowed.has(host, address) else not_public(address))
+    if kind is not None:
+        raise Invalid(
+            f"The host {host} leads to {text}, {kind}; webhooks do not go there.",
+            remedy=None if always else "An operator can allow the host or network: ASSENT_HOOK_ALLOW.",
+        )
+
+
+def checked_url(url: str, *, http: bool) -> tuple[str, int, str]:
+    """Judge the text of a webhook's URL; gives its host, its port and its origin.
+
+    The address is not repeated in an error, because what follows the host is often a secret. Raises: Invalid.
+    """
+    problem = _url_problem(url, http=http)
+    if problem:
+        raise Invalid(f"The URL {problem}.", remedy="Write one like https://hooks.example.com/assent.")
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return host, port, f"{parts.scheme}://{parts.netloc}"
+
+
+def _url_problem(url: str, *, http: bool) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "cannot be read"
+    if not _VISIBLE.match(url) or len(url) > MAX_URL or "\\" in url:
+        return f"must be 1 to {MAX_URL} visible ASCII characters, without a backslash"
+    if parts.scheme not in {"http", "https"}:
+        return "must begin with https://"
+    if parts.scheme == "http" and not http:
+        return "is plain http; ASSENT_HOOK_HTTP would allow that"
+    if not host or port == 0:
+        return "names no host that can be called"
+    if "@" in parts.netloc:
+        return "holds a name or password"
+    if parts.fragment or url.endswith("#"):
+        return "holds a fragment"
+    return _host_problem(host.rstrip("."))
+
+
+def _host_problem(host: str) -> str | None:
+    if host in METADATA_HOSTS:
+        return f"leads to {host}, which hands out a machine's credentials"
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return f"names {host}, an address in an unusual spelling" if is_odd_number(host) else None
+    return None

@@ -82,12 +82,13 @@ class Settings(BaseSettings):
         16_000_000, ge=1000, description="Largest request that the server reads."
     )
     hook_http: bool = pydantic.Field(
-        default=False, description="Whether webhooks may go out over plain http; else https only."
+        default=False,
+        description="Whether webhooks, guardrails' too, may go out over plain http; else https only.",
     )
     hook_allow: tuple[str, ...] = pydantic.Field(
         (),
-        description="Hosts and networks, not public ones, that webhooks may reach: a JSON list, for "
-        'example `["hooks.corp.example", "10.1.0.0/16"]`.',
+        description="Hosts and networks, not public ones, that webhooks, guardrails' too, may reach: a JSON "
+        'list, for example `["hooks.corp.example", "10.1.0.0/16"]`.',
     )
     smtp_host: str = pydantic.Field(
         "", pattern=r"^[A-Za-z0-9.:-]*$", description="Server that sends our e-mail; empty sends none."

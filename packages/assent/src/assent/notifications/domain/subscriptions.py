@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
-from urllib.parse import urlsplit
 
-from assent.kernel.addresses import METADATA_HOSTS, is_odd_number
 from assent.kernel.errors import Conflict, Invalid, Reason
 from assent.kernel.events import Event
 
 MAX_KINDS = 50
 MAX_ADDRESSES = 20
 MAX_ADDRESS = 254
-MAX_URL = 2048
 MAX_SUBSCRIPTIONS = 100
 MAX_OVERLAP_HOURS = 168
 DEFAULT = "default"
@@ -43,7 +39,6 @@ DEFAULT_KINDS = (
 )
 """What `default` stands for: what somebody must act on or waits for."""
 
-_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 _PREFIX = re.compile(r"[a-z]+(\.[a-z_]+)?\.\*\Z|\*\Z")
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -222,51 +217,6 @@ def checked_addresses(wanted: Sequence[str]) -> tuple[str, ...]:
     if mistakes:
         raise Invalid(" ".join(mistake.message for mistake in mistakes), reasons=mistakes)
     return addresses
-
-
-def checked_url(url: str, *, http: bool) -> tuple[str, int, str]:
-    """Judge the text of a webhook's URL; gives its host, its port and its origin.
-
-    The address is not repeated in an error, because what follows the host is often a secret. Raises: Invalid.
-    """
-    problem = _url_problem(url, http=http)
-    if problem:
-        raise Invalid(f"The URL {problem}.", remedy="Write one like https://hooks.example.com/assent.")
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return host, port, f"{parts.scheme}://{parts.netloc}"
-
-
-def _url_problem(url: str, *, http: bool) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "cannot be read"
-    if not _VISIBLE.match(url) or len(url) > MAX_URL or "\\" in url:
-        return f"must be 1 to {MAX_URL} visible ASCII characters, without a backslash"
-    if parts.scheme not in {"http", "https"}:
-        return "must begin with https://"
-    if parts.scheme == "http" and not http:
-        return "is plain http; ASSENT_HOOK_HTTP would allow that"
-    if not host or port == 0:
-        return "names no host that can be called"
-    if "@" in parts.netloc:
-        return "holds a name or password"
-    if parts.fragment or url.endswith("#"):
-        return "holds a fragment"
-    return _host_problem(host.rstrip("."))
-
-
-def _host_problem(host: str) -> str | None:
-    if host in METADATA_HOSTS:
-        return f"leads to {host}, which hands out a machine's credentials"
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return f"names {host}, an address in an unusual spelling" if is_odd_number(host) else None
-    return None
 
 
 def expect_state(subscription: Subscription, *states: State) -> None:

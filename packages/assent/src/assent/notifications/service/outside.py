@@ -7,7 +7,6 @@ environment or keeps a connection.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import time
@@ -18,13 +17,12 @@ from typing import Any
 
 import httpcore
 
-from assent.kernel.addresses import Allowed, never, not_public, parse_allowed
+from assent.kernel.addresses import Allowed, checked_url, expect_let_through, parse_allowed
 from assent.kernel.clock import Clock
 from assent.kernel.errors import Invalid
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import Settings
 from assent.notifications.domain.retries import Outcome, retry_after_s
-from assent.notifications.domain.subscriptions import checked_url
 
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
@@ -78,18 +76,8 @@ class Outside:
         if not found:
             raise Invalid(f"The host {host} has no address.")
         for one in found:
-            self._expect_let_through(host, one)
+            expect_let_through(self.allowed, host, one)
         return found
-
-    def _expect_let_through(self, host: str, text: str) -> None:
-        address = ipaddress.ip_address(text)
-        always = never(address)
-        kind = always or (None if self.allowed.has(host, address) else not_public(address))
-        if kind is not None:
-            raise Invalid(
-                f"The host {host} leads to {text}, {kind}; webhooks do not go there.",
-                remedy=None if always else "An operator can allow the host or network: ASSENT_HOOK_ALLOW.",
-            )
 
 
 def outside_of(runtime: Runtime) -> Outside:

@@ -31,7 +31,7 @@ def _problem(one: Mapping[str, Any]) -> str | None:
     try:
         if one["kind"] == "regex":
             compile_pattern(f".*({one['pattern']}).*")
-        else:
+        elif one["kind"] == "json_schema":
             Draft202012Validator.check_schema(one["schema"])
     except ValueError as error:
         return f"has a pattern that cannot be used: {error}"
