@@ -253,6 +253,10 @@ def test_a_key_is_issued_listed_and_revoked(run):
     asked = ("--requests-per-minute", "60", "--tokens-per-day", "5000", "--project", "shop")
     assert run("key", "limit", key["id"], *asked)[1]["limits"] == limits
     assert run("key", "list", "--project", "shop")[1][0]["limits"] == limits
+    assert run("key", "limit", key["id"], "--cost-per-day", "50", "--project", "shop")[1]["limits"] == {
+        "cost_per_day": "50", "currency": "USD",
+    }  # fmt: skip
+    assert run("key", "show", key["id"], "--project", "shop")[1]["limits"]["cost_per_day"] == "50"
     assert run("key", "limit", key["id"], "--project", "shop")[0] == 10
     assert run("key", "limit", key["id"], "--none", "--project", "shop")[1]["limits"] == {}
     assert run("key", "revoke", key["id"], "--project", "shop")[1] == {"id": key["id"], "revoked": True}

@@ -8,6 +8,8 @@ from assent.identity import service as identity
 from assent.kernel.errors import NotFound, Refused
 from assent.kernel.tx import SYSTEM
 from assent.prompts import service as prompts
+from assent.providers import service as providers
+from assent.providers.domain.prices import NewPrice
 from assent_client.snapshot import SnapshotRefused
 from tests.delivery.releases import BAD, GOOD, PROJECT, approve
 
@@ -203,6 +205,27 @@ def test_limits_of_keys_go_to_gateways_only(desk, running):
     desk.do(identity.limit_key, PROJECT, key["id"], {"requests_per_minute": 60}, actor=SYSTEM)
     assert desk.snapshot()[1].payload.limits[key["id"]].requests_per_minute == 60
     assert desk.snapshot(audience="sdk")[1].payload.limits == {}
+
+
+def test_prices_travel_where_a_key_has_a_budget_in_money(desk, running):
+    desk.do(identity.issue_key, PROJECT, "production", "app", [], actor=SYSTEM)
+    (key,) = desk.read(identity.list_keys, PROJECT)
+    assert desk.snapshot()[1].payload.prices == {}
+    budget = {"cost_per_day": "5", "currency": "EUR"}
+    desk.do(identity.limit_key, PROJECT, key["id"], budget, actor=SYSTEM)
+    assert desk.snapshot()[1].payload.prices == {}
+    for subject in (running.subject, running.stable):
+        model = desk.snapshot()[1].payload.versions[subject].document["upstream_model"]
+        new = NewPrice(
+            model=model, currency="EUR", input="2.5", output=10, source="https://acme.example/prices"
+        )
+        desk.do(providers.set_price, PROJECT, new, actor=SYSTEM)
+    prices = desk.snapshot()[1].payload.prices
+    assert set(prices) == {running.subject, running.stable}
+    found = prices[running.subject]
+    assert (found.currency, found.input, found.output) == ("EUR", "2.5", "10")
+    assert found.as_of == desk.runtime.clock.now().date().isoformat()
+    assert desk.snapshot(audience="sdk")[1].payload.prices == {}
 
 
 def test_a_provider_that_is_not_set_up_is_reported(desk):

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from plane import KEY, STREAM_HEAD, USAGE, chunk, chunked, events, until
 
-from assent.gateway.quotas import Book, Quotas
+from assent.gateway.book import Book
+from assent.gateway.quotas import Quotas
 from assent_client.calls.refusals import Refusal
 from assent_client.snapshot import KeyLimits
 

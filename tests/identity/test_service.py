@@ -374,6 +374,42 @@ def test_a_limit_is_refused_with_every_reason(shop):
         do(shop, identity.limit_key, "shop", key, {"tokens_per_day": 1})
 
 
+def test_a_budget_is_an_amount_of_a_currency(shop):
+    do(shop, identity.issue_key, "shop", "production", "app", [])
+    (key,) = (one["id"] for one in ask(shop, identity.list_keys, "shop"))
+    wanted = {"cost_per_day": 12.50, "cost_per_month": "800", "currency": "EUR"}
+    held = {"cost_per_day": "12.5", "cost_per_month": "800", "currency": "EUR"}
+    assert do(shop, identity.limit_key, "shop", key, wanted) == held
+    assert ask(shop, identity.key_limits, [key]) == {key: held}
+    assert ask(shop, identity.get_key, "shop", key)["name"] == "app"
+    with pytest.raises(NotFound):
+        ask(shop, identity.get_key, "shop", "key_none")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "wrong"),
+    [
+        ({"cost_per_day": "5"}, "currency"),
+        ({"currency": "USD"}, "currency"),
+        ({"cost_per_day": "5", "currency": "usd"}, "currency"),
+        ({"cost_per_day": "0", "currency": "USD"}, "cost_per_day"),
+        ({"cost_per_day": "-1", "currency": "USD"}, "cost_per_day"),
+        ({"cost_per_day": "NaN", "currency": "USD"}, "cost_per_day"),
+        ({"cost_per_day": True, "currency": "USD"}, "cost_per_day"),
+        ({"cost_per_month": "much", "currency": "USD"}, "cost_per_month"),
+        ({"cost_per_month": "1000000001", "currency": "USD"}, "cost_per_month"),
+        ({"cost_per_month": "0.0000001", "currency": "USD"}, "cost_per_month"),
+        ({"tokens_per_day": True}, "tokens_per_day"),
+    ],
+)
+def test_a_budget_that_means_nothing_is_refused(shop, wanted, wrong):
+    do(shop, identity.issue_key, "shop", "production", "app", [])
+    (key,) = (one["id"] for one in ask(shop, identity.list_keys, "shop"))
+    with pytest.raises(Invalid) as refusal:
+        do(shop, identity.limit_key, "shop", key, wanted)
+    assert {reason.id for reason in refusal.value.reasons} == {wrong}
+
+
 def test_a_key_needs_a_name_and_a_place(shop):
     with pytest.raises(Invalid, match="which application holds it"):
         do(shop, identity.issue_key, "shop", "production", "  ", ["*"])

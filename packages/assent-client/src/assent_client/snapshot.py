@@ -45,6 +45,7 @@ _REFUSED_REMEDY = (
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Amount = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{1,12}(\.[0-9]{1,12})?\Z")]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -137,11 +138,26 @@ class ApplicationKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyLimits(msgspec.Struct, frozen=True):
-    """How much an application's key allows, by minute and by day (UTC); None: as much as is asked."""
+    """How much an application's key allows, by minute, day and month (UTC); None: as much as is asked.
+
+    Costs are decimal text, in `currency`.
+    """
 
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1)] | None = None
     tokens_per_minute: Annotated[int, msgspec.Meta(ge=1)] | None = None
     tokens_per_day: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    cost_per_day: Amount | None = None
+    cost_per_month: Amount | None = None
+    currency: str | None = None
+
+
+class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a million tokens of a version cost, as decimal text, as was known on a day."""
+
+    currency: str
+    input: Amount
+    output: Amount
+    as_of: str
 
 
 class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +178,8 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, Provider] = {}
     keys: list[ApplicationKey] = []
     limits: dict[str, KeyLimits] = {}
+    prices: dict[Digest, Price] = {}
+    """Of versions, where a key has a budget in money; a version that is not there has no known price."""
     segments: dict[str, dict[str, Any]] = {}
 
     @property

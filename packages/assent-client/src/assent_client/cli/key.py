@@ -33,6 +33,13 @@ def list_(environment: Annotated[str | None, typer.Option("--env", help="Only of
 
 
 @app.command()
+def show(key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show a key, without its secret: what it may call and how much."""
+    with connect() as api:
+        emit(api.get(api.path("keys", key)), COLUMNS)
+
+
+@app.command()
 def issue(
     environment: str,
     name: Annotated[str, typer.Argument(help="The application.")],
@@ -46,22 +53,30 @@ def issue(
 
 
 @app.command()
-def limit(
+def limit(  # noqa: PLR0913 -- each is one option
     key: Annotated[str, typer.Argument(metavar="ID")],
     *,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Calls within a minute.")] = None,
     tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="Tokens in and out.")] = None,
     tokens_per_day: Annotated[int | None, typer.Option(min=1, help="Tokens in a day (UTC).")] = None,
+    cost_per_day: Annotated[
+        str | None, typer.Option(help="Money in a day (UTC), by the table of prices.")
+    ] = None,
+    cost_per_month: Annotated[str | None, typer.Option(help="Money in a calendar month (UTC).")] = None,
+    currency: Annotated[str, typer.Option(help="Of these costs.")] = "USD",
     none: Annotated[bool, typer.Option("--none", help="Take all limits away.")] = False,
 ) -> None:
     """Set how much a key allows; what is not named has no limit. Gateways answer 429 beyond it.
 
-    Example: assent key limit key_0190… --requests-per-minute 600 --tokens-per-day 2000000
+    Example: assent key limit key_0190… --requests-per-minute 600 --cost-per-day 50 --currency USD
     """
     wanted = {
         "requests_per_minute": requests_per_minute,
         "tokens_per_minute": tokens_per_minute,
         "tokens_per_day": tokens_per_day,
+        "cost_per_day": cost_per_day,
+        "cost_per_month": cost_per_month,
+        "currency": currency if cost_per_day or cost_per_month else None,
     }
     said = {name: value for name, value in wanted.items() if value is not None}
     if bool(said) == none:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from time import monotonic
@@ -15,6 +16,7 @@ import msgspec
 from assent.gateway.call import Call
 from assent.gateway.feedback import read_thumb
 from assent.gateway.inbound import ClientConnection
+from assent.gateway.money import Budget, Hold, Tariff
 from assent.gateway.recorder import Chosen, Recorder
 from assent.gateway.request import Request
 from assent.gateway.served import Served
@@ -22,7 +24,7 @@ from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.targets import ANTHROPIC_VERSION, Upstream
 from assent_client.calls.choosing import Ending, context_of, decided, next_hop, unit_of
-from assent_client.calls.dialects import DIALECTS, MESSAGES, Dialect
+from assent_client.calls.dialects import DIALECTS, EMBEDDINGS, MESSAGES, Dialect
 from assent_client.calls.edit import Ask
 from assent_client.calls.guarding import blocked
 from assent_client.calls.refusals import Refusal
@@ -62,6 +64,10 @@ class Core:
         cut = {name for name, gone in served.payload.gone.items() if gone.cut}
         for call in [call for call in self._shared.active if call.name in cut]:
             call.cut(served.missing(call.name))
+
+    def close(self) -> None:
+        """Give back what is not used of leases."""
+        self._recorder.quotas.close()
 
     def stale_s(self) -> float:
         """Give the seconds since the snapshot expired."""
@@ -132,12 +138,22 @@ class Core:
         except Refusal as refusal:
             self._refuse(client, request, chosen, refusal)
             return
+        if chosen.limits is not None and chosen.limits.currency is not None:
+            self._hold(chosen)
         if chosen.version.fallback:
             chosen.next = partial(self._hop, request, chosen, iter(chosen.version.fallback))
         if chosen.version.guards and not self._pass_guards(client, request, chosen):
             return
         call = client.active = Call(self._shared, self._recorder, client, request, chosen)
         call.start()
+
+    def _hold(self, chosen: Chosen) -> None:
+        """Hold what the call may cost. Raises: Refusal (403 where its price is unknown, 429)."""
+        budget = chosen.served.budgets[chosen.application]
+        tariff = _tariff(chosen.served, chosen.version, budget)
+        amount = tariff.most(chosen.body, gives_text=chosen.dialect is not EMBEDDINGS)
+        leases = self._recorder.quotas.hold(chosen.application, budget, amount)
+        chosen.hold = Hold(leases, amount, tariff)
 
     def _pass_guards(self, client: ClientConnection, request: Request, chosen: Chosen) -> bool:
         """Look at what is asked, and tell whether it may pass."""
@@ -204,10 +220,15 @@ class Core:
 
         def place(version: ServedVersion) -> Mapping[str, Any]:
             upstream, start = self._target(before.served, version, before.dialect, request)
-            return {"upstream": upstream, "start": start}
+            hold = before.hold
+            if hold is not None:
+                budget = before.served.budgets[before.application]
+                hold = replace(hold, tariff=_tariff(before.served, version, budget))
+            return {"upstream": upstream, "start": start, "hold": hold}
 
         hop = next_hop(before, hops, place)
         if hop is not None:
+            before.hold = None  # what was held for the attempt that failed is held for this one
             hop.next = partial(self._hop, request, hop, hops)
         return hop
 
@@ -246,6 +267,18 @@ class Core:
 
 def _text(header: bytes | None) -> str | None:
     return None if header is None else header.decode("latin-1")
+
+
+def _tariff(served: Served, version: ServedVersion, budget: Budget) -> Tariff:
+    """Give what a version's tokens cost in the currency of a budget. Raises: Refusal (403)."""
+    tariff = served.tariffs.get(version.digest)
+    if tariff is None or tariff.currency != budget.currency:
+        message = (
+            f"This application's key has a budget in {budget.currency}, and what {version.ref} costs in it "
+            "is unknown, so the call cannot be counted. Have its price set: assent provider price."
+        )
+        raise Refusal(403, "price_unknown", message, "model")
+    return tariff
 
 
 def _key_of(request: Request) -> ApplicationKey:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from assent.gateway.feedback import Completions, Thumb
+from assent.gateway.money import Hold
 from assent.gateway.quotas import Quotas
 from assent.gateway.served import Served
 from assent.gateway.targets import Upstream
@@ -26,6 +27,8 @@ class Chosen(choosing.Chosen):
     upstream: Upstream
     start: bytes
     limits: KeyLimits | None
+    hold: Hold | None = None
+    """What is held of the key's budget until it is known what the call cost."""
     next: Callable[[], Chosen | None] | None = None
     """Choose the version that answers when this one's upstream does not."""
 
@@ -57,6 +60,8 @@ class Recorder:
         if chosen.limits is not None:
             tokens = (outcome.tokens_in or 0) + (outcome.tokens_out or 0)
             self.quotas.spend(chosen.application, chosen.limits, tokens)
+        if chosen.hold is not None:
+            chosen.hold.settle(outcome, ending)
         if row.completion_id is not None:
             self._completions.remember(row.completion_id, row)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from assent.gateway.money import Budget, Tariff
 from assent.gateway.targets import upstream
 from assent_client.calls import served
 from assent_client.calls.refusals import Refusal
@@ -20,6 +21,8 @@ class Served(served.Served):
     def __init__(self, snapshot: Snapshot, server_url: str, before: Served | None = None) -> None:
         super().__init__(snapshot, server_url, before)
         self.upstreams = {name: upstream(name, p) for name, p in self.payload.providers.items()}
+        self.budgets = {key: budget for key, one in self.payload.limits.items() if (budget := Budget.of(one))}
+        self.tariffs = {digest: Tariff.of(price) for digest, price in self.payload.prices.items()}
         self._keys = {key.hash: key for key in self.payload.keys}
 
     def authenticate(self, authorization: bytes | None) -> ApplicationKey:

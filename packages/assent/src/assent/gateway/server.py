@@ -12,12 +12,13 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from assent.gateway.book import Book
 from assent.gateway.core import Core
 from assent.gateway.feed import Feed
 from assent.gateway.feedback import Completions
 from assent.gateway.hooks import Hooks
 from assent.gateway.inbound import ClientConnection
-from assent.gateway.quotas import Book, Quotas
+from assent.gateway.quotas import Quotas
 from assent.gateway.recorder import Recorder
 from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
@@ -118,6 +119,7 @@ async def serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         shared.close_pools()
+        core.close()
         await asyncio.to_thread(observations.close)
         sink.close()
 

@@ -26,6 +26,7 @@ from assent.kernel.signing import Signer
 from assent.kernel.tx import Reader
 from assent.ledger import service as ledger
 from assent.providers import service as providers
+from assent.providers.domain.prices import plain
 from assent_client.decide import RouteError, compile_routes
 from assent_client.snapshot import ADMITTING_LEAVES, PAYLOAD_TYPE, pae
 from assent_client.verify.note import read_unverified
@@ -67,6 +68,8 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
     content.read()
     serial = ledger.head(reader).size
     keys = _keys(reader, scope) if scope.audience == "gateway" else []
+    limits = identity.key_limits(reader, [key["id"] for key in keys])
+    prices = content.prices() if any("currency" in limit for limit in limits.values()) else {}
     payload = {
         "v": 1,
         "project": scope.project,
@@ -82,7 +85,8 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
         "gone": content.gone,
         "providers": content.providers if scope.audience == "gateway" else {},
         "keys": keys,
-        "limits": identity.key_limits(reader, [key["id"] for key in keys]),
+        "limits": limits,
+        **({"prices": prices} if prices else {}),
         **({"segments": content.segments} if content.segments else {}),
     }
     envelope = _sign(canonical(payload), signer)
@@ -188,6 +192,22 @@ class _Content:
         for hop in found.document.get("fallback", ()):
             self._has(hop, f"{name}, as a fallback of {found.ref}")
         return True
+
+    def prices(self) -> dict[str, Any]:
+        """Give what the tokens of each version cost, where that is known."""
+        found = {}
+        for subject, version in self.versions.items():
+            document = version["document"]
+            names = (document.get("upstream_model"), document.get("base_model"))
+            price = providers.price_for(self._reader, self._scope.project, *names)
+            if price is not None:
+                found[subject] = {
+                    "currency": price.currency,
+                    "input": plain(price.input),
+                    "output": plain(price.output),
+                    "as_of": price.as_of.isoformat(),
+                }
+        return found
 
     def _omit(self, reason: str, subject: str, message: str, remedy: str) -> None:
         self.omitted.append(Reason(reason, message, remedy, subject))

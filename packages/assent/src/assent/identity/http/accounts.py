@@ -256,11 +256,17 @@ def create_group(
 
 
 class KeyLimits(Wire):
-    """How much a key allows by minute and by day (UTC); null: as much as is asked."""
+    """How much a key allows by minute, by day and by month (UTC); null: as much as is asked.
+
+    Costs are amounts of `currency`, by the table of prices.
+    """
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     tokens_per_day: int | None = None
+    cost_per_day: float | str | None = None
+    cost_per_month: float | str | None = None
+    currency: str | None = None
 
 
 class NewKey(Wire):
@@ -280,6 +286,16 @@ def list_keys(
         keys = service.list_keys(reader, project, environment)
         limits = service.key_limits(reader, [key["id"] for key in keys])
         return page([key | {"limits": limits.get(key["id"], {})} for key in keys], None)
+
+
+@router.get("/projects/{project}/keys/{key}")
+def get_key(
+    project: ProjectPath, key: str, call: Annotated[Call, requires(Permission.KEY_READ)]
+) -> dict[str, Any]:
+    """Get the key of an application, without its secret."""
+    with call.read() as reader:
+        found = service.get_key(reader, project, key)
+        return found | {"limits": service.key_limits(reader, [key]).get(key, {})}
 
 
 @router.post("/projects/{project}/keys", status_code=201)

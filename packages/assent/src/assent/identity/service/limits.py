@@ -1,16 +1,17 @@
 """Set and read how much applications may use their keys."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
 from assent.identity import store
-from assent.identity.domain.limits import KeyLimited, checked_limits
+from assent.identity.domain.limits import KeyLimited, Limit, checked_limits
 from assent.kernel.errors import Conflict, NotFound
 from assent.kernel.tx import Reader, Tx
 
 
-def limit_key(tx: Tx, project: str, key: str, wanted: Mapping[str, int | None]) -> dict[str, int]:
+def limit_key(tx: Tx, project: str, key: str, wanted: Mapping[str, Any]) -> dict[str, Limit]:
     """Set a key's limits; the same again records nothing. Raises: Invalid, NotFound, Conflict (revoked)."""
     limits = checked_limits(wanted)
     k = store.keys.c
@@ -26,6 +27,6 @@ def limit_key(tx: Tx, project: str, key: str, wanted: Mapping[str, int | None]) 
     return limits
 
 
-def key_limits(reader: Reader, keys: list[str]) -> dict[str, dict[str, int]]:
+def key_limits(reader: Reader, keys: list[str]) -> dict[str, dict[str, Limit]]:
     """Give the limits of those keys that have some."""
     return store.limits_of(reader.conn, keys)

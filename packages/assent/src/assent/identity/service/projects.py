@@ -167,6 +167,14 @@ def list_keys(reader: Reader, project: str, environment: str | None = None) -> l
     return [dict(row) for row in reader.conn.execute(query).mappings()]
 
 
+def get_key(reader: Reader, project: str, key: str) -> dict[str, Any]:
+    """Give a key, never its secret or hash. Raises: NotFound."""
+    for found in list_keys(reader, project):
+        if found["id"] == key:
+            return found
+    raise NotFound(f"{project} has no key {key!r}.", remedy="`assent key list` shows them.")
+
+
 def key_names(reader: Reader, project: str) -> dict[str, str]:
     """Give the name of every key of a project by its id, revoked ones too."""
     k = store.keys.c

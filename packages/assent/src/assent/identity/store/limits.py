@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from assent.identity.domain.limits import KeyLimited
+from assent.identity.domain.limits import KeyLimited, Limit
 from assent.identity.store.tables import ID, projections
 from assent.kernel.db import Json, table
 from assent.kernel.events import Recorded
@@ -22,7 +22,7 @@ def _limited(conn: Writer, r: Recorded[KeyLimited]) -> None:
     conn.execute(sa.insert(key_limits).values(key=r.event.key, limits=r.event.limits))
 
 
-def limits_of(conn: sa.Connection, keys: list[str]) -> dict[str, dict[str, int]]:
+def limits_of(conn: sa.Connection, keys: list[str]) -> dict[str, dict[str, Limit]]:
     """Give the limits of those keys that have some."""
     k = key_limits.c
     rows = conn.execute(sa.select(k.key, k.limits).where(k.key.in_(keys)).order_by(k.key))
