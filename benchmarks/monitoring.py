@@ -86,9 +86,11 @@ def ingestion(session: Session, n_rows: int) -> dict[str, float]:
     began, cpu = time.perf_counter(), time.process_time()
     for body in bodies:
         parsed = service.parse(body, session.ports.clock.now())
+        with session.read() as reader:
+            prepared = service.prepare(reader, parsed, body)
         locked = time.perf_counter()
         with session.begin(SYSTEM) as tx:
-            receipt = service.take(tx, parsed, body)
+            receipt = service.take(tx, parsed, body, prepared)
         held.append(time.perf_counter() - locked)
         assert receipt["n_accepted"] == BATCH, receipt
     elapsed, used = time.perf_counter() - began, time.process_time() - cpu

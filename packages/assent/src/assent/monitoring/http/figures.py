@@ -53,8 +53,10 @@ def record_observations(
 ) -> dict[str, Any]:
     """Take a batch of observations; the answer comes once they are durable, and names rows that are wrong."""
     batch = service.parse(body, call.runtime.clock.now())
+    with call.read() as reader:
+        prepared = service.prepare(reader, batch, body)
     with call.begin() as tx:
-        return service.take(tx, batch, body)
+        return service.take(tx, batch, body, prepared)
 
 
 @router.get("/projects/{project}/quality")

@@ -5,6 +5,7 @@ from assent.monitoring.service.batch import Batch, parse
 from assent.monitoring.service.callers import callers
 from assent.monitoring.service.ingestion import take
 from assent.monitoring.service.looking import Sight, look
+from assent.monitoring.service.preparing import prepare
 from assent.monitoring.service.pruning import prune
 from assent.monitoring.service.watching import apply, needs_writing, watch_of
 
@@ -23,6 +24,7 @@ __all__ = [
     "metrics",
     "needs_writing",
     "parse",
+    "prepare",
     "prune",
     "report",
     "take",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from assent.monitoring.domain.latency import LAST_BUCKET, buckets_of
+from assent.monitoring.domain.latency import LAST_BUCKET
 from assent.monitoring.domain.scores import Arm, block_index
 from assent.monitoring.store import observations as store
 from assent.monitoring.store.blocks import Watch
@@ -17,24 +17,14 @@ from assent.monitoring.store.blocks import Watch
 SLOT_S = 10
 _BUCKETS = LAST_BUCKET + 1
 _PRODUCTS = frozenset(store.ROLLUP_SUMS.index(name) for name in ("in_in", "in_out", "out_out"))
+_CANARY, _STABLE = Arm.CANARY.value, Arm.STABLE.value
 Numbers = Sequence[float] | npt.NDArray[Any]
 UnitKey = tuple[str, str]  # rollout, unit
 
 
-class Outcome(NamedTuple):
-    """What one call (or bare exposure: no call) says about its unit."""
-
-    at: float
-    rollout: str
-    unit: str
-    variant: str
-    n_calls: int
-    failed: bool = False
-    refused: bool = False
-    slow: bool = False
-    latency_s: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
+Outcome = tuple[float, str, str, str, int, bool, bool, bool, float, int, int]
+"""What one call (or bare exposure: no call) says about its unit: when, rollout, unit, variant, calls,
+failed, refused, slow, latency in seconds, tokens in, tokens out. A plain tuple: there are very many."""
 
 
 class SeriesKey(NamedTuple):
@@ -53,21 +43,52 @@ class SeriesKey(NamedTuple):
         return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
+class Slots:
+    """Which series and slot of ten seconds each of many calls falls into.
+
+    `keys` lists the pairs, ascending; `which` holds, for each call, its pair's place in `keys`.
+    """
+
+    def __init__(self, series: Sequence[int], at: Sequence[float]) -> None:
+        numbers, places = np.unique(np.array(series, np.int64), return_inverse=True)
+        slots = (np.array(at, float) // SLOT_S).astype(np.int64)
+        first = int(slots.min())
+        span = int(slots.max()) - first + 1
+        # One number for series and slot: sorting numbers is five times as fast as sorting pairs.
+        pairs, self.which = np.unique(places * span + (slots - first), return_inverse=True)
+        self.keys = [(int(numbers[pair // span]), first + pair % span) for pair in pairs.tolist()]
+
+
+def sum_rows(slots: Slots, columns: Sequence[Numbers]) -> list[tuple[Any, ...]]:
+    """Sum calls up per series and slot: series, slot, then `ROLLUP_SUMS`.
+
+    `columns` holds, for each call, what goes into each sum between `n_calls` and `n_feedback`.
+    """
+    n = len(slots.keys)
+    sums: list[list[Any]] = [np.bincount(slots.which, minlength=n).tolist()]
+    for k, column in enumerate(columns, start=1):
+        added = np.bincount(slots.which, column, n)
+        sums.append((added if k in _PRODUCTS else added.astype(np.int64)).tolist())
+    return [(*key, *row, 0, 0.0) for key, *row in zip(slots.keys, *sums, strict=True)]
+
+
+def bucket_rows(
+    slots: Slots, kind: int, which: npt.NDArray[np.int64], buckets: npt.NDArray[np.int64]
+) -> list[tuple[int, ...]]:
+    """Give the rows of a histogram: series, slot, kind, bucket, n; `which` as in `slots`, for each bucket."""
+    both, counts = np.unique(which * _BUCKETS + buckets, return_counts=True)
+    return [
+        (*slots.keys[key // _BUCKETS], kind, key % _BUCKETS, n)
+        for key, n in zip(both.tolist(), counts.tolist(), strict=True)
+    ]
+
+
 class SeriesSums:
-    """Sums per series and slot of ten seconds, in the order of `ROLLUP_SUMS`."""
+    """Sums per series and slot, in the order of `ROLLUP_SUMS`: those of calls, and of feedback."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Sequence[tuple[Any, ...]]) -> None:
         self._rows: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0] * len(store.ROLLUP_SUMS))
-
-    def add_calls(self, series: int, at: Numbers, columns: Sequence[Numbers]) -> None:
-        """Add calls of one series: times, then a column for each sum between `n_calls` and `n_feedback`."""
-        slots, which = np.unique(np.asarray(at) // SLOT_S, return_inverse=True)
-        sums = [np.bincount(which, minlength=len(slots))]
-        sums += [np.bincount(which, np.asarray(column, float), len(slots)) for column in columns]
-        for i, slot in enumerate(slots):
-            row = self._rows[series, int(slot)]
-            for k, column in enumerate(sums):
-                row[k] += column[i].item() if k in _PRODUCTS else int(column[i])
+        self._rows.update({(series, slot): sums for series, slot, *sums in rows})
 
     def add_feedback(self, series: int, at: float, n: int, badness: float) -> None:
         """Add an opinion, or the change of one."""
@@ -78,22 +99,6 @@ class SeriesSums:
     def write(self, conn: sa.Connection) -> None:
         """Add all of it to the table."""
         store.add_to_rollups(conn, [(*key, *sums) for key, sums in self._rows.items()])
-
-
-def duration_rows(series: int, kind: int, at: Numbers, seconds: Numbers) -> list[tuple[int, ...]]:
-    """Give the histogram rows of durations: series, slot, kind, bucket, n."""
-    return bucket_rows(series, kind, at, buckets_of(seconds))
-
-
-def bucket_rows(series: int, kind: int, at: Numbers, buckets: npt.NDArray[np.int64]) -> list[tuple[int, ...]]:
-    """Give the histogram rows of what has its bucket already."""
-    slots = (np.asarray(at, float) // SLOT_S).astype(np.int64)
-    # One number for slot and bucket: sorting numbers is five times as fast as sorting pairs.
-    both, counts = np.unique(slots * _BUCKETS + buckets, return_counts=True)
-    return [
-        (series, key // _BUCKETS, kind, key % _BUCKETS, n)
-        for key, n in zip(both.tolist(), counts.tolist(), strict=True)
-    ]
 
 
 class UnitSums:
@@ -107,20 +112,11 @@ class UnitSums:
         self._watches = watches
         self._rows: dict[UnitKey, list[Any]] = {}
 
-    def find(self, conn: sa.Connection, keys: Iterable[UnitKey]) -> None:
-        """Find which units were exposed before."""
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for rollout, unit in keys:
-            wanted[rollout].add(unit)
-        for rollout, names in wanted.items():
-            for state in store.find_units(conn, rollout, names):
-                self._rows[rollout, state.unit] = [*state, *self.NOTHING]
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Sum outcomes up; the earliest of a new unit fixes its arm, its window and its block."""
-        for one in sorted(outcomes):
-            at, rollout, unit, variant, n_calls, failed, refused, slow, latency_s, into, out = one
-            row = self._rows.get((rollout, unit))
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Sum outcomes up, in order of time; the first of a new unit fixes its arm, window and block."""
+        rows = self._rows
+        for at, rollout, unit, variant, n_calls, failed, refused, slow, latency_s, into, out in outcomes:
+            row = rows.get((rollout, unit))
             if row is None:
                 row = self._first(rollout, unit, variant, at)
             if self._counts(row, at):
@@ -134,9 +130,33 @@ class UnitSums:
             else:
                 row[self.LATE] += n_calls
 
+    def meet(
+        self,
+        conn: sa.Connection,
+        watches: Mapping[str, Watch],
+        outcomes: Iterable[Outcome],
+        others: Iterable[UnitKey],
+    ) -> None:
+        """Judge by what stands in the database: units known before (`others` too), blocks closed since."""
+        self._watches = watches
+        for row in self._rows.values():
+            if row[self.BLOCK] <= watches[row[0]].closed_through:
+                row[self.LATE] += row[self.CALLS]
+                row[self.CALLS :] = [*self.NOTHING[:6], row[self.LATE], *self.NOTHING[7:]]
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for rollout, unit in {*self._rows, *others}:
+            wanted[rollout].add(unit)
+        known: dict[UnitKey, list[Any]] = {}
+        for rollout, names in wanted.items():
+            for state in store.find_units(conn, rollout, names):
+                known[rollout, state.unit] = [*state, *self.NOTHING]
+        self._rows.update(known)
+        if known:
+            self.add(one for one in outcomes if one[1:3] in known)
+
     def _first(self, rollout: str, unit: str, variant: str, at: float) -> list[Any]:
         watch = self._watches[rollout]
-        arm = Arm.CANARY.value if variant == Arm.CANARY else Arm.STABLE.value
+        arm = _CANARY if variant == _CANARY else _STABLE
         block = block_index(at + watch.window_s, watch.block_s)
         row = self._rows[rollout, unit] = [rollout, unit, arm, at, block, *self.NOTHING]
         return row

@@ -1,8 +1,9 @@
 """Writing what was observed, and finding it again."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -19,7 +20,6 @@ from assent.monitoring.store.tables import (
 )
 
 Row = Mapping[str, Any]
-CHUNK = 500
 ROWS_PER_BATCH = 1 << 15
 ROLLUP_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_not_as_approved",
@@ -99,20 +99,18 @@ def written(conn: sa.Connection, from_n: int) -> set[int]:
 
 def find_calls(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Called]:
     """Find where calls belong; where an upstream gave an id twice, the newest call."""
+    if not completions:
+        return {}
     wanted = sa.select(calls.c.completion, calls.c.series, calls.c.rollout, calls.c.unit).order_by(calls.c.at)
-    return {
-        row.completion: Called(*row)
-        for part in _chunks(completions)
-        for row in conn.execute(wanted.where(calls.c.completion.in_(part)))
-    }
+    rows = conn.execute(wanted.where(_among(conn, calls.c.completion, completions)))
+    return {row.completion: Called(*row) for row in rows}
 
 
-def find_units(conn: sa.Connection, rollout: str, names: Collection[str]) -> list[sa.Row[Any]]:
+def find_units(conn: sa.Connection, rollout: str, names: Collection[str]) -> Sequence[sa.Row[Any]]:
     """Find the units of a rollout that are known: rollout, unit, arm, first_at, block."""
     u = units.c
     wanted = sa.select(u.rollout, u.unit, u.arm, u.first_at, u.block).where(u.rollout == rollout)
-    parts = _chunks(list(names))
-    return [row for part in parts for row in _all(conn, wanted.where(u.unit.in_(part)))]
+    return conn.execute(wanted.where(_among(conn, u.unit, names))).all()
 
 
 def add_to_units(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -132,13 +130,12 @@ def add_to_latencies(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> No
 
 def find_feedback(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Said]:
     """Find the feedback on these completions."""
+    if not completions:
+        return {}
     f = feedback.c
     wanted = sa.select(f.completion, f.at, f.badness, f.matched, f.in_window)
-    return {
-        row.completion: Said(*row)
-        for part in _chunks(completions)
-        for row in conn.execute(wanted.where(f.completion.in_(part)))
-    }
+    rows = conn.execute(wanted.where(_among(conn, f.completion, completions)))
+    return {row.completion: Said(*row) for row in rows}
 
 
 def has_unmatched_feedback(conn: sa.Connection) -> bool:
@@ -168,8 +165,14 @@ def prune(conn: sa.Connection, before: Mapping[str, float], limit: int) -> int:
     return gone
 
 
-def _all(conn: sa.Connection, wanted: sa.Select[Any]) -> list[sa.Row[Any]]:
-    return list(conn.execute(wanted).all())
+def _among(
+    conn: sa.Connection, column: sa.ColumnElement[str], values: Collection[str]
+) -> sa.ColumnElement[bool]:
+    """Ask for any of many values with one parameter: a marker each would be compiled anew and has a limit."""
+    if is_sqlite(conn):
+        each = sa.func.json_each(msgspec.json.encode(list(values)).decode()).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column == sa.any_(sa.cast(list(values), postgresql.ARRAY(sa.Text)))
 
 
 def _insert(conn: sa.Connection, table: sa.Table) -> Any:
@@ -195,8 +198,3 @@ def _write_many(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, 
     marks = ", ".join(("?" if is_sqlite(conn) else "%s",) * len(table.columns))
     statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {conflict}"  # noqa: S608 -- names of our own tables; values are parameters
     return conn.exec_driver_sql(statement, list(rows)).rowcount
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
