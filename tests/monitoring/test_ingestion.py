@@ -43,8 +43,9 @@ def test_every_column_of_a_call_comes_back(running):
         stream=True,
     )
     running.send(call)
-    (row,) = running.rows("calls")
-    kept = row._asdict()
+    (row,), (facet,) = running.rows("calls"), running.rows("facets")
+    assert row.facet == facet.id
+    kept = {**facet._asdict(), **row._asdict()}
     for name in ("rule", "reason", "serial", "rollout", "unit", "sticky", "stream", "status", "error_class", "latency_s", "ttft_s",
                  "tokens_in", "tokens_out", "finish_reason", "response_model", "as_approved", "application"):  # fmt: skip
         assert kept[name] == getattr(call, name), name
@@ -128,6 +129,64 @@ def test_a_number_beyond_all_numbers_costs_its_row_only(running):
     body = running.body(running.call("u1"), running.call("u2", latency_s=0.125)).replace(b"0.125", b"1e999")
     receipt = running.take(body)
     assert (receipt["n_accepted"], receipt["n_rejected"]) == (1, 1)
+
+
+def test_a_nul_character_costs_its_row_only(running):
+    rows = [
+        running.call("u1"),
+        running.call("u2", error_class="\0"),
+        running.call("u3", guardrails=("a\0",)),
+        running.call("\\u0000"),
+    ]
+    receipt = running.send(*rows)
+    assert {one["index"] for one in receipt["rejections"]} == {1, 2}
+    assert {row.unit for row in running.rows("calls")} == {"u1", "\\u0000"}
+    with pytest.raises(Invalid, match="NUL"):
+        running.send(running.call("u1"), instance="\0")
+
+
+def test_a_large_batch_counts_as_many_small_ones(running):
+    """Enough rows for the copy that PostgreSQL gets; some calls and units are known before."""
+    known = [running.call(f"u{i % 7}", ago_s=i / 1000) for i in range(20)]
+    running.send(*known)
+    fresh = [
+        running.call(f"u{i % 300}", "canary" if i % 3 else "stable", ago_s=1 - i / 1000) for i in range(900)
+    ]
+    assert running.send(*known, *fresh)["n_duplicates"] == 20
+    assert len(running.rows("calls")) == 920
+    units = running.rows("units")
+    assert (len(units), sum(row.n_calls for row in units)) == (300, 920)
+    assert sum(row.n_calls for row in running.rows("rollups")) == 920
+    assert sum(row.n for row in running.rows("latencies") if row.kind == 0) == 920
+    assert (
+        sum(row.tokens_in for row in running.rows("rollups")) == sum(row.tokens_in for row in units) == 9200
+    )
+
+
+def test_a_block_that_closed_since_a_batch_was_prepared_stays_as_it_was(running):
+    known = running.call("old")
+    running.send(known)
+    body = running.body(running.call("new"), running.call("old", ago_s=-0.5))
+    batch = service.parse(body, running.clock.now())
+    prepared = running.read(service.prepare, batch, body)
+    running.clock.advance(60)
+    running.tick()
+    with running.writing() as tx:
+        service.take(tx, batch, body, prepared)
+    assert [(unit(running, name).n_calls, unit(running, name).n_late) for name in ("new", "old")] == [
+        (0, 1),
+        (1, 1),
+    ]
+
+
+def test_a_rollout_whose_first_call_comes_with_the_batch_is_watched_from_it(running):
+    body = running.body(running.call("u1"))
+    batch = service.parse(body, running.clock.now())
+    prepared = running.read(service.prepare, batch, body)
+    assert prepared.watches == {}
+    with running.writing() as tx:
+        service.take(tx, batch, body, prepared)
+    assert unit(running, "u1").n_calls == 1
 
 
 def test_too_many_rows_are_refused(running):
@@ -240,5 +299,5 @@ def test_old_rows_are_pruned_a_bounded_number_at_a_time(running):
     assert [row.unit for row in running.rows("calls")] == ["u2"]
     running.clock.advance(40 * 86_400)
     with running.writing() as tx:
-        assert service.prune(tx) == 4
-    assert running.rows("batches") == []
+        assert service.prune(tx) == 5
+    assert running.rows("batches") == running.rows("facets") == []

@@ -6,6 +6,7 @@ The form is that of `assent_client.observe`:
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
@@ -133,16 +134,13 @@ class Batch:
 _read_envelope = msgspec.json.Decoder(Envelope).decode
 _read_whole = msgspec.json.Decoder(Whole).decode
 _read_row = msgspec.json.Decoder(Row).decode
+_NUL = rb"\u0000"  # in JSON it stands in this form only; PostgreSQL keeps no text with it
 
 
 def parse(body: bytes, now: datetime) -> Batch:
     """Read a batch. Raises: Invalid for a malformed one, TooLarge for too many rows."""
     present = now.timestamp()
-    envelope: Envelope
-    try:
-        envelope = _read_whole(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        envelope = _envelope(body)
+    envelope = _read(body)
     if len(envelope.observations) > MAX_ROWS:
         raise TooLarge(
             f"The batch has {len(envelope.observations):,} rows; at most {MAX_ROWS:,} are taken at once.",
@@ -167,14 +165,21 @@ def parse(body: bytes, now: datetime) -> Batch:
     return Batch(*head, calls, feedback, exposures, sorted(rejections))
 
 
-def _envelope(body: bytes) -> Envelope:
+def _read(body: bytes) -> Envelope:
+    """Read all rows at once where all are right, which is twice as fast; else leave them unread."""
+    if _NUL not in body:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a bad row costs only itself: see below
+            return _read_whole(body)
     try:
-        return _read_envelope(body)
+        envelope = _read_envelope(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Invalid(
             f"This is not a batch of observations: {error}.",
             remedy="Send the JSON that assent_client.observe writes; numbers are finite.",
         ) from error
+    if "\0" in f"{envelope.batch}{envelope.instance}{envelope.project}":
+        raise Invalid("The batch's names hold a NUL character.", remedy="Leave it out.")
+    return envelope
 
 
 def _readable(rows: Sequence[Row | msgspec.Raw], rejections: list[Rejection]) -> Iterator[tuple[int, Row]]:
@@ -184,9 +189,22 @@ def _readable(rows: Sequence[Row | msgspec.Raw], rejections: list[Rejection]) ->
             yield index, row
             continue
         try:
-            yield index, _read_row(row)
+            read = _read_row(row)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             rejections.append(Rejection(index, str(error)))
+            continue
+        if any("\0" in text for text in _texts(read)):
+            rejections.append(Rejection(index, "a text holds a NUL character"))
+        else:
+            yield index, read
+
+
+def _texts(row: Row) -> Iterator[str]:
+    for value in msgspec.structs.astuple(row):
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, tuple):
+            yield from value
 
 
 def _untimely(age_s: float) -> str:

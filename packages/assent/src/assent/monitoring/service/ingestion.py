@@ -10,7 +10,8 @@ from assent.flags import service as flags
 from assent.kernel.errors import Conflict
 from assent.kernel.tx import Tx
 from assent.monitoring.service.batch import MAX_SHOWN_REJECTIONS, Batch, Feedback
-from assent.monitoring.service.preparing import Calls, Prepared, add_up, prepare, rollouts_of
+from assent.monitoring.service.facets import Calls
+from assent.monitoring.service.preparing import Prepared, add_up, prepare, rollouts_of
 from assent.monitoring.service.sums import SeriesSums, UnitSums
 from assent.monitoring.service.watching import watch_of
 from assent.monitoring.store import observations as store
@@ -44,7 +45,7 @@ def take(tx: Tx, batch: Batch, body: bytes, prepared: Prepared | None = None) ->
             "seen_at": now_s,
         },
     )
-    calls = _write_calls(tx.conn, ready, seq)
+    calls = _write_calls(tx.conn, ready.calls, seq, now_s)
     _count(tx, ready, calls)
     if batch.exposures:
         given = Counter((one.environment, one.route, one.variant) for one in batch.exposures)
@@ -70,14 +71,14 @@ def _receipt_of(known: sa.Row[str, Any], digest: str, batch: str) -> dict[str, A
     return dict(known.receipt)
 
 
-def _write_calls(conn: sa.Connection, ready: Prepared, seq: int) -> Calls:
-    """Write the calls into the raw ring; give those that were not known."""
-    store.add_series(conn, [{"id": number, **key._asdict()} for number, key in ready.series.items()])
+def _write_calls(conn: sa.Connection, calls: Calls, seq: int, now_s: float) -> Calls:
+    """Write calls into the raw ring; give those that were not known."""
+    store.add_series(conn, {facet.key.id: facet.key for facet in calls.shared})
+    store.add_facets(conn, [(facet.id, *facet.row) for facet in calls.shared], now_s)
     first = seq * store.ROWS_PER_BATCH
-    rows = [(n, *row) for n, row in enumerate(ready.rows, start=first)]
-    if store.add_calls(conn, rows) == len(rows):
-        return ready.calls
-    return ready.calls.pick(n - first for n in sorted(store.written(conn, first)))
+    if store.add_calls(conn, calls.rows(range(first, first + len(calls)))) == len(calls):
+        return calls
+    return calls.pick(n - first for n in sorted(store.written(conn, first)))
 
 
 def _count(tx: Tx, ready: Prepared, calls: Calls) -> None:

@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,35 +26,20 @@ Outcome = tuple[float, str, str, str, int, bool, bool, bool, float, int, int]
 failed, refused, slow, latency in seconds, tokens in, tokens out. A plain tuple: there are very many."""
 
 
-class SeriesKey(NamedTuple):
-    """What live figures are told apart by."""
-
-    project: str
-    environment: str
-    route: str
-    variant: str
-    version: str
-
-    @property
-    def id(self) -> int:
-        """Give the key's number: 63 bits of its hash, so nobody has to look it up."""
-        text = "\x1f".join(self)
-        return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
 class Slots:
     """Which series and slot of ten seconds each of many calls falls into.
 
+    `places` holds, for each call, the place of its series in `series`, which may name one more than once.
     `keys` lists the pairs, ascending; `which` holds, for each call, its pair's place in `keys`.
     """
 
-    def __init__(self, series: Sequence[int], at: Sequence[float]) -> None:
-        numbers, places = np.unique(np.array(series, np.int64), return_inverse=True)
+    def __init__(self, series: Sequence[int], places: Sequence[int], at: Sequence[float]) -> None:
+        numbers, of_place = np.unique(np.array(series, np.int64), return_inverse=True)
         slots = (np.array(at, float) // SLOT_S).astype(np.int64)
         first = int(slots.min())
         span = int(slots.max()) - first + 1
         # One number for series and slot: sorting numbers is five times as fast as sorting pairs.
-        pairs, self.which = np.unique(places * span + (slots - first), return_inverse=True)
+        pairs, self.which = np.unique(of_place[places] * span + (slots - first), return_inverse=True)
         self.keys = [(int(numbers[pair // span]), first + pair % span) for pair in pairs.tolist()]
 
 

@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from assent.kernel.db import is_sqlite
+from assent.monitoring.store.many import write_many
 from assent.monitoring.store.tables import (
     batches,
     calls,
+    facets,
     feedback,
     instances,
     latencies,
@@ -21,6 +23,7 @@ from assent.monitoring.store.tables import (
 
 Row = Mapping[str, Any]
 ROWS_PER_BATCH = 1 << 15
+FACET_SEEN_EVERY_S = 3600.0
 ROLLUP_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_not_as_approved",
     "tokens_in", "tokens_out", "n_guardrails", "n_counted", "in_in", "in_out", "out_out",
@@ -78,10 +81,22 @@ def put_instance(conn: sa.Connection, row: Row) -> None:
     conn.execute(statement.on_conflict_do_update(index_elements=["instance"], set_=changed), row)
 
 
-def add_series(conn: sa.Connection, rows: Sequence[Row]) -> None:
-    """Make sure that these series are known."""
-    if rows:
-        conn.execute(_insert(conn, series).on_conflict_do_nothing(), rows)
+def add_series(conn: sa.Connection, keys: Mapping[int, Collection[str]]) -> None:
+    """Make sure that these series are known: their numbers, and the columns of each."""
+    write_many(
+        conn, series, [(number, *key) for number, key in sorted(keys.items())], "ON CONFLICT DO NOTHING"
+    )
+
+
+def add_facets(conn: sa.Connection, rows: Sequence[tuple[Any, ...]], now_s: float) -> None:
+    """Make sure that these facets are known, a tuple of all columns but the last each.
+
+    `seen_at` follows by the hour: a change would hold the row until the end of the transaction.
+    """
+    write_many(conn, facets, sorted((*row, now_s) for row in rows), "ON CONFLICT DO NOTHING")
+    f = facets.c
+    stale = sa.and_(f.id.in_([row[0] for row in rows]), f.seen_at < now_s - FACET_SEEN_EVERY_S)
+    conn.execute(sa.update(facets).where(stale).values(seen_at=now_s))
 
 
 def add_calls(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
@@ -89,7 +104,7 @@ def add_calls(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
 
     Give how many were written.
     """
-    return _write_many(conn, calls, rows, "ON CONFLICT DO NOTHING")
+    return write_many(conn, calls, rows, "ON CONFLICT DO NOTHING")
 
 
 def written(conn: sa.Connection, from_n: int) -> set[int]:
@@ -101,16 +116,17 @@ def find_calls(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Cal
     """Find where calls belong; where an upstream gave an id twice, the newest call."""
     if not completions:
         return {}
-    wanted = sa.select(calls.c.completion, calls.c.series, calls.c.rollout, calls.c.unit).order_by(calls.c.at)
+    c, f = calls.c, facets.c
+    wanted = sa.select(c.completion, f.series, f.rollout, c.unit).join(facets, f.id == c.facet).order_by(c.at)
     rows = conn.execute(wanted.where(_among(conn, calls.c.completion, completions)))
     return {row.completion: Called(*row) for row in rows}
 
 
-def find_units(conn: sa.Connection, rollout: str, names: Collection[str]) -> Sequence[sa.Row[Any]]:
+def find_units(conn: sa.Connection, rollout: str, names: Collection[str]) -> list[sa.Row[Any]]:
     """Find the units of a rollout that are known: rollout, unit, arm, first_at, block."""
     u = units.c
     wanted = sa.select(u.rollout, u.unit, u.arm, u.first_at, u.block).where(u.rollout == rollout)
-    return conn.execute(wanted.where(_among(conn, u.unit, names))).all()
+    return list(conn.execute(wanted.where(_among(conn, u.unit, names))))
 
 
 def add_to_units(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -146,17 +162,18 @@ def has_unmatched_feedback(conn: sa.Connection) -> bool:
 def put_feedback(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Keep feedback, a tuple of all columns each; the last one on a completion stands."""
     changed = ", ".join(f"{name} = excluded.{name}" for name in ("at", "badness", "matched", "in_window"))
-    _write_many(conn, feedback, rows, f"ON CONFLICT (completion) DO UPDATE SET {changed}")
+    write_many(conn, feedback, rows, f"ON CONFLICT (completion) DO UPDATE SET {changed}")
 
 
 def prune(conn: sa.Connection, before: Mapping[str, float], limit: int) -> int:
     """Delete at most `limit` rows of each kind that are older than `before`; give how many went."""
-    c, f, b = calls.c, feedback.c, batches.c
+    c, f, b, shared = calls.c, feedback.c, batches.c, facets.c
     newest = sa.select(sa.func.max(b.seq)).where(b.received_at < before["calls"]).scalar_subquery()
     aged = (
         (calls, c.n, c.n < (sa.func.coalesce(newest, 0) + 1) * ROWS_PER_BATCH),
         (feedback, f.completion, f.at < before["feedback"]),
         (batches, b.seq, b.received_at < before["batches"]),
+        (facets, shared.id, shared.seen_at < before["batches"]),
     )
     gone = 0
     for table, key, is_old in aged:
@@ -183,18 +200,4 @@ def _add(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], 
     keys = ", ".join(column.name for column in table.primary_key)
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in sums)
     # One order for everybody (the keys stand first): two writers then never wait for each other in a ring.
-    _write_many(conn, table, sorted(rows), f"ON CONFLICT ({keys}) DO UPDATE SET {added}")
-
-
-def _write_many(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], conflict: str) -> int:
-    """Insert many rows of plain values, a tuple of all columns each; give how many were written.
-
-    SQLAlchemy looks at each parameter of each row, which costs more than the insert itself; these columns
-    need no conversion, so the rows go to the driver as they are.
-    """
-    if not rows:
-        return 0
-    columns = ", ".join(column.name for column in table.columns)
-    marks = ", ".join(("?" if is_sqlite(conn) else "%s",) * len(table.columns))
-    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {conflict}"  # noqa: S608 -- names of our own tables; values are parameters
-    return conn.exec_driver_sql(statement, list(rows)).rowcount
+    write_many(conn, table, sorted(rows), f"ON CONFLICT ({keys}) DO UPDATE SET {added}")

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from assent.monitoring.store.observations import ROLLUP_SUMS
 from assent.monitoring.store.tables import (
     calls,
+    facets,
     feedback,
     instances,
     latencies,
@@ -87,9 +88,10 @@ def count_callers(
     conn: sa.Connection, project: str, version: str, since: float
 ) -> list[tuple[int, str, int]]:
     """Count the calls of a version in the ring since a time, by day since 1970 and application."""
-    s, c = series.c, calls.c
+    s, f, c = series.c, facets.c, calls.c
     day = sa.cast(sa.func.floor(c.at / 86_400), sa.BigInteger).label("day")
-    wanted = sa.select(day, c.application, sa.func.count()).select_from(series.join(calls, c.series == s.id))
+    joined = series.join(facets, f.series == s.id).join(calls, c.facet == f.id)
+    wanted = sa.select(day, f.application, sa.func.count()).select_from(joined)
     wanted = wanted.where(s.project == project, s.version == version, c.at >= since)
-    rows = conn.execute(wanted.group_by(day, c.application).order_by(day.desc(), c.application))
+    rows = conn.execute(wanted.group_by(day, f.application).order_by(day.desc(), f.application))
     return [(int(number), str(who), int(n)) for number, who, n in rows]

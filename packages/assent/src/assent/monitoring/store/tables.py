@@ -122,31 +122,39 @@ series = table(
     sa.Index("ix_monitoring_series_route", "project", "environment", "route"),
     kind="operational",
 )
-calls = table(
-    "monitoring_calls",  # the raw ring: the recent calls, one row each
-    sa.Column("n", BIG_ID, primary_key=True, autoincrement=False),  # grows: batch * 2^15 + index in it
-    sa.Column("completion", KEY, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
+facets = table(
+    "monitoring_facets",  # what many calls have in common, once
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # a hash of the other columns
     sa.Column("series", sa.BigInteger, nullable=False),
     sa.Column("serial", sa.BigInteger, nullable=False),
     sa.Column("rule", KEY),
     sa.Column("reason", sa.String(64), nullable=False),
     sa.Column("rollout", ID),
-    sa.Column("unit", ID, nullable=False),
     sa.Column("sticky", sa.Boolean, nullable=False),
     sa.Column("stream", sa.Boolean, nullable=False),
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("error_class", KEY),
-    sa.Column("latency_s", sa.Double, nullable=False),
-    sa.Column("ttft_s", sa.Double),
-    sa.Column("tokens_in", sa.BigInteger),
-    sa.Column("tokens_out", sa.BigInteger),
     sa.Column("finish_reason", KEY),
     sa.Column("response_model", KEY),
     sa.Column("as_approved", sa.Boolean),
     sa.Column("application", KEY, nullable=False),
     sa.Column("guardrails", KEY),  # names of those that stopped it, with commas
     sa.Column("language", sa.String(16)),
+    sa.Column("seen_at", sa.Double, nullable=False),  # when a batch had it last, for pruning
+    sa.Index("ix_monitoring_facets_seen_at", "seen_at"),
+    kind="operational",
+)
+calls = table(
+    "monitoring_calls",  # the raw ring: the recent calls, one row each
+    sa.Column("n", BIG_ID, primary_key=True, autoincrement=False),  # grows: batch * 2^15 + index in it
+    sa.Column("completion", KEY, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("facet", sa.BigInteger, nullable=False),
+    sa.Column("unit", ID, nullable=False),
+    sa.Column("latency_s", sa.Double, nullable=False),
+    sa.Column("ttft_s", sa.Double),
+    sa.Column("tokens_in", sa.BigInteger),
+    sa.Column("tokens_out", sa.BigInteger),
     sa.Index("uq_monitoring_calls_completion", "completion", "at", unique=True),
     kind="operational",
 )
