@@ -1,13 +1,19 @@
 """Observations: bounded, counted, delivered at least once."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from assent_client.observe import Exposure, HttpSink, Observations, Pace, Spool, hash_unit, load_unit_key
+from assent_client.observe import Exposure, HttpSink, Observations, Pace, hash_unit, load_unit_key
+from assent_client.spool import Spool
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -110,7 +116,10 @@ def test_what_a_server_does_not_take_waits_on_disk_and_survives_a_restart(observ
     again = Observations(server, Spool(tmp_path), {})
     again.flush()
     assert server.serials() == list(range(25))
-    assert again.n_waiting == len(list(tmp_path.iterdir())) == 0
+    assert again.n_waiting == 0
+    again.close()
+    observations.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 409, 429, 500, 503])
@@ -175,11 +184,90 @@ def test_a_write_cut_short_is_swept_away(tmp_path):
 
 def test_a_disk_that_refuses_counts_the_rows_as_lost(server, tmp_path):
     observations = Observations(server, Spool(tmp_path / "s"), {})
-    (tmp_path / "s").rmdir()
+    shutil.rmtree(tmp_path / "s")
     server.status = 0
     observations.add(row())
     observations.flush()
     assert observations.n_dropped == 1
+
+
+def test_a_disk_that_refuses_loses_nothing_while_the_server_is_there(server, tmp_path):
+    observations = Observations(server, Spool(tmp_path / "s"), {})
+    shutil.rmtree(tmp_path / "s")
+    observations.add(row(4))
+    observations.flush()
+    assert (server.serials(), observations.n_dropped) == ([4], 0)
+
+
+def test_a_disk_without_room_for_a_life_keeps_observing(server, tmp_path):
+    spool = Spool(tmp_path / "s")
+    shutil.rmtree(tmp_path / "s")
+    observations = Observations(server, spool, {})
+    observations.add(row(5))
+    observations.flush()
+    observations.close()
+    assert server.serials() == [5]
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from assent_client.observe import Exposure, Observations, Pace
+from assent_client.spool import Spool
+
+def row(n):
+    return Exposure(at=datetime(2026, 3, 1, tzinfo=UTC), environment="production", route="r", variant="v",
+                    serial=n, rule=None, reason="split", rollout=None, unit="u")
+
+class Dying(Spool):
+    def put(self, batch, n_rows, body):
+        if sys.argv[2] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        n_lost = super().put(batch, n_rows, body)
+        if sys.argv[2] == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return n_lost
+
+seen = Observations(lambda batch, body: 503, Dying(Path(sys.argv[1])), {"project": "acme"}, Pace(capacity=9))
+for n in range(10):
+    seen.add(row(n))
+seen.flush()
+seen.add(row(10))
+seen.add(row(11))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("moment", "n_kept", "n_lost"), [("before", 0, 9), ("after", 9, 0), ("later", 9, 2)])
+def test_what_a_kill_takes_from_memory_is_reported_to_the_row(server, tmp_path, moment, n_kept, n_lost):
+    """Nine rows fit the ring and a tenth is dropped; whatever the moment of the kill, nothing counts twice."""
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), moment], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    for _ in range(2):
+        after = Observations(server, Spool(tmp_path), {"project": "acme"})
+        after.flush()
+        after.close()
+    assert server.serials() == list(range(n_kept))
+    (gap,) = [batch for batch in server.batches.values() if not batch["observations"]]
+    assert (gap["n_dropped"], gap["project"]) == (1 + n_lost, "acme")
+    assert gap["instance"] != after.instance
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_life_that_goes_on_is_reported_by_nobody(observations, server, tmp_path):
+    observations.add(row(1))
+    other = Observations(server, Spool(tmp_path), {})
+    other.flush()
+    assert server.batches == {}
+    assert observations.n_dropped == 0
+
+
+def test_a_part_that_another_process_writes_now_is_left_alone(tmp_path):
+    part = tmp_path / f".01.1.json.{os.getppid()}.part"
+    part.write_bytes(b"{")
+    Spool(tmp_path)
+    assert part.exists()
 
 
 def test_a_listener_that_fails_stops_nothing(server, tmp_path):

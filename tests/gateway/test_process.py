@@ -117,7 +117,7 @@ def test_observations_wait_for_a_server_that_is_away_and_survive_a_restart(live)
     live.server.observing = 202
     live.start()
     assert len(live.calls(5)) == 5
-    until(lambda: not list((live.folder / "observations").iterdir()), "the empty spool")
+    until(lambda: not list((live.folder / "observations").glob("*.json")), "the empty spool")
 
 
 def test_batches_name_the_environment_and_what_was_lost(live):

@@ -51,7 +51,7 @@ def test_rates_tokens_and_guardrails_are_those_of_the_period(desk):
     assert (row["cost"], row["ref"]) == (None, STABLE)
     assert report(desk, 10_000)["n_calls"] == 6
     assert report(desk, environment="staging")["versions"] == []
-    stored = {(r.guardrails, r.language) for r in desk.rows("calls")}
+    stored = {(r.guardrails, r.language) for r in desk.rows("facets")}
     assert stored == {(None, None), ("pii,words", "de")}
 
 

@@ -27,8 +27,9 @@ from assent_client.decide import Decision
 from assent_client.errors import AssentError, Gone, NotFound, Unavailable
 from assent_client.feed import Follower
 from assent_client.flags import Flag, Flags, Unit
-from assent_client.observe import Exposure, HttpSink, Observations, Spool, hash_unit, load_unit_key
+from assent_client.observe import Exposure, HttpSink, Observations, hash_unit, load_unit_key
 from assent_client.snapshot import Scope, Snapshot, Version
+from assent_client.spool import Spool
 from assent_client.store import SnapshotStore, pin_root, read_root
 
 log = logging.getLogger(__name__)

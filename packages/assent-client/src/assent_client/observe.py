@@ -1,12 +1,13 @@
-"""Observe calls: a bounded ring, batches, and a disk spool while the server is away.
+"""Observe calls: a bounded ring, batches that are on disk before they are sent, and what was lost.
 
 A batch is one JSON object, POSTed with the header `Idempotency-Key: <batch>`:
 
     {"batch": "0190…", "instance": "9f…", "project": "acme", "environment": "production",
      "n_dropped": 0, "observations": [{"kind": "call", …}, {"kind": "feedback", …}]}
 
-`n_dropped` counts what this instance (one process life) has lost so far, in rows. A batch counts as
-delivered on a 2xx answer only; it may arrive twice, so the server tells batches apart by their id.
+`n_dropped` counts what this instance (one process life) has lost so far, in rows; of an instance that was
+killed, the next one in its place says it, in a batch without rows. A batch counts as delivered on a 2xx
+answer only; it may arrive twice, so the server tells batches apart by their id.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import httpx
 import msgspec
 
 from assent_client import durable
+from assent_client.spool import Life, Spool
 
 log = logging.getLogger(__name__)
 
@@ -153,57 +155,6 @@ class HttpSink:
         self._http.close()
 
 
-class Spool:
-    """Batches on disk, oldest first, bounded in bytes; the oldest make room for the newest."""
-
-    def __init__(self, folder: Path, max_bytes: int = 256_000_000) -> None:
-        self._folder = folder
-        self._max_bytes = max_bytes
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for part in folder.glob(".*.part"):
-            part.unlink()  # a write that a crash cut short was never acknowledged to anybody
-        files = sorted(folder.glob("*.json"))
-        self._sizes = {file.name: file.stat().st_size for file in files}
-
-    def __len__(self) -> int:
-        """Give the number of batches that wait."""
-        return len(self._sizes)
-
-    def put(self, batch: str, n_rows: int, body: bytes) -> int:
-        """Keep a batch durably and give the number of rows lost to make room for it.
-
-        Raises: OSError where the disk refuses it.
-        """
-        n_lost = 0
-        while self._sizes and sum(self._sizes.values()) + len(body) > self._max_bytes:
-            oldest = next(iter(self._sizes))
-            n_lost += int(oldest.split(".")[1])
-            self._remove(oldest)
-        name = f"{batch}.{n_rows}.json"
-        durable.replace(self._folder / name, body)
-        self._sizes[name] = len(body)
-        return n_lost
-
-    def first(self) -> tuple[str, int, bytes] | None:
-        """Give (batch, rows, body) of the oldest batch, or None."""
-        while self._sizes:
-            name = next(iter(self._sizes))
-            batch, n_rows, _ = name.split(".")
-            try:
-                return batch, int(n_rows), (self._folder / name).read_bytes()
-            except FileNotFoundError:
-                del self._sizes[name]  # another process that shares the folder has sent it
-        return None
-
-    def drop_first(self) -> None:
-        """Forget the oldest batch."""
-        self._remove(next(iter(self._sizes)))
-
-    def _remove(self, name: str) -> None:
-        (self._folder / name).unlink(missing_ok=True)
-        del self._sizes[name]
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How much is kept, how often it goes out, and by which clock (seconds that never step back)."""
@@ -217,6 +168,8 @@ class Pace:
 class Observations:
     """Take rows without waiting and deliver them from a thread of their own.
 
+    A batch goes to disk before it is sent, so only rows in memory (those of one interval) can be lost when
+    the process is killed; the next one that opens the folder reports how many those were.
     `add` is safe from any thread. `on_batch` sees each batch's rows before they leave.
     """
 
@@ -231,9 +184,11 @@ class Observations:
         self._sink, self._spool, self._pace, self._on_batch = sink, spool, pace, on_batch
         self._labels = dict(labels)
         self.instance = secrets.token_hex(8)
-        self.n_dropped = 0
         self.n_delivered = 0
+        self._life = Life.begin(spool.folder, self.instance)
+        self._adopted = False
         self._ring: deque[Row] = deque()
+        self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._pause_s, self._retry_at = 0.0, 0.0
@@ -245,10 +200,12 @@ class Observations:
 
     def add(self, row: Row) -> None:
         """Take one row; a full ring drops it and counts it."""
-        if len(self._ring) >= self._pace.capacity:
-            self.n_dropped += 1
-            return
-        self._ring.append(row)
+        with self._lock:
+            if len(self._ring) >= self._pace.capacity:
+                self._life.n_dropped += 1
+                return
+            self._life.n_taken += 1
+            self._ring.append(row)
         if len(self._ring) == self._pace.batch_rows:
             self._wake.set()
 
@@ -258,6 +215,13 @@ class Observations:
         self._wake.set()
         if self._thread is not None:
             self._thread.join(timeout=15)
+        if self._thread is None or not self._thread.is_alive():
+            self._life.end()
+
+    @property
+    def n_dropped(self) -> int:
+        """Give the number of rows that this instance has lost."""
+        return self._life.n_dropped
 
     @property
     def n_waiting(self) -> int:
@@ -272,11 +236,14 @@ class Observations:
         self.flush()
 
     def flush(self) -> None:
-        """Send what the ring holds, after what waits on disk; what cannot be sent goes to disk."""
+        """Move what the ring holds to disk, and send what waits there, oldest first."""
+        if not self._adopted:
+            self._guarded(self._report_the_dead)
         while rows := self._take():
             if self._on_batch is not None:
                 self._guarded(self._on_batch, rows)
-            self._guarded(self._send_or_keep, rows)
+            self._guarded(self._keep, rows)
+            self._guarded(self._send_spooled)
         self._guarded(self._send_spooled)
 
     def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
@@ -286,28 +253,40 @@ class Observations:
         except Exception:
             log.exception("observations: a step of the delivery failed")
 
+    def _report_the_dead(self) -> None:
+        """Report what earlier processes, killed without warning, had in memory."""
+        self._adopted = True
+        for life in Life.dead(self._spool.folder):
+            if life.n_lost:
+                log.warning("observations: %d rows were lost when a process was killed", life.n_lost)
+            batch = _new_batch()
+            self._spool.put(batch, 0, self._body(batch, life.instance, life.n_lost + life.n_dropped, ()))
+            life.end()
+
     def _take(self) -> list[Row]:
         ring = self._ring
         return [ring.popleft() for _ in range(min(len(ring), self._pace.batch_rows))]
 
-    def _send_or_keep(self, rows: list[Row]) -> None:
-        batch = f"{time.time_ns():016x}{secrets.token_hex(4)}"
-        body = _encode(
-            {
-                "batch": batch,
-                "instance": self.instance,
-                **self._labels,
-                "n_dropped": self.n_dropped,
-                "observations": rows,
-            }
-        )
-        if len(self._spool) == 0 and self._delivered(batch, len(rows), body):
-            return
+    def _body(self, batch: str, instance: str, n_dropped: int, rows: Sequence[Row]) -> bytes:
+        head = {"batch": batch, "instance": instance, **self._labels, "n_dropped": n_dropped}
+        return _encode({**head, "observations": rows})
+
+    def _keep(self, rows: list[Row]) -> None:
+        """Make rows durable; where the disk refuses them, the server may still take them."""
+        batch = _new_batch()
+        body = self._body(batch, self.instance, self.n_dropped, rows)
+        self._life.settles(batch, len(rows))
         try:
-            self.n_dropped += self._spool.put(batch, len(rows), body)
+            self._lose(self._spool.put(batch, len(rows), body))
         except OSError as error:
-            self.n_dropped += len(rows)
-            log.error("observations: %d rows lost, the spool cannot be written: %s", len(rows), error)  # noqa: TRY400 -- the cause is in the text
+            if not self._delivered(batch, len(rows), body):
+                self._lose(len(rows))
+                log.error("observations: %d rows lost, the spool cannot be written: %s", len(rows), error)  # noqa: TRY400 -- the cause is in the text
+        self._life.settled(len(rows))
+
+    def _lose(self, n_rows: int) -> None:
+        with self._lock:
+            self._life.n_dropped += n_rows
 
     def _send_spooled(self) -> None:
         while (waiting := self._spool.first()) is not None:
@@ -325,7 +304,7 @@ class Observations:
             self._back_off(f"no answer: {error!r}")
             return False
         if status in _HOPELESS:
-            self.n_dropped += n_rows
+            self._lose(n_rows)
             log.error("observations: the server refuses batch %s for good: %d", batch, status)
         elif not 200 <= status < 300:  # noqa: PLR2004 -- the 2xx class
             self._back_off(f"status {status}")
@@ -340,6 +319,10 @@ class Observations:
             log.warning("observations: kept on disk until the server takes them (%s)", why)
         self._pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, self._pause_s * 2))
         self._retry_at = self._pace.now() + self._pause_s
+
+
+def _new_batch() -> str:
+    return f"{time.time_ns():016x}{secrets.token_hex(4)}"
 
 
 def load_unit_key(path: Path, given: str | None = None) -> bytes:

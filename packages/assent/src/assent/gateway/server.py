@@ -27,8 +27,9 @@ from assent.gateway.targets import tls_context
 from assent.gateway.workers import supervise
 from assent.kernel.addresses import parse_allowed
 from assent.kernel.errors import Conflict, Unavailable
-from assent_client.observe import HttpSink, Observations, Pace, Spool, load_unit_key
+from assent_client.observe import HttpSink, Observations, Pace, load_unit_key
 from assent_client.snapshot import Snapshot
+from assent_client.spool import Spool
 
 log = logging.getLogger(__name__)
 
