@@ -96,14 +96,17 @@ def open_desk(
     return Desk(narrator, children, folder, url, admin, project), int(upstream.ready[1])
 
 
-def start_gateway(desk: Desk, environment_name: str = "production") -> str:
+def start_gateway(desk: Desk, environment_name: str = "production", *, workers: int = 1) -> str:
     """Start a gateway in a process of its own; gives the address that clients use."""
     desk.admin("user", "add", "gateway-1", "--service", "--role", "gateway")
     token = desk.admin("token", "issue", "gateway", "--for", "gateway-1").value["token"]
     place = f"{desk.project}/{environment_name}"
     found = desk.children.start(
         "gateway",
-        ["gateway", place, "--port", "0", "--data-dir", str(desk.folder / "gateway"), "--observe-s", "0.25"],
+        [
+            *("gateway", place, "--port", "0", "--data-dir", str(desk.folder / "gateway")),
+            *("--observe-s", "0.25", "--workers", str(workers)),
+        ],
         rf"gateway of {place} ready on ({URL}/v1)",
         {"ASSENT_URL": desk.url, "ASSENT_TOKEN": token},
     )

@@ -1,4 +1,5 @@
 import json
+import queue
 
 import pytest
 import sqlalchemy as sa
@@ -321,3 +322,17 @@ def test_a_deprecated_prompt_is_not_released_again(desk, successor, remedy):
     (reason,) = refused.value.reasons
     assert (reason.id, reason.remedy) == ("version.deprecated", remedy)
     assert desk.events("delivery.rollout") == []
+
+
+def test_gateways_are_told_before_applications_whoever_listened_first(desk, running, monkeypatch):
+    monkeypatch.setattr(service.feed, "LOOK_ANYWAY_S", 5.0)  # only a change makes it look
+    told, feed = queue.Queue(), service.Feed(desk.runtime)
+    scopes = [service.Scope(PROJECT, "production", audience) for audience in ("sdk", "gateway")]
+    ends = [feed.subscribe(scope, told.put) for scope in scopes]
+    try:
+        desk.act(service.roll_back, running, "slow")
+        newest = [told.get(timeout=10).scope.audience for _ in scopes]
+    finally:
+        for end in ends:
+            end()
+    assert newest == ["gateway", "sdk"]

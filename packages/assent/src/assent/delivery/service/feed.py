@@ -126,8 +126,9 @@ class Feed:
 
     def _publish(self, known: dict[Scope, str]) -> None:
         with self._lock:
-            listeners = {scope: list(calls) for scope, calls in self._listeners.items()}
-        for scope, calls in listeners.items():
+            listeners = [(scope, list(calls)) for scope, calls in self._listeners.items()]
+        # Hundreds of applications may listen; the few gateways that carry the traffic do not wait for them.
+        for scope, calls in sorted(listeners, key=lambda one: one[0].audience != "gateway"):
             try:
                 issue = self.current(scope)
             except AssentError as error:

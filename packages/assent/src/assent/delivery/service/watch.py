@@ -71,8 +71,12 @@ class PostgresWatch:
         pooled = engine.raw_connection()
         driver: Any = pooled.driver_connection
         pooled.detach()
-        driver.autocommit = True
-        driver.execute(f"LISTEN {CHANNEL}")
+        try:
+            driver.autocommit = True
+            driver.execute(f"LISTEN {CHANNEL}")
+        except BaseException:
+            driver.close()  # no pool would
+            raise
         self._connection = driver
 
     def wait(self, wake: threading.Event, most_s: float) -> bool:
