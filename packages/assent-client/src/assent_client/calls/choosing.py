@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from assent_client.calls.dialects import Dialect
 from assent_client.calls.edit import Ask
-from assent_client.calls.guarding import Guard, blocked
+from assent_client.calls.guarding import GUARDRAIL_BLOCKED, Guard, blocked
 from assent_client.calls.hooks import Hook
 from assent_client.calls.refusals import Refusal
-from assent_client.calls.served import Served, ServedRoute, ServedVersion
+from assent_client.calls.served import Served, ServedRoute, ServedVersion, ending
 from assent_client.calls.stream import Outcome
 from assent_client.decide import Decision
 from assent_client.observe import Call
@@ -90,6 +90,26 @@ def unit_of(ask: Ask, conversation: str | None) -> str | None:
 def context_of(ask: Ask, preview: str | None) -> Mapping[str, Any]:
     """Give what routes read of a call: what the caller says of it, and the word of a preview."""
     return ask.extras.context if preview is None else {**ask.extras.context, "preview": preview}
+
+
+def prepare(chosen: Chosen, now: datetime) -> None:
+    """Write the body that goes upstream. Raises: Refusal (the version has ended, or does not take it)."""
+    end = chosen.route.ends.get(chosen.decision.variant or "")
+    ended = None if end is None else ending(end, chosen.version.ref, now)
+    if ended is not None:
+        raise ended
+    chosen.body = chosen.version.editor(chosen.dialect).edit(chosen.ask)
+    if chosen.version.guards:
+        hit = chosen.version.guards.asked(chosen.ask)
+        chosen.note(hit)
+        stopped = blocked(hit)
+        if stopped is not None:
+            raise stopped
+
+
+def error_class_of(refusal: Refusal) -> str | None:
+    """Give the class under which a refusal is observed; a guardrail that stops a call is no error."""
+    return None if refusal.code == GUARDRAIL_BLOCKED else refusal.code
 
 
 def next_hop(

@@ -20,6 +20,7 @@ from assent_client.calls.texts import texts_answered, texts_asked
 from assent_client.patterns import compile_pattern
 from assent_client.personal import CHECKS, PERSONAL
 
+GUARDRAIL_BLOCKED: Final = "guardrail_blocked"
 MAX_LENGTH: Final = 200_000
 _WINDOW, _STEP = 512, 256
 _decode = msgspec.json.Decoder().decode
@@ -87,7 +88,7 @@ def blocked(hit: Iterable[Guard]) -> Refusal | None:
 def stopped_by(name: str) -> Refusal:
     """Refuse by a guardrail; its name is told and not what it found."""
     message = f"The guardrail {name} of the approved version stopped this call."
-    return Refusal(422, "guardrail_blocked", message)
+    return Refusal(422, GUARDRAIL_BLOCKED, message)
 
 
 def _hit(guards: Sequence[Guard], texts: Sequence[str]) -> list[Guard]:

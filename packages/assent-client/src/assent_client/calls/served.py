@@ -68,19 +68,19 @@ class ServedRoute:
     ends: Mapping[str, Deprecation]
 
 
-def ending(end: Deprecation, ref: str, now: datetime) -> tuple[Refusal, bytes] | None:
+def ending(end: Deprecation, ref: str, now: datetime) -> Refusal | None:
     """Refuse a version after its sunset (410), or within a brown-out before it (503)."""
     then = f" Use {end.successor} instead." if end.successor else ""
     if end.is_retired or (end.sunset_at is not None and now >= end.sunset_at):
-        return Refusal(410, "model_retired", f"{ref} is retired.{then}", "model"), b""
+        return Refusal(410, "model_retired", f"{ref} is retired.{then}", "model")
     for start, until in end.brownouts:
         if start <= now < until:
             message = (
                 f"{ref} is deprecated and is refused until {until:%Y-%m-%d %H:%M:%S} UTC, as announced, "
                 f"to show who still calls it; it ends for good on {end.sunset_at:%Y-%m-%d}.{then}"
             )
-            retry = b"retry-after: %d\r\n" % max(1, math.ceil((until - now).total_seconds()))
-            return Refusal(503, "model_brown_out", message, "model"), retry
+            after_s = max(1, math.ceil((until - now).total_seconds()))
+            return Refusal(503, "model_brown_out", message, "model", retry_after_s=after_s)
     return None
 
 

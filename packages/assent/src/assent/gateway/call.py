@@ -13,11 +13,12 @@ from assent.gateway.asking import judge_answer, judge_request, watch
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import PHRASES
 from assent.gateway.recorder import Chosen, Recorder
-from assent.gateway.request import HOP_BY_HOP, Request, passing
+from assent.gateway.request import Request, passing
 from assent.gateway.shared import Shared
 from assent.gateway.upstream import Failure, Header, UpstreamConnection
-from assent_client.calls.choosing import FALLING, SUCCESS, Ending
+from assent_client.calls.choosing import FALLING, SUCCESS, Ending, error_class_of
 from assent_client.calls.guarding import blocked
+from assent_client.calls.places import HOP_BY_HOP
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.stream import EventWatch, Outcome
 
@@ -253,7 +254,7 @@ class Call:
         """Refuse by a guardrail: what it stopped is no error of the version, unless it could not be asked."""
         self._task = None
         self._seen = None
-        self._finish(refusal.status, None if refusal.code == "guardrail_blocked" else refusal.code)
+        self._finish(refusal.status, error_class_of(refusal))
         self.client.refuse(self._request, refusal, self._chosen.headers)
 
     def on_failure(self, failure: Failure) -> None:

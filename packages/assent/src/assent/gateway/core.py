@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from assent.gateway.call import Call
-from assent.gateway.feedback import read_thumb
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.money import Budget, Hold, Tariff
 from assent.gateway.recorder import Chosen, Recorder
@@ -22,13 +21,22 @@ from assent.gateway.request import Request
 from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
-from assent.gateway.targets import ANTHROPIC_VERSION, Upstream
-from assent_client.calls.choosing import Ending, context_of, decided, next_hop, unit_of
+from assent.gateway.targets import Upstream
+from assent_client.calls.choosing import (
+    Ending,
+    context_of,
+    decided,
+    error_class_of,
+    next_hop,
+    prepare,
+    unit_of,
+)
 from assent_client.calls.dialects import DIALECTS, EMBEDDINGS, MESSAGES, Dialect
 from assent_client.calls.edit import Ask
-from assent_client.calls.guarding import blocked
+from assent_client.calls.feedback import read_thumb
+from assent_client.calls.places import ANTHROPIC_VERSION
 from assent_client.calls.refusals import Refusal
-from assent_client.calls.served import ServedVersion, ending, model_entry, models_body
+from assent_client.calls.served import ServedVersion, model_entry, models_body
 from assent_client.calls.stream import Outcome
 from assent_client.snapshot import ApplicationKey
 
@@ -129,21 +137,17 @@ class Core:
 
     def _call(self, client: ClientConnection, request: Request, dialect: Dialect) -> None:
         chosen = self._choose(request, dialect)
-        end = chosen.route.ends.get(chosen.decision.variant or "")
-        if end is not None and (ended := ending(end, chosen.version.ref, self._now())) is not None:
-            self._refuse(client, request, chosen, *ended)
-            return
         try:
-            chosen.body = chosen.version.editor(dialect).edit(chosen.ask)
+            prepare(chosen, self._now())
         except Refusal as refusal:
-            self._refuse(client, request, chosen, refusal)
+            ending = Ending(refusal.status, error_class_of(refusal), monotonic() - request.started_at, None)
+            self._recorder.call(chosen, Outcome(), ending)
+            client.refuse(request, refusal, chosen.headers)
             return
         if chosen.limits is not None and chosen.limits.currency is not None:
             self._hold(chosen)
         if chosen.version.fallback:
             chosen.next = partial(self._hop, request, chosen, iter(chosen.version.fallback))
-        if chosen.version.guards and not self._pass_guards(client, request, chosen):
-            return
         call = client.active = Call(self._shared, self._recorder, client, request, chosen)
         call.start()
 
@@ -154,26 +158,6 @@ class Core:
         amount = tariff.most(chosen.body, gives_text=chosen.dialect is not EMBEDDINGS)
         leases = self._recorder.quotas.hold(chosen.application, budget, amount)
         chosen.hold = Hold(leases, amount, tariff)
-
-    def _pass_guards(self, client: ClientConnection, request: Request, chosen: Chosen) -> bool:
-        """Look at what is asked, and tell whether it may pass."""
-        hit = chosen.version.guards.asked(chosen.ask)
-        chosen.note(hit)
-        refusal = blocked(hit)
-        if refusal is not None:
-            self._recorder.call(
-                chosen, Outcome(), Ending(refusal.status, None, monotonic() - request.started_at, None)
-            )
-            client.refuse(request, refusal, chosen.headers)
-        return refusal is None
-
-    def _refuse(
-        self, client: ClientConnection, request: Request, chosen: Chosen, refusal: Refusal, *lines: bytes
-    ) -> None:
-        """Refuse a call for which a version was chosen; it is observed like any other."""
-        latency_s = monotonic() - request.started_at
-        self._recorder.call(chosen, Outcome(), Ending(refusal.status, refusal.code, latency_s, None))
-        client.refuse(request, refusal, chosen.headers, *lines)
 
     def _choose(self, request: Request, dialect: Dialect) -> Chosen:
         served, key = self._ready(), _key_of(request)
@@ -211,8 +195,8 @@ class Core:
         if isinstance(upstream, str):
             raise Refusal(503, "provider_unusable", f"{version.ref} cannot be called: {upstream}.")
         start = upstream.start(dialect, version.model)
-        if dialect is MESSAGES and b"anthropic-version:" not in request.lines.lower():
-            start += ANTHROPIC_VERSION
+        if dialect is MESSAGES and ANTHROPIC_VERSION[0] + b":" not in request.lines.lower():
+            start += b"%b: %b\r\n" % ANTHROPIC_VERSION
         return upstream, start
 
     def _hop(self, request: Request, before: Chosen, hops: Iterator[str]) -> Chosen | None:

@@ -10,84 +10,32 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from assent_client.calls.refusals import Refusal
+from assent_client.calls.feedback import Known, Remembered
 from assent_client.observe import Call, Row
 
 log = logging.getLogger(__name__)
 
 
-class Known(NamedTuple):
-    """What the journal remembers of a call, under the names that the call's observation has."""
-
-    at: datetime
-    route: str
-    variant: str
-    version: str
-    unit: str
-    application: str
-
-
-class Thumb(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an application sends to `POST /v1/feedback`."""
-
-    completion_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    value: Annotated[float, msgspec.Meta(ge=0, le=1)] | Literal["up", "down"]
-    comment: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
-
-    @property
-    def score(self) -> float:
-        """Give the value in [0, 1]; 1 is good."""
-        if isinstance(self.value, str):
-            return 1.0 if self.value == "up" else 0.0
-        return float(self.value)
-
-
-_decode = msgspec.json.Decoder(Thumb).decode
 _decode_line = msgspec.json.Decoder(tuple[str, Known]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def read_thumb(body: bytes) -> Thumb:
-    """Read feedback; raises Refusal (422)."""
-    try:
-        return _decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        message = (
-            f'Feedback is {{"completion_id": "…", "value": "up" | "down" | 0…1, "comment": "…"}}: {error}.'
-        )
-        raise Refusal(422, "invalid_feedback", message) from None
-
-
-class Completions:
+class Completions(Remembered):
     """The latest completions, newest last, at most `capacity`; the journal holds up to twice as many."""
 
     def __init__(self, folder: Path, capacity: int = 100_000) -> None:
-        self._known: OrderedDict[str, Known | Call] = OrderedDict()
-        self._capacity = capacity
+        super().__init__(capacity)
         self._now = folder / "completions.jsonl"
         self._before = folder / "completions.before.jsonl"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._n_lines = 0
         for path in (self._before, self._now):
             self._n_lines = self._load(path)
-
-    def remember(self, completion_id: str, known: Known | Call) -> None:
-        """Note a completion; the oldest is forgotten when there are too many."""
-        self._known[completion_id] = known
-        if len(self._known) > self._capacity:
-            self._known.popitem(last=False)
-
-    def find(self, completion_id: str) -> Known | Call | None:
-        """Find a completion, or None."""
-        return self._known.get(completion_id)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append a batch's calls to the journal. Raises: OSError."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from assent.gateway.feedback import Completions, Thumb
+from assent.gateway.feedback import Completions
 from assent.gateway.money import Hold
 from assent.gateway.quotas import Quotas
 from assent.gateway.served import Served
@@ -14,6 +13,7 @@ from assent.gateway.targets import Upstream
 from assent_client import observe
 from assent_client.calls import choosing
 from assent_client.calls.choosing import Ending
+from assent_client.calls.feedback import Thumb, opinion
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.stream import Outcome
 from assent_client.snapshot import KeyLimits
@@ -73,20 +73,5 @@ class Recorder:
         known = self._completions.find(thumb.completion_id)
         if known is not None and known.application != application:
             raise Refusal(403, "not_your_completion", "This completion was given to another application.")
-        self._observations.add(
-            observe.Feedback(
-                at=datetime.now(UTC),
-                environment=environment,
-                completion_id=thumb.completion_id,
-                value=thumb.score,
-                comment=thumb.comment,
-                matched=known is not None,
-                route=known.route if known else None,
-                variant=known.variant if known else None,
-                version=known.version if known else None,
-                unit=known.unit if known else None,
-                called_at=known.at if known else None,
-                application=application,
-            )
-        )
+        self._observations.add(opinion(thumb, known, environment, application))
         return known is not None

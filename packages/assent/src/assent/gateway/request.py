@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from assent_client.calls.places import CREDENTIALS, HOP_BY_HOP, REPLACED
+
 if TYPE_CHECKING:
     from assent_client.snapshot import ApplicationKey
 
@@ -11,16 +13,7 @@ Header = tuple[bytes, bytes, bytes]
 """A client's header: its name in lower case, its name as sent, its value."""
 
 
-HOP_BY_HOP: Final = frozenset(
-    {
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection",
-        b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length",
-    }
-)  # fmt: skip
-_NOT_UPSTREAM: Final = HOP_BY_HOP | {
-    b"authorization", b"host", b"expect", b"accept-encoding", b"content-type", b"cookie",
-    b"x-api-key", b"api-key",
-}  # fmt: skip
+_NOT_UPSTREAM: Final = HOP_BY_HOP | REPLACED | CREDENTIALS
 _USUAL: Final = frozenset({b"keep-alive", b"close"})
 
 

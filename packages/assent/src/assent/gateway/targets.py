@@ -7,17 +7,14 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from assent_client.calls.dialects import Dialect
+from assent_client.calls.places import KINDS, credentials, target_of
 from assent_client.calls.served import header_lines
 from assent_client.snapshot import Provider
 
 log = logging.getLogger(__name__)
-
-KINDS: Final = frozenset({"openai", "azure", "anthropic"})
-ANTHROPIC_VERSION: Final = b"anthropic-version: 2023-06-01\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +45,9 @@ class Upstream:
         key = (dialect.name, model)
         found = self._starts.get(key)
         if found is None:
-            target = self._target(dialect, model)
+            target = target_of(self.path, self.query, dialect, model)
             found = self._starts[key] = b"POST %b HTTP/1.1\r\n%b" % (target.encode("ascii"), self.lines)
         return found
-
-    def _target(self, dialect: Dialect, model: str) -> str:
-        """Give the path; Azure's older form names the deployment in it."""
-        if not self.query:
-            return self.path + dialect.target
-        place = "" if dialect.name == "responses" else f"/deployments/{quote(model, safe='')}"
-        return f"{self.path}{place}{dialect.target}?{self.query}"
 
 
 def secret(reference: str | None) -> str | None:
@@ -107,17 +97,10 @@ def _ready(provider: Provider) -> Upstream:
         kind=provider.kind,
         path=url.path.rstrip("/"),
         query=url.query,
-        lines=header_lines({**lines, **_credentials(provider.kind, secret(provider.api_key))}),
+        lines=header_lines({**lines, **credentials(provider.kind, secret(provider.api_key))}),
         first_token_timeout_s=provider.first_token_timeout_s,
         idle_timeout_s=provider.idle_timeout_s,
     )
-
-
-def _credentials(kind: str, key: str | None) -> dict[str, str]:
-    if key is None:
-        return {}
-    names = {"azure": "api-key", "anthropic": "x-api-key"}
-    return {names[kind]: key} if kind in names else {"authorization": f"Bearer {key}"}
 
 
 def tls_context(authorities: Path | None) -> ssl.SSLContext:
