@@ -5,17 +5,26 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "gateway")]
 
-from served import running
+from plane import Upstream  # noqa: E402 -- found on the path set above
+from served import running  # noqa: E402 -- as above
 
-from assent_client.client import ClientSettings
+from assent_client.client import ClientSettings  # noqa: E402 -- as above
 
 
 @pytest.fixture
 def server():
     with running() as server:
         yield server
+
+
+@pytest.fixture
+def upstream():
+    upstream = Upstream()
+    upstream.start()
+    yield upstream
+    upstream.stop()
 
 
 @pytest.fixture

@@ -68,8 +68,13 @@ class Server(ThreadingHTTPServer):
         self.serial = 10
 
     def publish(self, *documents, **changes):
+        self.publish_payload(self.payload(*documents, **changes))
+
+    def payload(self, *documents, **changes):
         self.serial += 1
-        payload = self.forge.payload(*documents, audience="sdk", serial=self.serial, **changes)
+        return self.forge.payload(*documents, audience="sdk", serial=self.serial, **changes)
+
+    def publish_payload(self, payload):
         with self.changed:
             self.envelope = self.forge.sign(payload)
             self.changed.notify_all()

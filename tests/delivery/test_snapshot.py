@@ -182,11 +182,15 @@ def test_a_kill_that_cuts_says_so_to_gateways(desk, running):
     assert desk.snapshot()[1].payload.gone["support"].cut is True
 
 
-def test_keys_and_providers_go_to_gateways_only(desk, running):
+def test_keys_go_to_gateways_only_and_sdks_learn_where_a_provider_is(desk, running):
     desk.do(identity.issue_key, PROJECT, "production", "the shop", ["support"], actor=SYSTEM)
     gateway, sdk = desk.snapshot()[1], desk.snapshot(audience="sdk")[1]
     assert [key.names for key in gateway.payload.keys] == [["support"]]
-    assert (sdk.payload.keys, sdk.payload.providers) == ([], {})
+    assert sdk.payload.keys == []
+    places = {name: (one.base_url, one.kind) for name, one in gateway.payload.providers.items()}
+    assert {name: (one.base_url, one.kind) for name, one in sdk.payload.providers.items()} == places != {}
+    assert any(one.api_key for one in gateway.payload.providers.values())
+    assert not any(one.api_key for one in sdk.payload.providers.values())
     assert sdk.payload.versions == gateway.payload.versions
 
 

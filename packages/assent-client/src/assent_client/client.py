@@ -7,89 +7,27 @@ client.expose("assistant", chosen, unit="user-17")        # when the application
 
 if client.feature_enabled("gpt4", user="user-17"):         # a flag: exposes by itself, never raises
     use_gpt4()
+
+OpenAI(http_client=client.http_client())                   # `model` is a governed name; keys stay yours
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
-import weakref
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+import asyncio
+from typing import Self
 
-import httpx
+from assent_client.calls.places import Upstream
+from assent_client.local import ClientSettings, Local, Notice
 
-from assent_client.decide import Decision
-from assent_client.errors import AssentError, Gone, NotFound, Unavailable
-from assent_client.feed import Follower
-from assent_client.flags import Flag, Flags, Unit
-from assent_client.observe import Exposure, HttpSink, Observations, hash_unit, load_unit_key
-from assent_client.snapshot import Scope, Snapshot, Version
-from assent_client.spool import Spool
-from assent_client.store import SnapshotStore, pin_root, read_root
-
-log = logging.getLogger(__name__)
-
-_NO_CONTEXT: Final[Mapping[str, Any]] = {}
+__all__ = ["AsyncClient", "Client", "ClientSettings", "Notice", "Upstream"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings:
-    """Which environment to decide for, and where to keep what is needed without a server.
-
-    `unit_key` must be the same in all processes that observe one environment.
-    """
-
-    url: str
-    token: str
-    project: str
-    environment: str
-    data_dir: Path
-    root_path: Path | None = None
-    unit_key: str | None = None
-    poll_s: float = 30.0
-    observe: bool = True
-
-
-class Notice(NamedTuple):
-    """What happened to the snapshot in use.
-
-    `kind` is changed (`names`: the routes that changed) | stale (no server answers; what was known serves on)
-    | reached (one answers again) | refused (a snapshot failed a check and is kept out).
-    """
-
-    kind: str
-    message: str = ""
-    names: tuple[str, ...] = ()
-
-
-Listen = Callable[[Notice], None]
-
-
-class Client:
-    """Decisions from the current snapshot, kept current by a thread; safe in threads and after forks."""
+class Client(Local):
+    """Decisions, prompts and governed calls from the current snapshot; safe in threads and after forks."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        self.settings = settings
-        self._lock = threading.Lock()
-        self._store: SnapshotStore | None = None
-        self._follower: Follower | None = None
-        self._observations: Observations | None = None
-        self._sink: HttpSink | None = None
-        self._listeners: tuple[Listen, ...] = ()
-        self.flags = Flags(
-            lambda: self.snapshot, lambda name, chosen, unit: self.expose(name, chosen, unit=unit)
-        )
-        self._unit_key = load_unit_key(settings.data_dir / "unit.key", settings.unit_key)
-        root = read_root(self._root_path)
-        if root is not None:
-            self._open(root)
-        self._start()
-        _clients.add(self)
+        super().__init__(settings)
+        self._open()
 
     def __enter__(self) -> Self:
         """Keep the client for the length of the block."""
@@ -101,213 +39,33 @@ class Client:
 
     def close(self) -> None:
         """Stop following, and send what was observed."""
-        _clients.discard(self)
-        with self._lock:
-            follower, self._follower = self._follower, None
-            observations, self._observations = self._observations, None
-        if follower is not None:
-            follower.close()
-        if observations is not None:
-            observations.close()
-        if self._sink is not None:
-            self._sink.close()
-
-    # decisions
-
-    def decide(self, name: str, *, unit: str, context: Mapping[str, Any] = _NO_CONTEXT) -> Decision:
-        """Say which variant a unit gets.
-
-        Raises: Unavailable (no snapshot yet), NotFound, Gone (retired).
-        """
-        store = self._store
-        snapshot = None if store is None else store.current
-        if snapshot is None:
-            raise Unavailable(
-                f"There is no snapshot of {self.settings.environment} yet.",
-                remedy="Wait with `client.wait()`, or look into the log for what keeps it away.",
-            )
-        route = snapshot.routes.get(name)
-        if route is None or name in snapshot.payload.gone:
-            raise _missing(name, snapshot)
-        return route(unit, context)
-
-    def feature_enabled(
-        self,
-        name: str,
-        *,
-        user: Unit | None = None,
-        organisation: Unit | None = None,
-        context: Mapping[str, Any] | None = None,
-    ) -> bool:
-        """Tell whether a boolean flag is on for somebody; False on any doubt, and it never raises.
-
-        The exposure is recorded the first time that a unit gets this answer in the life of the process.
-        """
-        value = self.flag(name, False, user=user, organisation=organisation, context=context).value  # noqa: FBT003 -- the default of a flag
-        return value is True
-
-    def flag(
-        self,
-        name: str,
-        default: Any,
-        *,
-        user: Unit | None = None,
-        organisation: Unit | None = None,
-        context: Mapping[str, Any] | None = None,
-    ) -> Flag:
-        """Give a flag's value and the reason; the default where there is doubt, or where the type differs.
-
-        What the flag sticks to is looked up among user, organisation and the context. The exposure is
-        recorded as by `feature_enabled`.
-        """
-        return self.flags.get(name, default, {"user": user, "organisation": organisation}, context)
-
-    def version(self, name: str, decision: Decision) -> Version:
-        """Give the version that a decision of a model's or prompt's route names.
-
-        Raises: NotFound for a flag, or where a newer snapshot has dropped the version.
-        """
-        snapshot = self.snapshot
-        versions = snapshot.payload.versions if snapshot is not None else {}
-        version = versions.get(decision.value) if isinstance(decision.value, str) else None
-        if version is None:
-            raise NotFound(f"{name} gives no version for the variant {decision.variant}.")
-        return version
-
-    def expose(self, name: str, decision: Decision, *, unit: str) -> None:
-        """Record that the application acted on a decision."""
-        snapshot, observations = self.snapshot, self._observations
-        if observations is None or snapshot is None or decision.variant is None:
-            return
-        route = snapshot.payload.routes.get(name, {})
-        observations.add(
-            Exposure(
-                at=datetime.now(UTC),
-                environment=self.settings.environment,
-                route=name,
-                variant=decision.variant,
-                serial=snapshot.payload.serial,
-                rule=decision.rule,
-                reason=decision.reason,
-                rollout=route.get("rollout"),
-                unit=hash_unit(self._unit_key, unit),
-            )
-        )
-
-    @property
-    def snapshot(self) -> Snapshot | None:
-        """Give the snapshot in use."""
-        return None if self._store is None else self._store.current
-
-    @property
-    def trouble(self) -> str | None:
-        """Say why the last snapshot, or the copy on disk, was kept out; None where nothing is wrong."""
-        return None if self._store is None else self._store.trouble
+        self._close()
 
     def wait(self, timeout_s: float = 10.0) -> bool:
         """Wait for a first snapshot, and tell whether there is one."""
-        follower = self._follower
-        return self.snapshot is not None or (follower is not None and follower.arrived.wait(timeout_s))
-
-    def listen(self, hear: Listen) -> Callable[[], None]:
-        """Have `hear` called with each notice, from a thread of the client; gives what ends it."""
-        with self._lock:
-            self._listeners = (*self._listeners, hear)
-
-        def stop() -> None:
-            with self._lock:
-                self._listeners = tuple(one for one in self._listeners if one is not hear)
-
-        return stop
-
-    # keeping current
-
-    @property
-    def _root_path(self) -> Path:
-        return self.settings.root_path or self.settings.data_dir / "root.json"
-
-    def _open(self, root: Any) -> SnapshotStore:
-        scope = Scope(self.settings.project, self.settings.environment, "sdk")
-        store = SnapshotStore(self.settings.data_dir, root, scope)
-        store.load()
-        self._store = store
-        return store
-
-    def _start(self) -> None:
-        """Start the threads of this process."""
-        settings = self.settings
-        base = f"/v1/projects/{settings.project}/environments/{settings.environment}/snapshot"
-        self._follower = Follower(settings.url, settings.token, base, settings.poll_s, self._take)
-        self._follower.on_reach = self._reached
-        self._follower.start()
-        if settings.observe:
-            self._sink = HttpSink(settings.url, settings.token)
-            labels = {"project": settings.project, "environment": settings.environment}
-            spool = Spool(settings.data_dir / "observations")
-            self._observations = Observations(self._sink, spool, labels)
-            self._observations.start()
-
-    def _take(self, envelope: bytes, http: httpx.Client) -> None:
-        """Offer a snapshot to the store; the first one may need the root document. Raises: AssentError."""
-        with self._lock:
-            store = self._store
-            if store is None:
-                answer = http.get("/ledger/root")
-                answer.raise_for_status()
-                store = self._open(pin_root(self._root_path, answer.content))
-            before = store.current
-        try:
-            after = store.offer(envelope)
-        except AssentError as error:
-            self._tell(Notice("refused", error.message))
-            raise
-        if before is None or (names := _changed(before, after)):
-            self._tell(Notice("changed", names=tuple(after.routes) if before is None else names))
-
-    def _reached(self, trouble: str | None) -> None:
-        self._tell(Notice("reached") if trouble is None else Notice("stale", trouble))
-
-    def _tell(self, notice: Notice) -> None:
-        for hear in self._listeners:
-            try:
-                hear(notice)
-            except Exception:  # an application's fault must not end the thread that brings rollbacks
-                log.exception("a listener failed on %s", notice.kind)
-
-    def _after_fork(self) -> None:
-        """Replace the parent's threads, locks and sockets; the snapshot in memory stays good."""
-        self._lock = threading.Lock()
-        self.flags.after_fork()
-        if self._follower is not None:
-            self._start()
+        return self._wait(timeout_s)
 
 
-def _changed(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
-    """Name the routes that may decide otherwise than before."""
-    old, new = before.payload, after.payload
-    names = old.routes.keys() | new.routes.keys()
-    if old.segments == new.segments:
-        moved = {name for name in names if old.routes.get(name) != new.routes.get(name)}
-        names = moved | set(old.gone.keys() ^ new.gone.keys())
-    return tuple(sorted(names))
+class AsyncClient(Local):
+    """The client for asyncio: what may wait is awaited, what is memory only is called."""
 
+    async def __aenter__(self) -> Self:
+        """Start the client for the length of the block."""
+        await self.start()
+        return self
 
-def _missing(name: str, snapshot: Snapshot) -> AssentError:
-    gone = snapshot.payload.gone.get(name)
-    if gone is None:
-        return NotFound(f"No approved version of {name!r} is live in {snapshot.payload.environment}.")
-    message = f"{name} is not served: {gone.reason}."
-    remedy = f"Use {gone.successor}." if gone.successor else None
-    return Gone(message, remedy=remedy) if gone.status == 410 else NotFound(message, remedy=remedy)  # noqa: PLR2004 -- HTTP's Gone
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.close()
 
+    async def start(self) -> None:
+        """Take up what is on disk, and start following."""
+        await asyncio.to_thread(self._open)
 
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+    async def close(self) -> None:
+        """Stop following, and send what was observed."""
+        await asyncio.to_thread(self._close)
 
-
-def _restart_all() -> None:
-    for client in list(_clients):
-        client._after_fork()  # noqa: SLF001 -- the hook belongs to the class
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_all)
+    async def wait(self, timeout_s: float = 10.0) -> bool:
+        """Wait for a first snapshot, and tell whether there is one."""
+        return await asyncio.to_thread(self._wait, timeout_s)

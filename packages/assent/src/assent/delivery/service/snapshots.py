@@ -83,7 +83,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
         "routes": content.routes,
         "versions": content.versions,
         "gone": content.gone,
-        "providers": content.providers if scope.audience == "gateway" else {},
+        "providers": content.providers if scope.audience == "gateway" else _addresses(content.providers),
         "keys": keys,
         "limits": limits,
         **({"prices": prices} if prices else {}),
@@ -276,6 +276,11 @@ def _provider(reader: Reader, project: str, name: str) -> Mapping[str, Any] | No
         "first_token_timeout_s": found.first_token_timeout_s,
         "idle_timeout_s": found.idle_timeout_s,
     }
+
+
+def _addresses(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give what applications may know of providers: where they are and what they speak, not the keys."""
+    return {name: {"base_url": one["base_url"], "kind": one["kind"]} for name, one in found.items()}
 
 
 def _keys(reader: Reader, scope: Scope) -> list[dict[str, Any]]:
