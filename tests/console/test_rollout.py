@@ -45,6 +45,15 @@ def test_a_running_rollout_shows_its_ramp_its_guards_and_its_figures(console):
     assert "Lacks" in words
 
 
+def test_a_shadow_shows_what_was_mirrored_beside_the_stable_version(console):
+    rollout = console.running(shadow={"share": 0.1, "min_time_s": 600, "min_units": 5})
+    words = words_of(console.signed_in("otto").get(page_of(rollout)))
+    assert "step 1 of 3: 10 % of the calls mirrored, no units" in words
+    assert "Mirrored calls 0 of at least 5" in words
+    assert "whose answers nobody got" in words
+    assert "shadow 2.1.0" in words
+
+
 def test_the_live_part_is_the_same_without_the_page_around_it(console):
     rollout = console.running()
     browser = console.signed_in("otto")

@@ -93,6 +93,27 @@ def test_a_start_gives_the_canary_the_first_buckets_and_keeps_the_receipt():
     assert SPLIT.digests == (OLD, NEW)
 
 
+def test_a_shadow_answers_nobody_and_gives_way_to_the_first_share_by_time_and_calls():
+    plan = plan_of(shadow={"share": 0.2, "min_time_s": 60, "min_units": 100})
+    started = moves.start(rollout_of(plan=plan), Facts(route=STABLE, decision="evt_1"), T0)
+    assert started.route["split"] == [{"variant": "stable", "start": 0, "end": 1_000_000}]
+    assert started.route["shadow"] == {"variant": "canary", "end": 200_000}
+    assert started.route["variants"] == {"stable": OLD, "canary": NEW}
+    route = read_route(started.route)
+    assert (route.shadow, route.share) == (0.2, 0)
+    running = rollout_of(State.RUNNING, 0, plan=plan)
+    few, enough = replace(GOOD, n_shadow=99), replace(GOOD, n_shadow=100)
+    assert moves.decide(running, few, later(60)) == (Move.HOLD, None)
+    assert moves.decide(running, enough, later(59)) == (Move.HOLD, None)
+    assert moves.decide(running, enough, later(60)) == (Move.ADVANCE, None)
+    assert moves.decide(running, few, later(86_400)) == (Move.PAUSE, Because.INCONCLUSIVE)
+    facts = Facts(route=route, automatic=True, judgement=enough)
+    advanced = moves.advance(running, facts, later(60))
+    assert "shadow" not in advanced.route
+    assert advanced.share == "0.05"
+    assert "shadow" not in moves.roll_back(running, Facts(route=route), later(1)).route
+
+
 def test_a_refused_start_names_every_reason_at_once():
     blind = plan_of(expected_units_per_s=None)
     used = replace(SPLIT, rollout="ro_9", enabled=False, stable=NEW)

@@ -65,6 +65,46 @@ def test_the_canonical_form_of_a_plan_reads_back_to_the_same_plan_and_digest():
     assert plan.start_at == datetime(2026, 3, 3, 8, tzinfo=UTC)
 
 
+def test_a_shadow_is_a_first_step_that_answers_nobody():
+    form = plan_form(shadow={"share": 0.1, "min_time_s": 3600, "min_units": 500})
+    plan = parse_plan(form)
+    first = plan.steps[0]
+    assert (first.share, first.shadow, first.min_units, first.gate) == (0, 0.1, 500, False)
+    assert (len(plan.steps), plan.entry_share) == (4, 0.05)
+    document = plan_document(plan)
+    assert document["shadow"] == {
+        "share": "0.1", "min_time_s": 3600, "min_units": 500, "max_time_s": 86_400, "gate": False,
+    }  # fmt: skip
+    assert len(document["steps"]) == 3
+    assert parse_plan(document) == plan
+    assert "shadow" not in plan_document(parse_plan(plan_form()))
+    assert detectability(plan).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"shadow": {"min_time_s": 1}}, "shadow.share"),
+        ({"shadow": {"share": 0, "min_time_s": 1}}, "shadow.share"),
+        ({"shadow": {"share": 0.1}}, "shadow.min_time_s"),
+        ({"shadow": {"share": 0.1, "min_time_s": 9, "max_time_s": 8}}, "shadow.max_time_s"),
+        ({"shadow": {"share": 0.1, "min_time_s": 9, "audience": []}}, "shadow.audience"),
+        ({"shadow": 0.1}, "shadow"),
+        (
+            {
+                "strategy": "ab_test",
+                "experiment": {"primary": "error"},
+                "steps": [{"share": 0.5, "min_time_s": 600}],
+                "shadow": {"share": 0.1, "min_time_s": 9},
+            },
+            "shadow",
+        ),
+    ],
+)
+def test_a_shadow_out_of_form_is_a_fault(change, path):
+    assert path in faults(plan_form(**change))
+
+
 def test_every_fault_of_a_plan_is_named_at_once():
     found = faults(
         {

@@ -279,6 +279,23 @@ def test_what_is_live_somewhere_keeps_its_stage_whatever_becomes_of_it_elsewhere
     assert stage(desk, "2.0.0") == "monitoring"
 
 
+def test_a_shadow_is_filed_started_and_refused_for_what_is_not_called(desk):
+    desk.adopt()
+    shadow = {"share": 0.1, "min_time_s": 10, "min_units": 3}
+    rollout = desk.file(shadow=shadow)
+    approve(desk, rollout)
+    started = desk.act(service.start, rollout)
+    assert (started.step, started.share, len(started.plan.steps)) == (0, 0.0, 4)
+    _, snapshot = desk.snapshot()
+    assert snapshot.payload.routes["support"]["shadow"] == {"variant": "canary", "end": 100_000}
+    assert {snapshot.routes["support"](f"u{n}", {}).variant for n in range(50)} == {"stable"}
+    greeting = prompts.NewPrompt(PROJECT, "greeting", {"text": "Say hello."})
+    first, _ = desk.do(prompts.register, greeting)
+    with pytest.raises(Refused) as refusal:
+        desk.file(first.ref, shadow=shadow)
+    assert [reason.id for reason in refusal.value.reasons] == ["shadow"]
+
+
 def test_prompts_are_delivered_as_models_are(desk):
     greeting = prompts.NewPrompt(PROJECT, "greeting", {"text": "Say hello."})
     first, _ = desk.do(prompts.register, greeting)

@@ -10,7 +10,7 @@ from assent.monitoring.domain import figures, intervals, kinds, latency, quantil
 from assent.monitoring.domain.figures import Tally, merge
 from assent.providers import service as providers
 from assent_client.errors import AssentError
-from tests.monitoring.conftest import PROJECT, STABLE
+from tests.monitoring.conftest import CANARY, PROJECT, STABLE
 
 
 def report(desk, last_s=3600, **where):
@@ -19,11 +19,11 @@ def report(desk, last_s=3600, **where):
 
 def test_variants_of_a_version_merge_bucket_by_bucket(desk):
     fast = [desk.call(f"u{i}", latency_s=0.1) for i in range(90)]
-    slow = [desk.call(f"v{i}", "shadow", latency_s=10.0) for i in range(10)]
+    slow = [desk.call(f"v{i}", "previous", latency_s=10.0) for i in range(10)]
     desk.send(*fast, *slow)
     found = report(desk)
     (row,) = found["versions"]
-    assert [(r["variant"], r["n_calls"]) for r in found["variants"]] == [("shadow", 10), ("stable", 90)]
+    assert [(r["variant"], r["n_calls"]) for r in found["variants"]] == [("previous", 10), ("stable", 90)]
     assert row["n_calls"] == 100
     # The average of the variants' percentiles would be 5 s; of all calls together 90 of 100 took 0.1 s.
     assert row["latency_s"]["p50"] == pytest.approx(0.1, rel=0.02)
@@ -53,6 +53,21 @@ def test_rates_tokens_and_guardrails_are_those_of_the_period(desk):
     assert report(desk, environment="staging")["versions"] == []
     stored = {(r.guardrails, r.language) for r in desk.rows("facets")}
     assert stored == {(None, None), ("pii,words", "de")}
+
+
+def test_mirrored_calls_are_shown_and_paid_for_and_count_as_nothing_else(desk):
+    mirrored = {"version": CANARY, "reason": "shadow", "rollout": None, "status": 500, "error_class": "x"}
+    desk.send(desk.call("a"), *(desk.call(f"m{i}", "shadow", **mirrored) for i in range(3)))
+    found = report(desk)
+    assert [(row["variant"], row["n_calls"]) for row in found["variants"]] == [("shadow", 3), ("stable", 1)]
+    assert [(row["version"], row["n_calls"]) for row in found["versions"]] == [(STABLE, 1)]
+    assert found["n_calls"] == 1
+    assert found["cost"]["n_unknown"] == 4
+    assert desk.read(service.callers, PROJECT, CANARY, 0.0) == []
+    slots = desk.read(service.live.over_time, PROJECT, last_s=60)
+    assert [row["version"] for row in slots] == [STABLE]
+    units = {row.unit for row in desk.rows("units")}
+    assert not {unit for unit in units if unit.startswith("m")}
 
 
 def test_a_period_of_ones_own_is_checked(desk):

@@ -13,8 +13,10 @@ A route is JSON:
 Rules are read in order and the first whose conditions all hold decides; else the split decides by the
 unit's bucket. A range that grows keeps every bucket it had, so a canary that grows keeps its units.
 A flag (`"kind": "flag"`) has JSON values for variants, and may have `"prerequisites": [{"flag": "billing",
-"variants": ["on"]}]`: unless each of these flags gives one of its variants, the off variant is given. What
-conditions there are, and how they refer to segments and other flags, says `assent_client.rules`.
+"variants": ["on"]}]`: unless each of these flags gives one of its variants, the off variant is given.
+A route may have `"shadow": {"variant": "canary", "end": 100000}`: of so many units in a million, calls are
+mirrored. What conditions there are, and how they refer to segments and other flags, says
+`assent_client.rules`.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ _ROUTE_KEYS = frozenset(
         "generation",
     }
 )
-_OPTIONAL_KEYS = frozenset({"prerequisites"})
+_OPTIONAL_KEYS = frozenset({"prerequisites", "shadow"})
 _ALONE: Final = Scope()
 
 
@@ -89,6 +91,11 @@ def bucket(salt: str, unit: str) -> int:
     """
     digest = blake2b(_encode(unit), key=_encode(salt), digest_size=8).digest()
     return int.from_bytes(digest, "big") * BUCKETS >> 64
+
+
+def is_mirrored(route: Mapping[str, Any], unit: str) -> bool:
+    """Tell whether a unit's calls are mirrored by a route that has a shadow; whatever its variant is."""
+    return bucket(route["salt"], f"shadow/{unit}") < int(route["shadow"]["end"])
 
 
 def compile_route(route: Mapping[str, Any], scope: Scope = _ALONE) -> Decide:
@@ -163,6 +170,7 @@ class _RouteReader:
     def compile(self) -> Decide | None:
         route = self.route
         self._check_form()
+        self._check_shadow()
         if self.problems:
             return None
         off = Decision(route["off"], self.variants.get(route["off"]), None, "disabled", None)
@@ -198,6 +206,17 @@ class _RouteReader:
                 problem(f"{name} is a {kind.__name__}")
         if isinstance(route["rules"], list) and len(route["rules"]) > MAX_RULES:
             problem(f"{len(route['rules'])} rules are too many; {MAX_RULES} at most")
+
+    def _check_shadow(self) -> None:
+        if "shadow" in self.route and not self._is_shadow(self.route["shadow"]):
+            self.problems.append("the shadow is an object with a variant and an end from 1 to 1,000,000")
+
+    def _is_shadow(self, shadow: Any) -> bool:
+        if not isinstance(shadow, Mapping) or shadow.keys() != {"variant", "end"}:
+            return False
+        return (
+            self._is_variant(shadow["variant"]) and _is_range(0, shadow["end"]) and shadow["end"] <= BUCKETS
+        )
 
     def _is_variant(self, name: Any) -> bool:
         return isinstance(name, str) and name in self.variants

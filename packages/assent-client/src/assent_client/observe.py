@@ -34,6 +34,9 @@ from assent_client.spool import Life, Spool
 
 log = logging.getLogger(__name__)
 
+SHADOW: Final = "shadow"
+"""Variant and reason of calls that were mirrored: they answered nobody."""
+
 _HOPELESS: Final = frozenset({400, 413, 415, 422})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _encode = msgspec.json.Encoder().encode
@@ -47,7 +50,7 @@ class Call(
     `unit` is a keyed hash; `sticky` tells whether the caller named it; `as_approved` is None where the
     upstream did not say which model answered; `guardrails` names those that stopped the call (None where no
     guardrail looked at it); `language` is the tag of the question's language, if somebody guessed it. Times
-    are seconds.
+    are seconds. A call whose variant and reason are `shadow` was mirrored and answered nobody.
     """
 
     at: datetime

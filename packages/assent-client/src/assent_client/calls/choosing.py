@@ -16,7 +16,7 @@ from assent_client.calls.refusals import Refusal
 from assent_client.calls.served import Served, ServedRoute, ServedVersion, ending
 from assent_client.calls.stream import Outcome
 from assent_client.decide import Decision
-from assent_client.observe import Call
+from assent_client.observe import SHADOW, Call
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def observed(chosen: Chosen, outcome: Outcome, ending: Ending, unit: str) -> Cal
         serial=chosen.served.serial,
         rule=decision.rule,
         reason="fallback" if chosen.hop else decision.reason,
-        rollout=None if chosen.hop else chosen.route.rollout,
+        rollout=None if chosen.hop or decision.reason == SHADOW else chosen.route.rollout,
         unit=unit,
         sticky=chosen.sticky,
         stream=chosen.ask.stream,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -66,6 +66,8 @@ class ServedRoute:
     rollout: str | None
     headers: Mapping[str, bytes]
     ends: Mapping[str, Deprecation]
+    shadow: Mapping[str, Any] | None = None
+    """The route's document, where its calls are mirrored."""
 
 
 def ending(end: Deprecation, ref: str, now: datetime) -> Refusal | None:
@@ -105,7 +107,7 @@ class Served:
             if version.document.get("kind") == "model"
         }
         self.routes = {
-            key: self._route(key, route["variants"], route["rollout"], snapshot.routes[key])
+            key: self._route(route, snapshot.routes[key])
             for key, route in payload.routes.items()
             if route["kind"] == "model" and key not in payload.gone
         }
@@ -119,13 +121,13 @@ class Served:
             return known
         return _compile(digest, version, kind, asks_hooks=self.asks_hooks)
 
-    def _route(
-        self, key: str, variants: Mapping[str, str], rollout: str | None, decide: Decide
-    ) -> ServedRoute:
+    def _route(self, route: Mapping[str, Any], decide: Decide) -> ServedRoute:
+        variants: Mapping[str, str] = route["variants"]
         headers = {name: self.headers(name, digest) for name, digest in variants.items()}
         ending = {name: self.payload.versions[digest].deprecation for name, digest in variants.items()}
         ends = {name: end for name, end in ending.items() if end is not None}
-        return ServedRoute(key, decide, rollout, headers, ends)
+        shadow = route if "shadow" in route else None
+        return ServedRoute(route["key"], decide, route["rollout"], headers, ends, shadow)
 
     def headers(self, variant: str, digest: str) -> bytes:
         """Write our headers on a version's answers."""

@@ -39,6 +39,15 @@ GUARDS = [
     Column("e_value", "evidence", right=True, show=_number),
     Column("weight", right=True, show=_number),
 ]
+SHADOW = [
+    Column("arm"),
+    Column("n_calls", "calls", right=True),
+    Column("errors", right=True, show=lambda rate: _number(rate["rate"])),
+    Column("refusals", right=True, show=lambda rate: _number(rate["rate"])),
+    Column("guardrails", right=True, show=lambda rate: _number(rate["rate"])),
+    Column("latency_s", "p95 s", right=True, show=lambda found: _number(found["p95"])),
+    Column("cost", right=True, show=lambda cost: "-" if cost is None else _number(cost["total"])),
+]
 METRICS = [
     Column("metric"),
     Column("canary", right=True, show=_number),
@@ -59,6 +68,8 @@ def print_verdict(found: Any) -> None:
     figures = found["figures"]
     if figures.get("guards"):
         emit(figures["guards"], GUARDS, title="Guards")
+    if shadow := figures.get("shadow"):
+        emit([{"arm": arm, **one} for arm, one in shadow.items()], SHADOW, title="Shadow: mirrored calls")
     if experiment := figures.get("experiment"):
         exposure = experiment["exposure"]
         units = ", ".join(

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from assent.approvals import service as approvals
+from assent.console.arms import Arms, milliseconds, rate_text, shadow_arms
 from assent.console.experiment import TestView, view_of
 from assent.console.guards import (
     N_BLOCKS,
@@ -38,6 +39,7 @@ from assent.web import charts
 from assent.web.charts import RampStep, percent
 from assent.web.forms import Form, posted_form
 from assent.web.pages import count, digest_element, duration, time_element
+from assent_client.observe import SHADOW
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/rollouts")
 Seen = Annotated[Visit, visits(Permission.ROLLOUT_READ)]
@@ -56,14 +58,6 @@ class Incident:
     title: str
     reason: str
     address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arms:
-    """Figures side by side: a name and one value per arm in each row."""
-
-    names: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +93,7 @@ class RolloutView:
     actions: Sequence[ActionButton]
     facts: Sequence[tuple[str, Any]]
     acks: Sequence[Ack]
+    shadow: Arms | None
     test: TestView | None
     timeline: Sequence[TimelineEntry] = ()
 
@@ -135,6 +130,8 @@ def _now(rollout: Rollout) -> str:
         if rollout.plan.experiment is not None:
             return f"A/B test with {percent(rollout.share)} of the units{because}"
         step = f"step {rollout.step + 1} of {len(rollout.plan.steps)}"
+        if rollout.current.shadow:
+            return f"{step}: {percent(rollout.current.shadow)} of the calls mirrored, no units{because}"
         return f"{step}: {percent(rollout.share)} of the units{because}"
     if rollout.state is State.PROMOTED:
         return "all units"
@@ -155,7 +152,11 @@ def _step_facts(reader: Reader, rollout: Rollout) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [
         ("Verdict", verdict),
         ("Time in this step", f"{elapsed} of at least {duration(step.min_time_s)}"),
-        ("Canary units in this step", f"{count(max(units, 0))} of at least {count(step.min_units)}"),
+        (
+            ("Mirrored calls", f"{count(judgement.n_shadow)} of at least {count(step.min_units)}")
+            if step.shadow
+            else ("Canary units in this step", f"{count(max(units, 0))} of at least {count(step.min_units)}")
+        ),
         *([("Advances on", advance)] if rollout.plan.experiment is None else []),
     ]
     return [*facts, *(("Lacks", _lack(reason)) for reason in lacking)]
@@ -168,23 +169,12 @@ def _lack(reason: Reason) -> str:
     return f"{reason.message}{figures}"
 
 
-def _rate_text(figures: Mapping[str, Any]) -> str:
-    interval, rate = figures["interval"], figures["rate"]
-    if rate is None:
-        return "none yet"
-    return f"{100 * rate:.1f} % [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
-
-
-def _milliseconds(quantiles: Mapping[str, float | None]) -> str:
-    shown = [quantiles["p50"], quantiles["p95"]]
-    return " / ".join("–" if value is None else f"{1000 * value:.0f}" for value in shown) + " ms"  # noqa: RUF001 -- a dash for "none"
-
-
 def _arms(reader: Reader, rollout: Rollout, figures: Mapping[str, Any], labels: tuple[str, str]) -> Arms:
     live = monitoring.live.by_version(
         reader, rollout.project, last_s=LIVE_S, environment=rollout.environment, route=rollout.name
     )
     digests = (rollout.subject, rollout.stable)
+    live = [row for row in live if row["variant"] != SHADOW]
     found = [next((row for row in live if row["version"] == digest), None) for digest in digests]
     arms = [figures["arms"]["canary"], figures["arms"]["stable"]]
 
@@ -197,9 +187,9 @@ def _arms(reader: Reader, rollout: Rollout, figures: Mapping[str, Any], labels: 
             ("Units exposed", [count(arm["n_units"]) for arm in arms]),
             ("Units scored", [count(arm["n_scored_units"]) for arm in arms]),
             ("Calls, last 5 min", lately(lambda row: count(row["n_calls"]))),
-            ("Errors, last 5 min", lately(lambda row: _rate_text(row["errors"]))),
-            ("Thumbs-down, last 5 min", lately(lambda row: _rate_text(row["thumbs_down"]))),
-            ("Latency p50 / p95", lately(lambda row: _milliseconds(row["latency_s"]))),
+            ("Errors, last 5 min", lately(lambda row: rate_text(row["errors"]))),
+            ("Thumbs-down, last 5 min", lately(lambda row: rate_text(row["thumbs_down"]))),
+            ("Latency p50 / p95", lately(lambda row: milliseconds(row["latency_s"]))),
             ("Tokens out, last 5 min", lately(lambda row: count(row["tokens_out"]))),
         ],
     )
@@ -297,6 +287,7 @@ def build(visit: Visit, reader: Reader, rollout: Rollout, *, whole: bool) -> Rol
         actions=buttons(visit, reader, rollout, address),
         facts=_facts(reader, rollout, delivery.get_row(reader, rollout.id), stable),
         acks=_acks(reader, rollout),
+        shadow=shadow_arms(sight.judgement.figures.get("shadow"), labels),
         test=view_of(rollout, sight.judgement.figures.get("experiment")),
         timeline=events,
     )

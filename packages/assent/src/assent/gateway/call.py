@@ -24,6 +24,7 @@ from assent_client.calls.stream import EventWatch, Outcome
 
 log = logging.getLogger(__name__)
 
+CLIENT_LEFT: Final = 499
 _UNREADABLE: Final = b"data: {"
 """Neither JSON nor an event: what stands for an answer too long to be kept."""
 
@@ -319,7 +320,7 @@ class Call:
             self._task.cancel()
         if self._connection is not None:
             self._connection.abort()
-        self._finish(499, error_class)
+        self._finish(CLIENT_LEFT, error_class)
 
     def on_client_slow(self) -> None:
         """Stop reading from the upstream until the client has read."""
@@ -367,6 +368,8 @@ class Call:
         self._shared.forget(self)
         ttft_s = self._ttft_s if self._watch is not None else None
         ending = Ending(status, error_class, monotonic() - self._started_at, ttft_s)
+        if self._chosen.mirror is not None and status != CLIENT_LEFT and error_class != "killed":
+            self._chosen.mirror()
         if self._chosen.version.guards.watching:
             self._shared.spawn(self._watched(ending))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -15,6 +16,7 @@ import msgspec
 
 from assent.gateway.call import Call
 from assent.gateway.inbound import ClientConnection
+from assent.gateway.mirroring import mirror
 from assent.gateway.money import Budget, Hold, Tariff
 from assent.gateway.recorder import Chosen, Recorder
 from assent.gateway.request import Request
@@ -38,6 +40,8 @@ from assent_client.calls.places import ANTHROPIC_VERSION
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.served import ServedVersion, model_entry, models_body
 from assent_client.calls.stream import Outcome
+from assent_client.decide import Decision, is_mirrored
+from assent_client.observe import SHADOW
 from assent_client.snapshot import ApplicationKey
 
 log = logging.getLogger(__name__)
@@ -148,6 +152,8 @@ class Core:
             self._hold(chosen)
         if chosen.version.fallback:
             chosen.next = partial(self._hop, request, chosen, iter(chosen.version.fallback))
+        if chosen.route.shadow is not None and is_mirrored(chosen.route.shadow, chosen.unit):
+            chosen.mirror = partial(self._mirror, request, chosen)
         call = client.active = Call(self._shared, self._recorder, client, request, chosen)
         call.start()
 
@@ -158,6 +164,25 @@ class Core:
         amount = tariff.most(chosen.body, gives_text=chosen.dialect is not EMBEDDINGS)
         leases = self._recorder.quotas.hold(chosen.application, budget, amount)
         chosen.hold = Hold(leases, amount, tariff)
+
+    def _mirror(self, request: Request, chosen: Chosen) -> None:
+        """Ask the version that is a shadow of the one that was chosen."""
+        served, shadow = chosen.served, chosen.route.shadow
+        digest = shadow["variants"][shadow["shadow"]["variant"]] if shadow is not None else ""
+        version = served.versions[digest]
+        try:
+            upstream, start = self._target(served, version, chosen.dialect, request)
+        except Refusal as refusal:
+            log.warning("gateway: the shadow %s cannot be asked: %s", version.ref, refusal)
+            return
+        ask = copy(chosen.ask)
+        ask.fields = dict(ask.fields)  # guardrails may put other texts in
+        decision = Decision(SHADOW, digest, None, SHADOW, None)
+        mirrored = replace(
+            chosen, ask=ask, version=version, decision=decision, upstream=upstream, start=start, limits=None,
+            hold=None, mirror=None, next=None, guardrails=None, hop=0,
+        )  # fmt: skip
+        mirror(self._shared, self._recorder, mirrored, request.lines)
 
     def _choose(self, request: Request, dialect: Dialect) -> Chosen:
         served, key = self._ready(), _key_of(request)
@@ -236,6 +261,7 @@ class Core:
             "serial": None if served is None else served.serial,
             "stale_s": self.stale_s(),
             "calls": len(self._shared.active),
+            "mirrored_left_out": self._shared.n_not_mirrored,
             "guardrails_down": self._shared.hooks.n_broken,
             "guardrails_passed_by": self._shared.hooks.n_passed_by,
             **self._recorder.state,

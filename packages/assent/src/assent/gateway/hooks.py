@@ -23,9 +23,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from assent.gateway.exchange import exchange
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
-from assent.gateway.upstream import Failure, Header, Pool, UpstreamConnection
+from assent.gateway.upstream import Failure, Pool, UpstreamConnection
 from assent.kernel.addresses import Allowed, checked_url, expect_let_through
 from assent.kernel.errors import Invalid
 from assent_client.calls.hooks import Hook
@@ -142,11 +143,10 @@ class Hooks:
         pool = self._pools.get(endpoint)
         if pool is None:
             pool = self._pools[endpoint] = CheckedPool(endpoint, self.limits, self.tls, self.allowed)
-        exchange = _Exchange(pool, _request(hook, parts.netloc, body))
-        try:
-            return await exchange.run()
-        finally:
-            exchange.leave()
+        answer = await exchange(pool, _request(hook, parts.netloc, body), _MAX_ANSWER_BYTES)
+        if answer.status != _OK:
+            raise HookFailed(f"it answers {answer.status}")
+        return answer.body
 
     def close(self) -> None:
         """Close idle connections."""
@@ -213,68 +213,3 @@ class CheckedPool(Pool):
             except OSError as error:
                 failure = error
         raise failure
-
-
-class _Exchange:
-    """One question and its answer. Source of the calls: `upstream.Listener`."""
-
-    def __init__(self, pool: Pool, request: bytes) -> None:
-        self._pool, self._request = pool, request
-        self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._task: asyncio.Task[None] | None = None
-        self._connection: UpstreamConnection | None = None
-        self._body: list[bytes] = []
-        self._n_body = 0
-        self._was_retried = False
-
-    async def run(self) -> bytes:
-        """Give the answer's body. Raises: Failure."""
-        self._task = self._pool.acquire(self)
-        return await self._answer
-
-    def leave(self) -> None:
-        """Let go of what is not finished."""
-        if self._task is not None:
-            self._task.cancel()
-        if self._connection is not None:
-            self._connection.abort()
-
-    def on_connection(self, connection: UpstreamConnection) -> None:
-        """Send the question."""
-        self._connection = connection
-        connection.send(self, self._request)
-
-    def on_head(self, status: int, headers: list[Header], length: int | None) -> None:  # noqa: ARG002 -- as called
-        """Take 200 and nothing else."""
-        if status != _OK:
-            self._fail(Failure("hook_refused", f"it answers {status}"))
-
-    def on_body(self, content: bytes) -> None:
-        """Keep the body, up to a limit."""
-        self._n_body += len(content)
-        self._body.append(content)
-        if self._n_body > _MAX_ANSWER_BYTES:
-            self._fail(Failure("hook_too_large", f"its answer is larger than {_MAX_ANSWER_BYTES} bytes"))
-
-    def on_pause(self) -> None:
-        """Wait for the rest."""
-
-    def on_end(self) -> None:
-        """Give the answer; the connection serves others by now."""
-        self._connection = None
-        if not self._answer.done():
-            self._answer.set_result(b"".join(self._body))
-
-    def on_failure(self, failure: Failure) -> None:
-        """Fail; a kept connection that was closed before it saw the question has one successor."""
-        connection, self._connection = self._connection, None
-        is_stale = connection is not None and connection.n_sent > 1 and not connection.has_answered
-        if is_stale and failure.kind == "upstream_cut" and not self._was_retried and not self._answer.done():
-            self._was_retried = True
-            self._task = self._pool.acquire(self, fresh=True)
-        else:
-            self._fail(failure)
-
-    def _fail(self, failure: Failure) -> None:
-        if not self._answer.done():
-            self._answer.set_exception(failure)

@@ -29,6 +29,8 @@ class Chosen(choosing.Chosen):
     limits: KeyLimits | None
     hold: Hold | None = None
     """What is held of the key's budget until it is known what the call cost."""
+    mirror: Callable[[], None] | None = None
+    """Mirror the call to the version that is a shadow of this one, once it has ended."""
     next: Callable[[], Chosen | None] | None = None
     """Choose the version that answers when this one's upstream does not."""
 
@@ -62,7 +64,7 @@ class Recorder:
             self.quotas.spend(chosen.application, chosen.limits, tokens)
         if chosen.hold is not None:
             chosen.hold.settle(outcome, ending)
-        if row.completion_id is not None:
+        if row.completion_id is not None and row.reason != observe.SHADOW:
             self._completions.remember(row.completion_id, row)
 
     def feedback(self, thumb: Thumb, environment: str, application: str) -> bool:

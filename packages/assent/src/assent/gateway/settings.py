@@ -30,6 +30,10 @@ class Limits:
     """Longest time that a client may refuse to read its answer."""
     upstream_age_s: float = 300.0
     """A pooled connection is not used longer, so that changed DNS answers take effect."""
+    n_mirrored: int = 16
+    """Mirrored calls of one worker at once."""
+    mirrored_s: float = 120.0
+    """Longest time that a mirrored call may take."""
     drain_s: float = 30.0
     sweep_s: float = 0.1
 

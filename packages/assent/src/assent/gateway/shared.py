@@ -59,6 +59,8 @@ class Shared:
         self.clients: set[Closable] = set()
         self.active: set[Cuttable] = set()
         self.is_draining = False
+        self.n_mirrored = self.n_not_mirrored = 0
+        """Mirrored calls under way, and those that were left out because others were."""
         self.quiet = asyncio.Event()
         """Set while no call is under way."""
         self.quiet.set()

@@ -13,9 +13,15 @@ from assent.kernel.errors import Reason
 
 
 def shortfalls(rollout: Rollout, judgement: Judgement, now: datetime) -> list[Reason]:
-    """List what the step still lacks before the next; where nothing is compared, only time counts."""
+    """List what the step still lacks before the next; where nothing is compared, only time counts.
+
+    A shadow has had enough when its time is over and it has seen its units, which are mirrored calls.
+    """
     step = rollout.current
     reasons = time_reasons(rollout, now)
+    if step.shadow and judgement.n_shadow < step.min_units:
+        text = "Too few calls were mirrored to the new version."
+        reasons.append(Reason("min_units", text, "Wait for traffic.", judgement.n_shadow, step.min_units))
     if not step.compares:
         return reasons
     units = judgement.n_canary_units - rollout.units_before

@@ -24,6 +24,7 @@ class Judgement:
         stable lies below its margin; else inconclusive.
     guard: the one with the largest w·E. e_value: Σ w·E.
     n_canary_units, n_stable_units: units scored so far in the whole rollout.
+    n_shadow: calls mirrored to the new version so far in a step that is a shadow.
     broken: the service level objectives that are broken; one freezes the ramp.
     unknown: guards whose metric could not be computed.
     figures: what an incident and a page show (intervals, rates, blocks' digest), JSON.
@@ -34,6 +35,7 @@ class Judgement:
     e_value: float = 1.0
     n_canary_units: int = 0
     n_stable_units: int = 0
+    n_shadow: int = 0
     broken: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)

@@ -52,6 +52,7 @@ def start(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutStarte
         canary=rollout.subject,
         share=share,
         audience=rollout.plan.steps[0].audience,
+        shadow=rollout.plan.steps[0].shadow,
         previous=None,
         unit=rollout.plan.unit.value,
         salt=rollout.salt,
@@ -81,7 +82,11 @@ def advance(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAdva
     following = rollout.plan.steps[step]
     before = _routed(facts)
     route = replace(
-        before, share=following.share, audience=following.audience, generation=before.generation + 1
+        before,
+        share=following.share,
+        audience=following.audience,
+        shadow=following.shadow,
+        generation=before.generation + 1,
     )
     return events.RolloutAdvanced(
         **_common(rollout),

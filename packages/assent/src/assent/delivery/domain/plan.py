@@ -6,7 +6,9 @@ The form (JSON or YAML; fractions are numbers or decimal strings, shares have at
             "gate"}],
  "guards": [{"metric", "margin", "weight"}], "detect": {"metric", "from", "to"}, "alpha", "window_s",
  "block_s", "expected_units_per_s", "unit", "slo": [{"metric", "max", "then": "pause|roll_back"}],
- "start_at", "accept_undetectable", "warm_s", "experiment": {…}}
+ "start_at", "accept_undetectable", "warm_s", "experiment": {…},
+ "shadow": {"share", "min_time_s", "min_units", "max_time_s", "gate"}}
+`shadow` is read as a first step with share 0, in which that share of the calls is mirrored.
 `audience` is described in audience.py, blue-green's short form and `experiment` in strategy.py.
 """
 
@@ -80,7 +82,10 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One share of the traffic, and what must be seen before the next. Share 0: the audience alone."""
+    """One share of the traffic, and what must be seen before the next. Share 0: the audience alone.
+
+    shadow: the share of the calls that are mirrored to the new version, whose answers nobody gets.
+    """
 
     share: float
     audience: Audience
@@ -89,6 +94,7 @@ class Step:
     max_time_s: int
     advance: Advance
     gate: bool
+    shadow: float = 0.0
 
     @property
     def compares(self) -> bool:
@@ -183,7 +189,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     What a canary's plan does not use is left out, so that plans keep their digests as the form grows.
     """
     document: dict[str, Any] = {
-        "steps": [_step_document(step) for step in plan.steps],
+        "steps": [_step_document(step) for step in plan.steps if not step.shadow],
         "guards": [{"metric": g.metric.value, "margin": g.margin, "weight": g.weight} for g in plan.guards],
         "detect": plan.detect
         and {"metric": plan.detect.metric.value, "from": plan.detect.usual, "to": plan.detect.harmful},
@@ -198,6 +204,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     }
     if plan.strategy is not Strategy.CANARY:
         document["strategy"] = plan.strategy.value
+    if plan.steps[0].shadow:
+        document["shadow"] = _shadow_document(plan.steps[0])
     if plan.warm_s:
         document["warm_s"] = plan.warm_s
     if plan.experiment is not None:
@@ -216,6 +224,11 @@ def _step_document(step: Step) -> dict[str, Any]:
         "gate": step.gate,
     }
     return {**document, "audience": audience_document(step.audience)} if step.audience else document
+
+
+def _shadow_document(step: Step) -> dict[str, Any]:
+    document = _step_document(step)
+    return {**{name: value for name, value in document.items() if name != "advance"}, "share": step.shadow}
 
 
 def _objective_document(objective: Objective) -> dict[str, Any]:

@@ -19,14 +19,19 @@ from assent.delivery.domain.plan import (
     Unit,
     plan_document,
 )
-from assent.delivery.domain.strategy import check_strategy, read_experiment, read_preview
+from assent.delivery.domain.strategy import (
+    SHARE_DECIMALS,
+    check_strategy,
+    read_experiment,
+    read_preview,
+    read_shadow,
+)
 from assent.kernel.canonical import canonical
 from assent.kernel.errors import Invalid
 
 DAY_S = 86_400
 MAX_STEPS = 100
 MAX_PLAN_BYTES = 40_000
-SHARE_DECIMALS = 6
 USUAL_WINDOW_S = {Strategy.CANARY: 600, Strategy.BLUE_GREEN: 60, Strategy.AB_TEST: 600}
 """After a switch what is wrong must show soon; a canary's users are few and may take their time."""
 USUAL_WARM_S = {Strategy.CANARY: 0, Strategy.BLUE_GREEN: DAY_S, Strategy.AB_TEST: 0}
@@ -38,7 +43,7 @@ def parse_plan(document: Any) -> Plan:
     strategy = top.choice("strategy", Strategy, Strategy.CANARY)
     plan = Plan(
         strategy=strategy,
-        steps=_steps(top, strategy),
+        steps=(*read_shadow(top), *_steps(top, strategy)),
         guards=_guards(top),
         detect=_detect(top),
         alpha=top.number("alpha", 0.05, above=0, most=0.5),

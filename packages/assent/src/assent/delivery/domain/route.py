@@ -3,7 +3,8 @@
 The document: {"key", "kind", "variants": {name: digest}, "split": [{"variant", "start", "end"}…],
 "rules": [{"id", "when", "variant"}…], "unit", "algo": "b2b64-v1", "salt", "off": variant, "enabled",
 "rollout": id | null, "generation"}; the split is in millionths. The rules are the canary's audience.
-"cut": true stands beside where a switched-off name's calls under way end too.
+"cut": true stands beside where a switched-off name's calls under way end too, and "shadow": {"variant",
+"end"} where so many millionths of the calls are mirrored to a version that answers nobody.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ PREVIOUS = "previous"
 class Route:
     """A name's route in an environment: the stable version, and a canary with its share, if one runs.
 
-    audience: who gets the canary whatever its share. previous: the version before, kept warm after a
-    blue-green switch; it answers nobody. cut: switched off with its calls under way, which gateways end.
+    audience: who gets the canary whatever its share. shadow: the share of calls that are mirrored to it.
+    previous: the version before, kept warm after a blue-green switch; it answers nobody. cut: switched off
+    with its calls under way, which gateways end.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Route:
     canary: str | None = None
     share: float = 0.0
     audience: Audience = ()
+    shadow: float = 0.0
     previous: str | None = None
     unit: str
     salt: str
@@ -74,6 +77,8 @@ def compile_route(route: Route) -> dict[str, Any]:
         "rollout": route.rollout,
         "generation": route.generation,
     }
+    if route.shadow and route.canary is not None:
+        document["shadow"] = {"variant": CANARY, "end": round(route.shadow * BUCKETS)}
     return {**document, "cut": True} if route.cut else document
 
 
@@ -88,6 +93,7 @@ def read_route(document: Mapping[str, Any]) -> Route:
         canary=variants.get(CANARY),
         share=border / BUCKETS,
         audience=read_rules(document["rules"]),
+        shadow=document.get("shadow", {}).get("end", 0) / BUCKETS,
         previous=variants.get(PREVIOUS),
         unit=document["unit"],
         salt=document["salt"],
@@ -100,7 +106,7 @@ def read_route(document: Mapping[str, Any]) -> Route:
 
 def without_canary(route: Route) -> Route:
     """Give the route with its stable version alone; the same generation."""
-    return replace(route, canary=None, share=0.0, audience=())
+    return replace(route, canary=None, share=0.0, audience=(), shadow=0.0)
 
 
 def settled(route: Route, digest: str, *, keep: bool = False) -> Route:

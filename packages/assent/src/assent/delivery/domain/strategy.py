@@ -6,6 +6,9 @@ Blue-green's short form stands in place of steps:
 It reads as two steps: share 0 with the audience (those who bear the header `X-Assent-Preview: green-2-1`
 among them) and a gate; then share 1 for `watch_s`.
 
+A canary may begin with a shadow: {"shadow": {"share": 0.1, "min_time_s": 3600, "min_units": 500}}.
+It reads as a step with share 0 in which a tenth of the calls is mirrored to the new version.
+
 An A/B test has one step and
 {"experiment": {"primary": "thumbs_down", "metrics": ["error", "latency_s", "cost"], "margin": 0.01,
                 "mode": "always_valid|planned", "looks": 5, "units": 10000}}
@@ -24,6 +27,7 @@ YEAR_S: Final = 365 * DAY_S
 N_SWITCH_STEPS: Final = 2
 MAX_LOOKS: Final = 20
 MAX_METRICS: Final = 10
+SHARE_DECIMALS: Final = 6
 
 
 def read_preview(top: Section) -> tuple[Step, ...]:
@@ -75,6 +79,32 @@ def _switch_step(watch_s: int) -> Step:
     )
 
 
+def read_shadow(top: Section) -> tuple[Step, ...]:
+    """Read the step that mirrors calls before the first share; none where the plan has none."""
+    section = top.section("shadow")
+    if section is None:
+        return ()
+    min_time_s = section.whole("min_time_s", None, least=0, most=YEAR_S)
+    step = Step(
+        share=0.0,
+        audience=(),
+        min_time_s=min_time_s,
+        min_units=section.whole("min_units", 0, least=0, most=10**9),
+        max_time_s=section.whole("max_time_s", max(DAY_S, min_time_s), least=1, most=YEAR_S),
+        advance=Advance.NO_HARM,
+        gate=section.flag("gate"),
+        shadow=section.number("share", None, above=0, most=1, decimals=SHARE_DECIMALS),
+    )
+    section.close()
+    if step.max_time_s < step.min_time_s:
+        section.fault(
+            "max_time_s",
+            f"The longest time, {step.max_time_s} s, is shorter than the shortest, {step.min_time_s} s.",
+            "Make max_time_s at least min_time_s.",
+        )
+    return (step,)
+
+
 def read_experiment(top: Section) -> Experiment | None:
     """Read what an A/B test compares."""
     section = top.section("experiment")
@@ -119,6 +149,8 @@ def _measures(section: Section, primary: Metric) -> tuple[tuple[Metric, ...], tu
 def check_strategy(top: Section, plan: Plan) -> None:
     """Note what of the plan does not fit its strategy."""
     shares = [step.share for step in plan.steps]
+    if plan.steps and plan.steps[0].shadow and plan.strategy is not Strategy.CANARY:
+        top.fault("shadow", f"A plan of the kind {plan.strategy} has no shadow.", "Leave `shadow` out.")
     if plan.strategy is Strategy.BLUE_GREEN and not top.faulty("steps"):
         is_switch = len(shares) == N_SWITCH_STEPS and shares == [0, 1] and plan.steps[0].gate
         if not is_switch:

@@ -51,6 +51,7 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     identity.get_environment(tx, release.project, release.environment)
     subject = find_subject(tx, release.project, release.subject)
     _expect_staying(subject)
+    _expect_calls(subject, plan)
     lock_name(tx, "route", release.project, f"{release.environment}/{subject.name}")
     expect_no_flag(tx, release.project, release.environment, subject.name)
     _expect_none_open(tx, release, subject)
@@ -122,6 +123,14 @@ def _expect_staying(subject: Subject) -> None:
     raise Refused(reason.message, reasons=[reason], remedy=reason.remedy)
 
 
+def _expect_calls(subject: Subject, plan: Plan) -> None:
+    """Refuse to mirror the calls of what is not called. Raises: Refused."""
+    if subject.kind != "model" and plan.steps[0].shadow:
+        text = f"{subject.ref} is a {subject.kind}: calls are mirrored to models."
+        remedy = "Leave `shadow` out, or release a model that has the prompt."
+        raise Refused(text, reasons=[Reason("shadow", text, remedy)], remedy=remedy)
+
+
 def _expect_none_open(tx: Tx, release: Release, subject: Subject) -> None:
     where = {"environment": release.environment, "subject": subject.digest, "state": sorted(OPEN)}
     found, _ = rollouts.list_(tx, release.project, where, limit=1)
@@ -146,6 +155,7 @@ def _plan_value(release: Release, plan: Plan, plan_digest: str) -> dict[str, Any
             "detectable": found.ok,
             "units_needed": found.units_needed,
             "accepts_undetectable": plan.accept_undetectable is not None,
+            **({"shadow": plan.steps[0].shadow} if plan.steps[0].shadow else {}),
         }
     )
     return value

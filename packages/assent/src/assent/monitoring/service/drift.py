@@ -39,7 +39,7 @@ def compare(
     back = timedelta(seconds=max(back_s, window_s))
     reference = Period(present.start - back, present.end - back)
     then, now = (
-        merge(one for _, one in report.tallies(reader, project, period, where))
+        merge(one for _, one in report.live(report.tallies(reader, project, period, where)))
         for period in (reference, present)
     )
     shifts = [

@@ -18,6 +18,7 @@ from assent.monitoring.domain.scores import LEVELS, Arm, block_index, quantise, 
 from assent.monitoring.domain.state import Terms, Watched
 from assent.monitoring.domain.verdict import Look, judge, units_to_detect
 from assent.monitoring.service.experiments import read_test, with_amounts
+from assent.monitoring.service.shadowing import with_shadow
 from assent.monitoring.store import blocks as store
 from assent.monitoring.store import reading
 from assent.monitoring.store.blocks import UnitTally, Watch
@@ -60,6 +61,7 @@ def look(reader: Reader, rollout: Rollout) -> Sight:
         watched = states.take(watched, block.guards)
     guards = guard_figures(watched, terms)
     judgement = _judgement(rollout.plan, watch, terms, watched, guards)
+    judgement = with_shadow(reader, rollout, judgement)
     if rollout.plan.experiment is not None:
         figures = {**judgement.figures, "experiment": _experiment(reader, rollout, due)}
         judgement = replace(judgement, figures=figures)

@@ -63,14 +63,15 @@ def _reading(reader: Reader, scope: Scope, condition: Condition, window_s: int) 
     period = report.last(reader, window_s)
     if metric == "cost":
         return _cost(report.report(reader, scope.project, period, **scope.where))
-    tally = merge(one for _, one in report.tallies(reader, scope.project, period, scope.where))
+    found = report.tallies(reader, scope.project, period, scope.where)
+    tally = merge(one for _, one in (found if metric == "tokens" else report.live(found)))
     n_calls = int(tally.of("n_calls"))
     if metric == "tokens":
         return Reading(tally.of("tokens_in") + tally.of("tokens_out"), None, n_calls)
     if metric in SUMS:
         bad, n = (tally.of(name) for name in SUMS[metric])
-        found = figures.rate(bad, n)
-        return Reading(found["rate"], found["interval"]["low"], found["n"])
+        rate = figures.rate(bad, n)
+        return Reading(rate["rate"], rate["interval"]["low"], rate["n"])
     return _quantile(tally, metric)
 
 
@@ -98,7 +99,7 @@ def _traffic(reader: Reader, scope: Scope, condition: Condition) -> Finding:
     if not live:
         return Finding(None, f"nothing is live in {scope.environment}: no traffic is due")
     found = report.tallies(reader, scope.project, report.last(reader, condition.window_s), scope.where)
-    n = int(sum(tally.of("n_calls") for _, tally in found))
+    n = int(sum(tally.of("n_calls") for _, tally in report.live(found)))
     return Finding(n == 0, f"{n} calls of {', '.join(live)} in {condition.window_s} s", float(n), n)
 
 

@@ -16,6 +16,7 @@ from assent.monitoring.service.sums import SLOT_S
 from assent.monitoring.store import reading
 from assent.monitoring.store.observations import ROLLUP_SUMS
 from assent.providers.service import Price
+from assent_client.observe import SHADOW
 
 LONGEST = timedelta(days=92)
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -104,12 +105,20 @@ def figures(tally: Tally, price: Price | None = None) -> dict[str, Any]:
     }
 
 
+def live(found: Iterable[tuple[Key, Tally]]) -> list[tuple[Key, Tally]]:
+    """Leave out what was mirrored: it answered nobody."""
+    return [(key, tally) for key, tally in found if key.variant != SHADOW]
+
+
 def report(reader: Reader, project: str, period: Period, **where: str) -> dict[str, Any]:
-    """Give what was served over a period, by version and by variant of each version, with its cost."""
+    """Give what was served over a period, by version and by variant of each version, with its cost.
+
+    Mirrored calls are a variant of their own; they cost money, and are left out of all else.
+    """
     found = tallies(reader, project, period, where)
     known = _Versions(reader, project)
     by_version: dict[tuple[str, str, str], list[Tally]] = {}
-    for key, tally in found:
+    for key, tally in live(found):
         by_version.setdefault((key.environment, key.route, key.version), []).append(tally)
     versions = [
         {**known.row(*key), **figures(merge(parts), known.price(key[2]))} for key, parts in by_version.items()
@@ -126,7 +135,7 @@ def report(reader: Reader, project: str, period: Period, **where: str) -> dict[s
         "from_at": period.start,
         "to_at": period.end,
         "n_calls": sum(row["n_calls"] for row in versions),
-        "cost": total_cost(versions),
+        "cost": total_cost([*versions, *(row for row in variants if row["variant"] == SHADOW)]),
         "versions": versions,
         "variants": variants,
     }

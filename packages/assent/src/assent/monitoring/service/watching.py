@@ -27,9 +27,12 @@ def watch_of(tx: Tx, rollout: str) -> Watch | None:
 
 
 def needs_writing(reader: Reader, rollout: Rollout, sight: Sight) -> bool:
-    """Tell whether a look led to anything: a closed block, a first look, or a move."""
+    """Tell whether a look led to anything: a closed block, a first look, mirrored calls, or a move."""
     move, _ = decide(rollout, sight.judgement, reader.now())
-    return sight.is_new or bool(sight.blocks) or move is not Move.HOLD
+    if sight.is_new or sight.blocks or move is not Move.HOLD:
+        return True
+    n_shadow = sight.judgement.n_shadow
+    return n_shadow > 0 and n_shadow != delivery.latest_judgement(reader, rollout.id).n_shadow
 
 
 def apply(tx: Tx, rollout: Rollout, sight: Sight) -> Move | None:

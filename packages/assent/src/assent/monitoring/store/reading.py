@@ -15,6 +15,7 @@ from assent.monitoring.store.tables import (
     series,
     units,
 )
+from assent_client.observe import SHADOW
 
 
 def sums_by_series(
@@ -48,10 +49,13 @@ def histograms(
 def sums_by_slot(
     conn: sa.Connection, where: dict[str, str], from_slot: int, to_slot: int
 ) -> list[sa.Row[Any]]:
-    """List the roll-ups of each version, slot by slot."""
+    """List the roll-ups of each version, slot by slot; without mirrored calls."""
     s, r = series.c, rollups.c
     within = sa.and_(
-        r.slot >= from_slot, r.slot < to_slot, *(s[name] == value for name, value in where.items())
+        r.slot >= from_slot,
+        r.slot < to_slot,
+        s.variant != SHADOW,
+        *(s[name] == value for name, value in where.items()),
     )
     sums = [sa.func.sum(r[name]).label(name) for name in ROLLUP_SUMS]
     joined = series.join(rollups, r.series == s.id)
@@ -92,6 +96,6 @@ def count_callers(
     day = sa.cast(sa.func.floor(c.at / 86_400), sa.BigInteger).label("day")
     joined = series.join(facets, f.series == s.id).join(calls, c.facet == f.id)
     wanted = sa.select(day, f.application, sa.func.count()).select_from(joined)
-    wanted = wanted.where(s.project == project, s.version == version, c.at >= since)
+    wanted = wanted.where(s.project == project, s.version == version, s.variant != SHADOW, c.at >= since)
     rows = conn.execute(wanted.group_by(day, f.application).order_by(day.desc(), f.application))
     return [(int(number), str(who), int(n)) for number, who, n in rows]
