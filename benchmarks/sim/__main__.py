@@ -2,8 +2,9 @@
 
 python -m benchmarks.sim [--runs 4000] [--seed N] [--out build/bench/sim.json] prints tables as Markdown and
 writes them as JSON. Exit 1 where a promise is broken: false rollbacks or false proofs above alpha over
-24 hours of looks for certain (95 %), a mean delay above 1.8 times the bound, a harm not found, or the
-product's own code more than 1e-9 away from what was simulated.
+24 hours of looks for certain (95 %), a mean delay above 1.8 times the bound, a harm not found, a watch over
+what is live that alarms sooner than promised, or the product's own code more than 1e-9 away from what was
+simulated.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 from assent.monitoring.domain.intervals import wilson
 from benchmarks.sim.cells import ALPHA, DELAYS, JUDGES, Cell, Delay, Tally, cells, delay, simulate
 from benchmarks.sim.proofs import SETTINGS, Proven, prove
+from benchmarks.sim.watches import LONGEST_DAYS, PROMISED_DAYS, QUIET, RISES, quiet, rise
 
 MOST_DELAY = 1.8
 MOST_GAP = 1e-9
@@ -56,14 +58,48 @@ def main() -> int:
         broken += unproven(proven)
         shares = f"{proven.falsely / proven.runs:.1%} | {proven.rightly / proven.runs:.1%}"
         print(f"| {proven.base:.1%} | {proven.margin:.1%} | {proven.per_minute} | {shares} |", flush=True)
+    first = len(rows) + len(delays) + len(proofs)
+    watches = watched(options.seed, first, options.runs, broken)
     gap = max(one["product_gap"] for one in rows)
     n_product = sum(one["product_runs"] for one in rows)
     took = time.perf_counter() - began
     print(f"\n{n_product} runs through the product's own code: log E within {gap:.1e}. {took:.0f} s.")
-    tables = {"cells": rows, "delays": delays, "proofs": proofs}
+    tables = {"cells": rows, "delays": delays, "proofs": proofs, "watches": watches}
     write(options, tables | {"product_gap": gap, "seconds": round(took), "broken": broken})
     sys.stderr.writelines(f"broken: {one}\n" for one in broken)
     return 1 if broken else 0
+
+
+def watched(seed: int, first: int, runs: int, broken: list[str]) -> dict[str, Any]:
+    """Simulate the watch over what is live: a tenth of the runs until an alarm, all of them after a rise."""
+    print(
+        f"\n| rate | base | calls/min | days to an alarm, {PROMISED_DAYS} promised | none in {LONGEST_DAYS} |"
+    )
+    print("|---" * 5 + "|")
+    alarms, rises = [], []
+    for number, setting in enumerate(QUIET, start=first):
+        one = quiet(setting, (seed, number), max(1, runs // 10))
+        alarms.append(asdict(one))
+        shown = f"{one.mean:.1f} ± {one.error:.1f} | {one.ended:.1%}"
+        print(f"| {one.name} | {one.base:.1%} | {one.per_minute} | {shown} |", flush=True)
+        if one.mean + 2 * one.error < one.promised:
+            broken.append(
+                f"{one.name}, {one.base:.1%} at {one.per_minute}/min: {one.mean:.1f} days to an alarm"
+            )
+    print(
+        "\n| rise | calls/min | limit | Lorden, units | mean | mean/Lorden | p95 | found |\n"
+        + "|---" * 8
+        + "|"
+    )
+    for number, harm in enumerate(RISES, start=first + len(QUIET)):
+        found = rise(*harm, (seed, number), runs)
+        rises.append({**asdict(found), "ratio": found.ratio})
+        figures = f"{found.mean:,.0f} | {found.ratio:.2f} | {found.p95:,.0f} | {found.found:.1%}"
+        name = f"{found.usual:.1%} to {found.harmful:.1%} | {found.per_minute} | {found.limit:.2%}"
+        print(f"| {name} | {found.bound:,.0f} | {figures} |", flush=True)
+        if found.ratio > MOST_DELAY or found.found < 1:
+            broken.append(f"rise {name}: mean delay {found.ratio:.2f} of Lorden's, {found.found:.1%} found")
+    return {"alarms": alarms, "rises": rises}
 
 
 def row(cell: Cell, tally: Tally) -> dict[str, Any]:

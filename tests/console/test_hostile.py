@@ -21,6 +21,7 @@ from assent.kernel.clock import FakeClock
 from assent.kernel.settings import load
 from assent.kernel.tx import SYSTEM
 from assent.ledger import service as ledger
+from assent.monitoring import jobs as monitoring_jobs
 from assent.monitoring import service as monitoring
 from assent.notifications import service as notifications
 from assent.notifications import store as notifications_store
@@ -50,7 +51,8 @@ SILENT = {
     "/projects/{project}/retirement/{name}/{version}/waiver",
     "/projects/{project}/retirement/{name}/{version}/end",
     "/sign-in", "/sign-in/{code}", "/projects/{project}/policies", "/projects/{project}/cards",
-    "/projects/{project}/prompts", "/projects/{project}/inventory",
+    "/projects/{project}/prompts", "/projects/{project}/inventory", "/projects/{project}/watches",
+    "/projects/{project}/watches/{watch}",
 }  # fmt: skip
 """Pages that show no text that people choose: only names, numbers and what Assent says."""
 
@@ -127,6 +129,9 @@ def _plant_releases(console):
 
 
 def _plant_alerts(console):
+    new = monitoring.alerts.NewAlert("worse", "production", {"kind": "regression", "above": 0.1})
+    console.do("otto", monitoring.alerts.set_, PROJECT, new)
+    monitoring_jobs.watch_live(console.desk.runtime)
     new = monitoring.alerts.NewAlert("planted", "production", {"kind": "no_traffic"}, BAD)
     console.do("otto", monitoring.alerts.set_, PROJECT, new)
     until = console.clock.now() + timedelta(days=2)
@@ -252,6 +257,7 @@ def addresses(console, request, rollout, run):
     with console.desk.read() as reader:
         n = ledger.head(reader).size
         incidents, _ = monitoring.incidents.list_(reader, PROJECT)
+        watches, _ = monitoring.watch_report.list_(reader, PROJECT)
     return {
         "/sign-in": [f"/sign-in?next={bad}"],
         "/sign-in/{code}": [f"/sign-in/{bad.replace('/', '')}"],
@@ -276,6 +282,8 @@ def addresses(console, request, rollout, run):
         ],
         "/projects/{project}/monitoring/live": [f"{HERE}/monitoring/live?environment={bad[:60]}"],
         "/projects/{project}/alerts": [f"{HERE}/alerts"],
+        "/projects/{project}/watches": [f"{HERE}/watches"],
+        "/projects/{project}/watches/{watch}": [f"{HERE}/watches/{one.id}" for one in watches],
         "/projects/{project}/incidents": [f"{HERE}/incidents"],
         "/projects/{project}/incidents/{incident}": [f"{HERE}/incidents/{one.id}" for one in incidents],
         "/projects/{project}/flags": [f"{HERE}/flags", f"{HERE}/flags?environment={bad[:60]}"],

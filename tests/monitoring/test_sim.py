@@ -10,8 +10,9 @@ from scipy.stats import betabinom, mannwhitneyu, norm
 from statsmodels.stats.proportion import proportions_ztest
 
 from assent.monitoring.domain import eprocess, proof, scores
+from assent.monitoring.domain.detector import Detector, advance, stake_of
 from assent.monitoring.domain.intervals import wilson
-from benchmarks.sim import cells, traffic
+from benchmarks.sim import cells, traffic, watches
 from benchmarks.sim.others import HOUR, fixed_threshold, mann_whitney, peeking_z
 from benchmarks.sim.process import Arm, Product, Runs
 from benchmarks.sim.proofs import Proofs, prove
@@ -89,6 +90,34 @@ def test_harm_is_found_soon():
     assert one.bound == pytest.approx(79.99, abs=0.5)
     assert one.ratio < 1.8
     assert one.mean < one.p95
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=8))
+def test_the_vectors_of_watches_equal_the_products(blocks):
+    runs, product, stake = watches.Detectors(1, 0.013), Detector(), stake_of(60)
+    for block, (bad, good) in enumerate(blocks):
+        runs.advance(np.array([bad + good]), np.array([bad]))
+        histogram = scores.tally([(256, bad), (0, good)])
+        product = advance(product, histogram, Decimal("0.013"), block, stake)
+        want = float(eprocess.ARITHMETIC.ln(product.value)) if product.value else -np.inf
+        assert float(runs.log_days()[0]) == pytest.approx(want, rel=1e-9, abs=1e-9)
+
+
+def test_a_rise_is_found_after_quiet_days():
+    one = watches.rise(0.01, 0.05, 20, (20261126, 0), 100)
+    assert one.limit == pytest.approx(0.01335, abs=1e-4)
+    assert one.found == 1
+    assert one.ratio < 1.8
+    assert one.mean < one.p95
+
+
+def test_days_to_an_alarm_are_counted_to_the_end(monkeypatch):
+    monkeypatch.setattr(watches, "LONGEST_DAYS", 1)
+    quiet = watches.quiet(("as the reference", 20, 0.01), (20261126, 0), 20)
+    assert (quiet.mean, quiet.ended, quiet.error) == (1.0, 1.0, 0.0)
+    monkeypatch.setattr(watches, "PROMISED_DAYS", 1e-9)
+    assert watches.quiet(("at the limit", 20, 0.01), (20261126, 0), 20).mean < 0.01
 
 
 def test_sticky_users_fail_as_a_beta_mixture_says():

@@ -65,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "rollout": Entry("Rollouts: start, watch, promote, abort, roll back."),
     "breakglass": Entry("Break-glass: what went out before its policy was fulfilled."),
     "monitor": Entry("Monitoring: what each version does, in figures with intervals."),
+    "watch": Entry("Watches: whether what is live has become worse."),
     "alert": Entry("Alerts: what is watched, what fires, who is silent."),
     "flag": Entry("Flags: who gets which variant, by rules and shares."),
     "incident": Entry("Incidents: what went wrong, in figures."),

@@ -34,6 +34,7 @@ KINDS = {
     Kind.DROPPED: "Observations were lost",
     Kind.DRIFT: "Inputs, outputs or latency drift",
     Kind.SUITE: "What is live fails a suite",
+    Kind.REGRESSION: "What is live has become worse",
 }
 FIELDS = ("name", "environment", "route", "kind", "metric", "above", "budget", "factor", "window_s", "min_n")
 LENGTHS = {"1800": "30 minutes", "7200": "2 hours", "86400": "1 day", "604800": "7 days"}

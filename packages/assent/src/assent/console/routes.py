@@ -32,6 +32,7 @@ from assent.console import (
     sign_in,
     system,
     version,
+    watches,
 )
 from assent.web.headers import SecurityHeaders
 from assent.web.static_files import static_route
@@ -51,6 +52,7 @@ ROUTERS = (
     monitoring.router,
     alerts.router,
     incidents.router,
+    watches.router,
     flags.router,
     flag_forms.router,
     retirement.router,

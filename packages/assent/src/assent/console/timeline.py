@@ -69,13 +69,16 @@ SENTENCES = {
     "monitoring.alert.resolved": "Alert {name} resolved: {says}",
     "monitoring.alert.silenced": "Alert {name} silenced until {until}",
     "monitoring.silence.ended": "Silence of {name} ended",
+    "monitoring.watch.started": "Watch over {route} began in {environment}",
+    "monitoring.watch.ended": "Watch {watch} ended",
+    "monitoring.regression.detected": "Worse since it is live: {says}",
     "monitoring.incident.opened": "Incident: {summary}",
     "monitoring.incident.opened by hand": "Incident opened by hand",
     "monitoring.incident.noted": "Noted",
     "monitoring.incident.mitigated": "Users are harmed no longer",
 }
 # One per second while a rollout runs: the rollout's page shows them, a history would drown in them.
-LEFT_OUT = ("monitoring.block.closed",)
+LEFT_OUT = ("monitoring.block.closed", "monitoring.watch.sealed")
 TOLD_TEXTS = {
     "monitoring.incident.opened": "title",
     "monitoring.incident.noted": "note",

@@ -34,6 +34,32 @@ def watch(runtime: Runtime) -> None:
         raise ExceptionGroup("some rollouts could not be watched", troubles)
 
 
+@tick("monitoring.live", every_s=5)
+def watch_live(runtime: Runtime) -> None:
+    """Begin and end watches over what is live, and close their blocks; each by itself."""
+    with runtime.session.read() as reader:
+        changes = service.regressions.changes(reader)
+    if changes.ending or changes.starting:
+        with runtime.session.begin(SYSTEM) as tx:
+            service.regressions.change(tx, changes)
+    with runtime.session.read() as reader:
+        watched = service.regressions.list_watched(reader)
+    troubles: list[Exception] = []
+    for live, alert in watched:
+        try:
+            with runtime.session.read() as reader:
+                sight = service.regressions.look(reader, live, alert)
+                due = sight is not None and service.regressions.needs_writing(reader, sight)
+            if sight is not None and due:
+                with runtime.session.begin(SYSTEM) as tx:
+                    service.regressions.apply(tx, live, sight)
+        except Exception as trouble:
+            log.exception("watching %s failed", live.id)
+            troubles.append(trouble)
+    if troubles:
+        raise ExceptionGroup("some live versions could not be watched", troubles)
+
+
 @tick("monitoring.alert", every_s=10)
 def alert(runtime: Runtime) -> None:
     """Look at every alert; record what fires, goes on, or is over."""

@@ -4,7 +4,7 @@ What is not known (too few calls, a figure that could not be computed) neither f
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -31,12 +31,15 @@ class Kind(StrEnum):
     DROPPED = "dropped"
     DRIFT = "drift"
     SUITE = "suite"
+    REGRESSION = "regression"
 
 
 RATES = ("error_rate", "refusal_rate", "guardrail_rate", "thumbs_down_rate", "not_as_approved_rate")
 QUANTILES = ("latency_p50_s", "latency_p95_s", "latency_p99_s", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s")
 TOTALS = ("cost", "tokens")
 METRICS = (*RATES, *QUANTILES, *TOTALS)
+SCORED = ("error", "refusal", "thumbs_down", "slow")
+"""What has one score a unit, as the guards of a rollout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,9 @@ class Condition:
     """When something is wrong. Lengths of time are seconds.
 
     `certain`: the lower end of the interval must lie above the limit, not the estimate alone.
+    Of a regression: `metrics` that are watched (none: those that guarded the rollout), `above` as their limit
+    (0: the rollout's figures and `margin`), days between false alarms on average, and whether one opens an
+    incident; `window_s` is how long a detection stands.
     """
 
     kind: Kind
@@ -56,6 +62,10 @@ class Condition:
     min_n: int = 1
     certain: bool = True
     back_s: int = 604_800
+    metrics: tuple[str, ...] = ()
+    margin: Decimal = Decimal(0)
+    arl_days: int = 365
+    incident: bool = False
     for_s: int = 0
     resolve_after_s: int = 300
     repeat_s: int = 14_400
@@ -173,8 +183,11 @@ def parse_condition(document: Mapping[str, Any]) -> Condition:
         values["above"] = reader.amount("above", 0, default=0)
     if kind == Kind.DRIFT:
         values["back_s"] = reader.whole("back_s", 604_800, 60, 366 * 86_400)
+    if kind == Kind.REGRESSION:
+        values |= _regression(reader)
     default_n = 20 if values.get("metric") in (*RATES, *QUANTILES) else 1
-    values["window_s"] = reader.whole("window_s", 86_400 if kind == Kind.DRIFT else 300, 10, MAX_WINDOW_S)
+    window_s = 86_400 if kind in {Kind.DRIFT, Kind.REGRESSION} else 300
+    values["window_s"] = reader.whole("window_s", window_s, 10, MAX_WINDOW_S)
     if kind == Kind.BURN:
         part = max(10, (values["window_s"] or 0) // SHORT_PART)
         values["short_window_s"] = reader.whole("short_window_s", part, 10, MAX_WINDOW_S)
@@ -187,9 +200,19 @@ def parse_condition(document: Mapping[str, Any]) -> Condition:
     return Condition(**values)
 
 
+def _regression(reader: "_Fields") -> dict[str, Any]:
+    return {
+        "metrics": reader.names("metrics", SCORED),
+        "above": reader.amount("above", 0, 1, default=0),
+        "margin": reader.amount("margin", 0, 1, default=0),
+        "arl_days": reader.whole("arl_days", 365, 1, 36_500),
+        "incident": reader.flag("incident", default=False),
+    }
+
+
 def condition_document(condition: Condition) -> dict[str, Any]:
     """Write a condition with all that counts for its kind; amounts as decimal text."""
-    amounts = {name: f"{getattr(condition, name):f}" for name in ("above", "budget", "factor")}
+    amounts = {name: f"{getattr(condition, name):f}" for name in ("above", "budget", "factor", "margin")}
     fields: dict[str, Any] = {
         "kind": condition.kind.value,
         "metric": condition.metric,
@@ -205,7 +228,10 @@ def condition_document(condition: Condition) -> dict[str, Any]:
         return {**fields, **own, "short_window_s": condition.short_window_s}
     if condition.kind is Kind.DRIFT:
         fields["back_s"] = condition.back_s
-    if condition.kind in {Kind.THRESHOLD, Kind.DROPPED}:
+    if condition.kind is Kind.REGRESSION:
+        fields |= {"metrics": list(condition.metrics), "margin": amounts["margin"]}
+        fields |= {"arl_days": condition.arl_days, "incident": condition.incident}
+    if condition.kind in {Kind.THRESHOLD, Kind.DROPPED, Kind.REGRESSION}:
         fields["above"] = amounts["above"]
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -243,6 +269,15 @@ class _Fields:
             self._wrong(name, f"{name} is {value!r:.60}.", f"A whole number from {least} to {most:,}.")
             return None
         return value
+
+    def names(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
+        """Read a list of names, or a text with commas between them."""
+        value = self._left.pop(name, ())
+        given = value.split(",") if isinstance(value, str) else value
+        if not isinstance(given, list | tuple) or not {*map(str, given)} <= {*known}:
+            self._wrong(name, f"{name} is {value!r:.60}.", f"Some of {', '.join(known)}.")
+            return ()
+        return tuple(one for one in known if one in given)
 
     def flag(self, name: str, *, default: bool) -> bool | None:
         value = self._left.pop(name, default)

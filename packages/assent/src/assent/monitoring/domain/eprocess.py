@@ -59,7 +59,7 @@ def advance(process: Process, block: Block) -> Process:
     rate = process.stable_rate
     return Process(
         factors=tuple(
-            ARITHMETIC.multiply(factor, _block_factor(block, rate, _lifted(rate, lift)))
+            ARITHMETIC.multiply(factor, _block_factor(block, rate, lifted(rate, lift)))
             for factor, lift in zip(process.factors, LIFTS, strict=True)
         ),
         n_stable=process.n_stable + block.stable.n,
@@ -75,7 +75,8 @@ def run(blocks: Iterable[Block]) -> Process:
     return process
 
 
-def _lifted(rate: Decimal, lift: Decimal) -> Decimal:
+def lifted(rate: Decimal, lift: Decimal) -> Decimal:
+    """Give the rate that is bet on; it is never below the one that it is lifted from."""
     # Where stable is worse than 99 % there is nothing to bet on: a better canary must not be blamed.
     return max(rate, min(ARITHMETIC.multiply(rate, lift), CEILING))
 

@@ -1,6 +1,17 @@
 """What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
 
-from assent.monitoring.service import alerts, drift, evidence, exposition, incidents, live, metrics, report
+from assent.monitoring.service import (
+    alerts,
+    drift,
+    evidence,
+    exposition,
+    incidents,
+    live,
+    metrics,
+    regressions,
+    report,
+    watch_report,
+)
 from assent.monitoring.service.batch import Batch, parse
 from assent.monitoring.service.callers import callers
 from assent.monitoring.service.ingestion import take
@@ -26,7 +37,9 @@ __all__ = [
     "parse",
     "prepare",
     "prune",
+    "regressions",
     "report",
     "take",
     "watch_of",
+    "watch_report",
 ]

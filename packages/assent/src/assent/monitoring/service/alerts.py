@@ -161,7 +161,7 @@ def look(reader: Reader, ttl_s: float) -> list[tuple[sa.Row[Any], Finding]]:
         condition = rules.parse_condition(alert.condition)
         if condition.kind in SELDOM and alert.checked_at and now - alert.checked_at < SELDOM_EVERY:
             continue
-        scope = Scope(alert.project, alert.environment, alert.route, ttl_s)
+        scope = Scope(alert.project, alert.environment, alert.route, ttl_s, alert.id)
         found.append((alert, readings.find(reader, scope, condition)))
     return found
 

@@ -35,7 +35,7 @@ SEVERITIES = ("low", "high", "critical")
 BEFORE = timedelta(hours=6)
 """What happened to its name so long before it was opened belongs to its timeline."""
 
-LEFT_OUT = ("monitoring.block.closed",)
+LEFT_OUT = ("monitoring.block.closed", "monitoring.watch.sealed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from assent.kernel.errors import Conflict
 from assent.kernel.tx import Tx
 from assent.monitoring.service.batch import MAX_SHOWN_REJECTIONS, Batch, Feedback
 from assent.monitoring.service.facets import Calls
+from assent.monitoring.service.live_units import LiveUnits
 from assent.monitoring.service.preparing import Prepared, add_up, prepare, rollouts_of
 from assent.monitoring.service.sums import SeriesSums, UnitSums
 from assent.monitoring.service.watching import watch_of
@@ -85,16 +86,23 @@ def _count(tx: Tx, ready: Prepared, calls: Calls) -> None:
     opinions = _opinions(tx.conn, calls, ready.batch.feedback)
     found = store.find_calls(tx.conn, list(opinions))
     watches = _watches(tx, {*rollouts_of(ready.batch), *(one.rollout for one in found.values())})
-    tally = ready.tally
-    if len(calls) < len(ready.calls) or not watches.keys() <= ready.watches.keys():
-        tally = add_up(calls, ready.batch.exposures, watches)
-    rated = {(one.rollout, one.unit) for one in found.values() if one.rollout in watches}
-    tally.units.meet(tx.conn, watches, tally.outcomes, rated)
+    live = LiveUnits(tx.conn, ready.batch.project)
+    tally, is_same = ready.tally, live.ids == ready.live.ids
+    if len(calls) < len(ready.calls) or not watches.keys() <= ready.watches.keys() or not is_same:
+        tally = add_up(calls, ready.batch.exposures, watches, live)
+    rated = {(key, one.unit) for one in found.values() for key in _kept_under(one, live)}
+    known = {**watches, **live.by_key(ready.live.by_key() if is_same else ())}
+    tally.units.meet(tx.conn, known, tally.outcomes, [one for one in rated if one[0] in known])
     sums = SeriesSums(tally.sums)
-    _count_feedback(tx.conn, opinions, found, tally.units, sums)
+    _count_feedback(tx.conn, opinions, found, live, (tally.units, sums))
     tally.units.write(tx.conn)
     sums.write(tx.conn)
     store.add_to_latencies(tx.conn, tally.histograms)
+
+
+def _kept_under(call: store.Called, live: LiveUnits) -> list[str]:
+    """Give what the unit of a call is kept under: its rollout first, then the watches over its version."""
+    return [call.rollout or "", *live.keys(call.series, call.at)]
 
 
 def _watches(tx: Tx, rollouts: set[str | None]) -> dict[str, Watch]:
@@ -127,19 +135,22 @@ def _count_feedback(
     conn: sa.Connection,
     opinions: dict[str, Opinion],
     found: dict[str, store.Called],
-    units: UnitSums,
-    sums: SeriesSums,
+    live: LiveUnits,
+    sums: tuple[UnitSums, SeriesSums],
 ) -> None:
     """Count feedback where its call is known; the last word stands while the window is open."""
     earlier = store.find_feedback(conn, list(opinions))
     rows = []
+    units, series = sums
     for completion, said in opinions.items():
         call, before = found.get(completion), earlier.get(completion)
         in_window = False
         if call is not None:
             counted = before is not None and before.matched
             n, badness = (0, said.badness - before.badness) if before and counted else (1, said.badness)
-            in_window = units.add_feedback((call.rollout or "", call.unit), said.at, n, badness)
-            sums.add_feedback(call.series, said.at, n, badness)
+            in_window, *_ = [
+                units.add_feedback((key, call.unit), said.at, n, badness) for key in _kept_under(call, live)
+            ]
+            series.add_feedback(call.series, said.at, n, badness)
         rows.append((completion, said.at, said.badness, said.application, call is not None, in_window))
     store.put_feedback(conn, rows)

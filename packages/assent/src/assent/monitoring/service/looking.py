@@ -92,6 +92,11 @@ def _slow_above(reader: Reader, rollout: Rollout) -> float | None:
         "route": rollout.name,
         "version": rollout.stable,
     }
+    return slow_above(reader, where)
+
+
+def slow_above(reader: Reader, where: dict[str, str]) -> float | None:
+    """Give the p95 latency of the hour before somewhere; None when there were no calls."""
     now_slot = int(reader.now().timestamp() // SLOT_S)
     slots = (now_slot - BASELINE_S // SLOT_S, now_slot + 1)
     ids = [row.id for row in reading.sums_by_series(reader.conn, where, *slots)]
@@ -145,12 +150,13 @@ def _due(
 
 def _counts(metric: str, rows: Sequence[UnitTally]) -> GuardCounts:
     arms = {
-        arm: tally((_score(metric, row), row.n_units) for row in rows if row.arm == arm).counts for arm in Arm
+        arm: tally((score_of(metric, row), row.n_units) for row in rows if row.arm == arm).counts
+        for arm in Arm
     }
     return GuardCounts(metric=metric, canary=arms[Arm.CANARY], stable=arms[Arm.STABLE])
 
 
-def _score(metric: str, row: UnitTally) -> int:
+def score_of(metric: str, row: UnitTally) -> int:
     """Give a unit's score: its mean over the calls (or opinions) in its window; none of them scores 0."""
     if metric == Metric.THUMBS_DOWN:
         return quantise(row.badness, row.n_feedback)

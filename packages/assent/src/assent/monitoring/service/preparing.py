@@ -13,6 +13,7 @@ from assent.monitoring.domain.kinds import TOKENS_PER_S, Kind
 from assent.monitoring.domain.latency import buckets_of
 from assent.monitoring.service.batch import Batch, Exposure
 from assent.monitoring.service.facets import Calls, by_column, fell
+from assent.monitoring.service.live_units import LiveUnits
 from assent.monitoring.service.sums import Outcome, Slots, UnitSums, bucket_rows, sum_rows
 from assent.monitoring.store import blocks
 from assent.monitoring.store.blocks import Watch
@@ -36,6 +37,7 @@ class Prepared:
     digest: str
     calls: Calls
     watches: Mapping[str, Watch]
+    live: LiveUnits
     tally: Tally
 
 
@@ -44,8 +46,9 @@ def prepare(reader: Reader, batch: Batch, body: bytes) -> Prepared:
     calls = by_column(batch)
     found = {rollout: blocks.find_watch(reader.conn, rollout) for rollout in rollouts_of(batch)}
     watches = {rollout: watch for rollout, watch in found.items() if watch is not None}
-    tally = add_up(calls, batch.exposures, watches)
-    return Prepared(batch, digest_bytes(body), calls, watches, tally)
+    live = LiveUnits(reader.conn, batch.project)
+    tally = add_up(calls, batch.exposures, watches, live)
+    return Prepared(batch, digest_bytes(body), calls, watches, live, tally)
 
 
 def rollouts_of(batch: Batch) -> list[str]:
@@ -54,10 +57,13 @@ def rollouts_of(batch: Batch) -> list[str]:
     return sorted(rollout for rollout in named if rollout is not None)
 
 
-def add_up(calls: Calls, exposures: Sequence[Exposure], watches: Mapping[str, Watch]) -> Tally:
+def add_up(
+    calls: Calls, exposures: Sequence[Exposure], watches: Mapping[str, Watch], live: LiveUnits
+) -> Tally:
     """Add calls and exposures up."""
-    outcomes = sorted([*_outcomes_of_calls(calls, watches), *_outcomes_of_exposures(exposures, watches)])
-    units = UnitSums(watches)
+    of_rollouts = [*_outcomes_of_calls(calls, watches), *_outcomes_of_exposures(exposures, watches)]
+    outcomes = sorted([*of_rollouts, *live.outcomes(calls)])
+    units = UnitSums({**watches, **live.by_key()})
     units.add(outcomes)
     if not calls:
         return Tally([], [], outcomes, units)

@@ -1,6 +1,7 @@
 """Keeping the raw ring small: recent rows stay, sums and blocks stay longer or for good."""
 
 from assent.kernel.tx import Tx
+from assent.monitoring.service import regressions
 from assent.monitoring.store import observations as store
 
 CALLS_KEPT_S = 2 * 86_400.0
@@ -17,4 +18,4 @@ def prune(tx: Tx) -> int:
         "feedback": now_s - FEEDBACK_KEPT_S,
         "batches": now_s - BATCHES_KEPT_S,
     }
-    return store.prune(tx.conn, before, ROWS_AT_ONCE)
+    return store.prune(tx.conn, before, ROWS_AT_ONCE) + regressions.forget(tx, ROWS_AT_ONCE)

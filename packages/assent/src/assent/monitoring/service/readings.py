@@ -16,8 +16,9 @@ from assent.monitoring.domain.figures import Tally, merge
 from assent.monitoring.domain.kinds import Kind as Histogram
 from assent.monitoring.domain.latency import quantile
 from assent.monitoring.domain.quantiles import bucket_interval
-from assent.monitoring.service import drift, report
+from assent.monitoring.service import drift, regressions, report
 from assent.monitoring.store import reading
+from assent.monitoring.store import regressions as store
 
 GONE_AFTER = timedelta(days=1)
 """A replica that says nothing for so long was taken down; its last word is no alarm for ever."""
@@ -39,6 +40,7 @@ class Scope:
     environment: str
     route: str | None
     ttl_s: float
+    alert: str = ""
 
     @property
     def where(self) -> dict[str, str]:
@@ -180,6 +182,34 @@ def _suites(reader: Reader, scope: Scope, _condition: Condition) -> Finding:
     return Finding(bool(told), text, float(len(told)), len(known))
 
 
+def _regression(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    """Look whether something that is live has become worse; without a watch over it that is not known."""
+    names = [
+        one.route.key
+        for one in delivery.list_live(reader, scope.project, scope.environment)
+        if scope.route in {None, one.route.key}
+    ]
+    watched = store.list_active(reader.conn, alert=scope.alert)
+    seen = {one.route: regressions.seen_of(reader, one) for one in watched}
+    standing = [one for one in watched if regressions.stands(one, seen[one.route], reader.now())]
+    told = [one.says for one in regressions.newest(reader, [one.id for one in standing])]
+    n = sum(regressions.n_units(one) for one in seen.values())
+    blind = [f"{name}: nothing to compare with" for name in names if name not in seen]
+    blind += [
+        f"{one.route}: no reference for {metric}" for one in watched for metric in _unwatched(one, condition)
+    ]
+    if told:
+        return Finding(holds=True, says="; ".join([*told, *blind]), value=float(len(told)), n=n)
+    if blind or not n:
+        return Finding(None, "; ".join(blind) or "no units yet", None, n)
+    return Finding(holds=False, says=f"no regression in {len(seen)} names, {n} units", value=0.0, n=n)
+
+
+def _unwatched(watch: Any, condition: Condition) -> list[str]:
+    known = {one["metric"] for one in watch.metrics}
+    return [metric for metric in condition.metrics if metric not in known]
+
+
 Finder = Callable[[Reader, Scope, Condition], Finding]
 _FINDERS: Mapping[Kind, Finder] = {
     Kind.THRESHOLD: _figures,
@@ -189,4 +219,5 @@ _FINDERS: Mapping[Kind, Finder] = {
     Kind.DROPPED: _dropped,
     Kind.DRIFT: _drift,
     Kind.SUITE: _suites,
+    Kind.REGRESSION: _regression,
 }

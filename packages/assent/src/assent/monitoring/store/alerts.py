@@ -101,6 +101,12 @@ def find_alert(conn: sa.Connection, project: str, name: str) -> sa.Row[Any] | No
     return conn.execute(_selected().where(alerts.c.project == project, alerts.c.name == name)).one_or_none()
 
 
+def lock_alert(conn: sa.Connection, alert: str) -> bool:
+    """Hold an alert until the transaction ends; False where it was removed."""
+    wanted = sa.select(alerts.c.id).where(alerts.c.id == alert).with_for_update()
+    return conn.execute(wanted).first() is not None
+
+
 def put_check(conn: sa.Connection, row: Mapping[str, Any]) -> None:
     """Keep the last look at an alert."""
     conn.execute(sa.delete(alert_checks).where(alert_checks.c.alert == row["alert"]))

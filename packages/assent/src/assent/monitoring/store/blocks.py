@@ -89,6 +89,11 @@ def add_watch(conn: sa.Connection, watch: Watch) -> None:
     conn.execute(insert(watches).values(watch._asdict()).on_conflict_do_nothing())
 
 
+def drop_watch(conn: sa.Connection, rollout: str) -> bool:
+    """Watch no longer; False when somebody else said so already."""
+    return conn.execute(sa.delete(watches).where(watches.c.rollout == rollout)).rowcount == 1
+
+
 def move_watch(conn: sa.Connection, watch: Watch, closed_through: int, state: Mapping[str, Any]) -> bool:
     """Move on from exactly this watch's last block; False when somebody else did."""
     w = watches.c
@@ -97,11 +102,17 @@ def move_watch(conn: sa.Connection, watch: Watch, closed_through: int, state: Ma
     return conn.execute(changed).rowcount == 1
 
 
-def tallies(conn: sa.Connection, watch: Watch, before_block: int) -> list[UnitTally]:
-    """Count the units of all blocks that are due, alike units together; ascending by block."""
+def tallies(
+    conn: sa.Connection, watch: Watch, before_block: int, keys: Sequence[str] = ()
+) -> list[UnitTally]:
+    """Count the units of all blocks that are due, alike units together; ascending by block.
+
+    `keys`: what its units are kept under, where that is not the rollout.
+    """
     u = units.c
     alike = (u.block, u.arm, u.n_calls, u.n_errors, u.n_refusals, u.n_slow, u.n_feedback, u.badness)
-    due = sa.and_(u.rollout == watch.rollout, u.block > watch.closed_through, u.block < before_block)
+    of = u.rollout.in_(keys or [watch.rollout])
+    due = sa.and_(of, u.block > watch.closed_through, u.block < before_block)
     wanted = sa.select(*alike, sa.func.count()).where(due).group_by(*alike).order_by(u.block)
     return [UnitTally(*row) for row in conn.execute(wanted)]
 

@@ -42,6 +42,7 @@ class Called(NamedTuple):
     series: int
     rollout: str | None
     unit: str
+    at: float
 
 
 class Said(NamedTuple):
@@ -117,7 +118,8 @@ def find_calls(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Cal
     if not completions:
         return {}
     c, f = calls.c, facets.c
-    wanted = sa.select(c.completion, f.series, f.rollout, c.unit).join(facets, f.id == c.facet).order_by(c.at)
+    which = (c.completion, f.series, f.rollout, c.unit, c.at)
+    wanted = sa.select(*which).join(facets, f.id == c.facet).order_by(c.at)
     rows = conn.execute(wanted.where(_among(conn, calls.c.completion, completions)))
     return {row.completion: Called(*row) for row in rows}
 

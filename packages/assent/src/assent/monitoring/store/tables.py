@@ -231,3 +231,61 @@ units = table(
     sa.Index("ix_monitoring_units_block", "rollout", "block"),
     kind="operational",
 )
+
+live_watches = table(
+    "monitoring_live_watches",  # one per alert and live version: what is watched since when, against what
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("project", NAME, nullable=False, index=True),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("route", KEY, nullable=False),
+    sa.Column("version", DIGEST, nullable=False),
+    sa.Column("alert", ID, nullable=False, index=True),
+    sa.Column("window_s", sa.Integer, nullable=False),
+    sa.Column("block_s", sa.Integer, nullable=False),
+    sa.Column("arl_days", sa.Integer, nullable=False),
+    sa.Column("hold_s", sa.Integer, nullable=False),
+    sa.Column("metrics", Json, nullable=False),
+    sa.Column("slow_above_s", sa.String(40)),
+    sa.Column("started_at", Utc, nullable=False),
+    sa.Column("ended_at", Utc, index=True),
+    kind="governed",
+)
+seals = table(
+    "monitoring_seals",  # digests of the blocks of live versions, an hour at a time
+    sa.Column("watch", ID, primary_key=True),
+    sa.Column("first_block", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("last_block", sa.BigInteger, nullable=False),
+    sa.Column("n_blocks", sa.Integer, nullable=False),
+    sa.Column("digest", DIGEST, nullable=False),
+    sa.Column("event", ID, nullable=False),
+    kind="governed",
+)
+regressions = table(
+    "monitoring_regressions",
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("project", NAME, nullable=False),
+    sa.Column("watch", ID, nullable=False, index=True),
+    sa.Column("environment", NAME, nullable=False),
+    sa.Column("route", KEY, nullable=False),
+    sa.Column("version", DIGEST, nullable=False),
+    sa.Column("metric", sa.String(32), nullable=False),
+    sa.Column("block", sa.BigInteger, nullable=False),
+    sa.Column("since_at", Utc, nullable=False),
+    sa.Column("found_at", Utc, nullable=False),
+    sa.Column("total", sa.String(64), nullable=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("rate", sa.String(20), nullable=False),
+    sa.Column("low", sa.String(20), nullable=False),
+    sa.Column("high", sa.String(20), nullable=False),
+    sa.Column("says", sa.Text, nullable=False),
+    sa.Column("event", ID, nullable=False),
+    kind="governed",
+)
+live_blocks = table(
+    "monitoring_live_blocks",  # closed blocks of live versions; the ledger has the digests
+    sa.Column("watch", ID, primary_key=True),
+    sa.Column("block", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("scores", Json, nullable=False),
+    sa.Column("total", sa.String(64), nullable=False),  # the evidence after it, in days
+    kind="operational",
+)
