@@ -12,7 +12,7 @@ SOURCES := packages tests examples benchmarks .ci
 revision: $(READY) ## Write the next migration from what the tables say: make revision MESSAGE="what changes"
 	@$(BIN)/python -m assent.commands.revision "$(MESSAGE)"
 
-.PHONY: revision help setup demo up test test-clients test-browser check lint types imports templates format coverage chaos bench-gateway sim docs clean
+.PHONY: revision help setup demo up test test-clients test-browser check lint types imports templates format coverage fuzz-api chaos bench-gateway sim docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ coverage: $(READY) ## Run the tests and hold the coverage gates
 	@$(PYTEST) -n $(N) -q --cov --cov-report= $(TESTS)
 	@$(BIN)/coverage json --quiet -o .coverage.json
 	@$(BIN)/python .ci/coverage_gates.py .coverage.json
+
+fuzz-api: $(READY) ## Call every operation with generated data, good and bad; FUZZ="--minutes 5 --seed 1"
+	@$(BIN)/python -m tests.contract.fuzz_api $(FUZZ)
 
 chaos: $(READY) ## Kill writers a hundred times and prove that nothing is lost
 	@ASSENT_CHAOS_KILLS=100 $(PYTEST) -n 0 -q -k chaos tests

@@ -84,12 +84,16 @@ class Installation:
 
 
 @contextmanager
-def installed(folder, kind="sqlite"):
+def installed(folder, kind="sqlite", **changes):
+    """Open an installation with a database of a kind, and settings that differ from the usual."""
     data = folder / "data"
     data.mkdir()
     with prepared(kind, data) as url:
         settings = load(
-            data_dir=data, database_url="" if kind == "sqlite" else url, origin="log.example/assent"
+            data_dir=data,
+            database_url="" if kind == "sqlite" else url,
+            origin="log.example/assent",
+            **changes,
         )
         jobs = KeptJobs()
         with opened(settings, clock=FakeClock(), enqueue=jobs) as runtime:

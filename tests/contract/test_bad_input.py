@@ -34,3 +34,20 @@ def test_a_generation_that_is_no_number_of_ours_is_refused(ask, tag):
     answer = ask(f"{FLAGS}/x/switch-offs", b"{}", **{"if-match": tag})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
     assert len(answer.json()["detail"]) < 300
+
+
+def test_a_lone_surrogate_where_the_database_looks_for_it_is_refused_in_words(ask):
+    for path, body in (
+        ("/v1/tokens", rb'{"name": "ci", "owner": "\ud800"}'),
+        ("/v1/projects/shop/suite-bindings", rb'{"prompt": "\ud800", "suite": "s", "through": "t"}'),
+    ):
+        answer = ask(path, body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+        assert "Unicode" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("content", [b"\x91\xd3", b"[" * 200_000])
+def test_a_body_that_no_parser_reads_is_refused_as_invalid(ask, content):
+    answer = ask(FLAGS, content)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 import uvicorn
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 
 from assent.approvals import http as approvals
 from assent.cards import http as cards
@@ -34,6 +33,7 @@ from assent.providers import http as providers
 from assent.registry import http as registry
 from assent.retirement import http as retirement
 from assent.web.api import BodyLimit, Call, install_errors, requires
+from assent.web.openapi import describe
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     app.state.runtime = runtime
     app.state.oidc = identity_service.Providers(runtime.settings.oidc_providers, runtime.clock)
     app.state.authenticate = identity.authenticator(runtime)
@@ -101,11 +102,11 @@ def _add_health(app: FastAPI, runtime: Runtime) -> None:
         return {"status": "ok"}
 
     @app.get("/readyz", tags=["health"])
-    def readyz() -> Response:
+    def readyz() -> dict[str, str]:
         """Say whether the database answers."""
         with runtime.session.read() as reader:
             reader.conn.execute(sa.select(1))
-        return JSONResponse({"status": "ok"})
+        return {"status": "ok"}
 
 
 def _add_description(app: FastAPI) -> None:

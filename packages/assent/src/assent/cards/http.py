@@ -16,6 +16,7 @@ from assent.kernel.runtime import Runtime
 from assent.kernel.tx import Reader
 from assent.prompts import service as prompts
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.openapi import EXISTED, gives
 
 router = APIRouter(prefix="/v1/projects/{project}/cards", tags=["cards"])
 public = APIRouter(prefix="/cards", tags=["cards"])
@@ -79,7 +80,7 @@ class CardQuery(Wire):
     limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=EXISTED)
 def generate(project: ProjectPath, body: NewCard, response: Response, call: Writing) -> dict[str, Any]:
     """Write a version's card from its records: 201, or 200 where the newest says the same."""
     with call.begin() as tx:
@@ -99,7 +100,7 @@ def list_cards(project: ProjectPath, call: Reading, asked: Annotated[CardQuery, 
     return page(lines, found[-1].id if len(found) == asked.limit else None)
 
 
-@router.get("/{card}")
+@router.get("/{card}", responses=gives(*service.MEDIA_TYPES.values()))
 def get_card(
     project: ProjectPath,
     card: str,
@@ -148,7 +149,7 @@ def get_form(project: ProjectPath, card: str, call: Reading) -> dict[str, Any]:
     }
 
 
-@router.put("/{card}/form", status_code=201)
+@router.put("/{card}/form", status_code=201, responses=EXISTED)
 def complete(
     project: ProjectPath, card: str, body: dict[str, Any], response: Response, call: Writing
 ) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def complete(
     return {**card_to_wire(found), "created": created}
 
 
-@router.post("/{card}/imports", status_code=201)
+@router.post("/{card}/imports", status_code=201, responses=EXISTED)
 def import_(
     project: ProjectPath, card: str, body: ImportWire, response: Response, call: Writing
 ) -> dict[str, Any]:
@@ -235,7 +236,7 @@ def get_schema() -> dict[str, Any]:
     return dict(SCHEMA)
 
 
-@public.get("/{project}/{name}/{version}")
+@public.get("/{project}/{name}/{version}", responses=gives(*service.MEDIA_TYPES.values()))
 def get_published(
     project: str,
     name: str,

@@ -17,6 +17,7 @@ from assent.identity.domain import Permission
 from assent.kernel.clock import to_text
 from assent.kernel.tx import Reader
 from assent.web.api import Call, ProjectPath, page, requires
+from assent.web.openapi import gives
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["compliance"])
 ZIP = "application/zip"
@@ -180,7 +181,7 @@ def issue(project: ProjectPath, body: NewPack, call: Packing) -> dict[str, Any]:
     return {"about": body.about, "n_issued": n_new}
 
 
-@router.get("/packs/{about}")
+@router.get("/packs/{about}", response_class=Response, responses=gives(ZIP))
 def build(project: ProjectPath, about: str, call: Packing) -> Response:
     """Give the pack of NAME@VERSION or NAME: one file that verifies offline."""
     with call.read() as reader:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import pydantic
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from assent.flags import service
 from assent.flags.domain import flag_document, shares_of
@@ -20,7 +20,7 @@ from assent.kernel.canonical import digest
 from assent.kernel.clock import to_text
 from assent.kernel.reasons import reason_text
 from assent.kernel.tx import Reader, Tx
-from assent.web.api import MAX_PAGE, Call, expected_generation, page, requires
+from assent.web.api import MAX_PAGE, Call, Expected, page, requires
 from assent_client.decide import BUCKETS, Decision
 
 router = APIRouter(prefix="/v1/projects/{project}/environments/{environment}", tags=["flags"])
@@ -121,10 +121,10 @@ def get_flag(environment: str, name: str, call: Reading, response: Response) -> 
 
 @router.patch("/flags/{name}")
 def change_flag(
-    environment: str, name: str, body: NewDocument, request: Request, call: Changing, response: Response
+    environment: str, name: str, body: NewDocument, call: Changing, expected: Expected, response: Response
 ) -> dict[str, Any]:
     """Change a flag; what gives more in a protected environment is proposed."""
-    place = _place(call, environment, name, request)
+    place = _place(call, environment, name, expected)
     with changing(call) as tx:
         wanted = service.Change(place=place, form=body.document, reason=body.reason)
         return _tagged(response, _wire(tx, service.change(tx, wanted)))
@@ -135,36 +135,38 @@ def switch_off(
     environment: str,
     name: str,
     body: Because,
-    request: Request,
     call: Annotated[Call, requires(Permission.FLAG_SWITCH_OFF)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Give everybody the off variant, at once."""
     with changing(call) as tx:
-        return _wire(tx, service.switch_off(tx, _place(call, environment, name, request), body.reason))
+        return _wire(tx, service.switch_off(tx, _place(call, environment, name, expected), body.reason))
 
 
 @router.post("/flags/{name}/switch-ons", status_code=201)
-def switch_on(environment: str, name: str, body: Because, request: Request, call: Changing) -> dict[str, Any]:
+def switch_on(
+    environment: str, name: str, body: Because, call: Changing, expected: Expected
+) -> dict[str, Any]:
     """Let a flag decide again."""
     with changing(call) as tx:
-        return _wire(tx, service.switch_on(tx, _place(call, environment, name, request), body.reason))
+        return _wire(tx, service.switch_on(tx, _place(call, environment, name, expected), body.reason))
 
 
 @router.post("/flags/{name}/restorations", status_code=201)
 def restore(
-    environment: str, name: str, body: Restoration, request: Request, call: Changing
+    environment: str, name: str, body: Restoration, call: Changing, expected: Expected
 ) -> dict[str, Any]:
     """Go back to what a flag was, as a new generation."""
     with changing(call) as tx:
-        place = _place(call, environment, name, request)
+        place = _place(call, environment, name, expected)
         return _wire(tx, service.restore(tx, place, body.generation, body.reason))
 
 
 @router.post("/flags/{name}/archivings", status_code=204)
-def archive(environment: str, name: str, body: Because, request: Request, call: Changing) -> None:
+def archive(environment: str, name: str, body: Because, call: Changing, expected: Expected) -> None:
     """Remove a flag that gives everybody the off variant: applications get their own default."""
     with changing(call) as tx:
-        service.archive(tx, _place(call, environment, name, request), body.reason)
+        service.archive(tx, _place(call, environment, name, expected), body.reason)
 
 
 @router.post("/{kind}/{name}/confirmations", status_code=201)
@@ -290,10 +292,10 @@ def get_segment(environment: str, name: str, call: Reading, response: Response) 
 
 @router.put("/segments/{name}")
 def set_segment(
-    environment: str, name: str, body: NewDocument, request: Request, call: Changing
+    environment: str, name: str, body: NewDocument, call: Changing, expected: Expected
 ) -> dict[str, Any]:
     """Make or change a segment; what flags of a protected environment ask for is proposed."""
-    place = _place(call, environment, name, request, "segments")
+    place = _place(call, environment, name, expected, "segments")
     with changing(call) as tx:
         return _wire(tx, service.set_segment(tx, place, body.document, body.reason))
 
@@ -313,14 +315,14 @@ def decision_wire(decision: Decision) -> dict[str, Any]:
 
 
 def _place(
-    call: Call, environment: str, name: str, request: Request | None = None, kind: Kind = "flags"
+    call: Call, environment: str, name: str, expected: int | None = None, kind: Kind = "flags"
 ) -> Place:
     return Place(
         project=call.project,
         environment=environment,
         name=name,
         kind=service.FLAG if kind == "flags" else service.SEGMENT,
-        generation=expected_generation(request) if request is not None else None,
+        generation=expected,
     )
 
 

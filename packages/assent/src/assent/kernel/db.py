@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from assent.kernel.canonical import canonical
 from assent.kernel.clock import from_text, to_text
+from assent.kernel.errors import Invalid
 
 Kind = Literal["governed", "body", "operational"]
 
@@ -71,10 +72,21 @@ def connect(url: str, *, pool_size: int = 10) -> sa.Engine:
     """Open an engine: `sqlite:////path/to.db` or `postgresql+psycopg://…`."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed, pool_size)
-    return sa.create_engine(
-        parsed.set(drivername="postgresql+psycopg"), pool_size=pool_size, pool_pre_ping=True
-    )
+        engine = _sqlite(parsed, pool_size)
+    else:
+        postgres = parsed.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(postgres, pool_size=pool_size, pool_pre_ping=True)
+    event.listen(engine, "handle_error", _refuse_what_no_database_holds)
+    return engine
+
+
+def _refuse_what_no_database_holds(context: sa.engine.ExceptionContext) -> None:
+    """Say whose fault it is when a value cannot be written at all. Raises: Invalid."""
+    if isinstance(context.original_exception, UnicodeEncodeError | OverflowError):
+        raise Invalid(
+            "The database cannot hold this: a text is no valid Unicode, or a number has more than 64 bits.",
+            remedy="Send text in UTF-8, without halves of surrogate pairs, and smaller numbers.",
+        )
 
 
 def _sqlite(url: sa.URL, pool_size: int) -> sa.Engine:

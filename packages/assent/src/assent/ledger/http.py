@@ -20,12 +20,14 @@ from assent.kernel.tx import Reader
 from assent.ledger import service
 from assent.ledger.domain import Leaf, Query
 from assent.web.api import Call, ProjectPath, page, requires
+from assent.web.openapi import gives
 from assent_client.verify.merkle import MAX_SIZE, VerificationError
 from assent_client.verify.tiles import parse_path
 
 public = APIRouter(prefix="/ledger", tags=["ledger"])
 router = APIRouter(prefix="/v1", tags=["ledger"])
 
+BINARY = "application/octet-stream"
 _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _FRESH = {"cache-control": "no-cache"}
 _DAY = {"cache-control": "public, max-age=86400"}
@@ -35,7 +37,7 @@ _INDEX = re.compile(r"[0-9]{1,18}")
 Reading = Annotated[Call, requires(Permission.LEDGER_READ)]
 
 
-@public.get("/vkey")
+@public.get("/vkey", response_class=PlainTextResponse)
 def vkey(request: Request) -> Response:
     """Give the verifier key of the log."""
     text = service.root_document(_runtime(request).signers)["log_vkey"]
@@ -48,14 +50,14 @@ def root(request: Request) -> dict[str, str]:
     return dict(service.root_document(_runtime(request).signers))
 
 
-@public.get("/checkpoint")
+@public.get("/checkpoint", response_class=PlainTextResponse)
 def checkpoint(request: Request) -> Response:
     """Give the newest signed checkpoint."""
     with _runtime(request).session.read() as reader:
         return PlainTextResponse(service.checkpoint(reader), headers=_FRESH)
 
 
-@public.get("/tile/{path:path}")
+@public.get("/tile/{path:path}", response_class=Response, responses=gives(BINARY))
 def tile(request: Request, path: str) -> Response:
     """Give a tile or an entry bundle."""
     try:
@@ -64,7 +66,7 @@ def tile(request: Request, path: str) -> Response:
         raise NotFound(f"There is no such tile: {error}.") from error
     with _runtime(request).session.read() as reader:
         content = service.tile(reader, address)
-    return Response(content, media_type="application/octet-stream", headers=_FOREVER)
+    return Response(content, media_type=BINARY, headers=_FOREVER)
 
 
 class Filters(pydantic.BaseModel):

@@ -14,6 +14,7 @@ from assent.prompts import service
 from assent.prompts.domain import Bump, split_ref
 from assent.prompts.service import NewPrompt, PromptVersion
 from assent.web.api import Call, ProjectPath, page, requires
+from assent.web.openapi import EXISTED
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["prompts"])
 
@@ -51,7 +52,7 @@ class DeprecationWire(pydantic.BaseModel):
     successor: str | None = pydantic.Field(None, max_length=200)
 
 
-@router.post("/prompts", status_code=201)
+@router.post("/prompts", status_code=201, responses=EXISTED)
 def register_prompt(
     project: ProjectPath, body: NewPromptWire, response: Response, call: Writing, *, check: bool = False
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from assent.providers import service
 from assent.providers.domain.prices import plain
 from assent.providers.service import End, NewPrice, Price, Provider, Upstream
 from assent.web.api import Call, ProjectPath, page, requires
+from assent.web.openapi import MADE
 
 router = APIRouter(prefix="/v1", tags=["providers"])
 
@@ -69,7 +70,7 @@ def get_provider(project: ProjectPath, name: str, call: Reading) -> dict[str, An
         return _provider(reader, service.get_provider(reader, project, name))
 
 
-@router.put("/projects/{project}/providers/{name}")
+@router.put("/projects/{project}/providers/{name}", responses=MADE)
 def set_provider(
     project: ProjectPath, name: str, body: UpstreamWire, response: Response, call: Changing
 ) -> dict[str, Any]:

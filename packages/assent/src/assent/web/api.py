@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 import sqlalchemy as sa
-from fastapi import Depends, FastAPI, Path, Request
+from fastapi import Depends, FastAPI, Header, Path, Request, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.models import HTTPBearer as HTTPBearerScheme
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
+from fastapi.security.base import SecurityBase
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,18 +25,19 @@ from assent.kernel.errors import (
     Invalid,
     NotFound,
     Reason,
-    Stale,
     TooLarge,
     Unauthenticated,
 )
 from assent.kernel.ids import new_id
 from assent.kernel.runtime import Runtime
 from assent.kernel.tx import Actor, Reader, Tx
+from assent.web.openapi import PROBLEM
 
 log = logging.getLogger(__name__)
 
-PROBLEM = "application/problem+json"
+
 MAX_PAGE = 200
+IF_MATCH = 'The generation that you saw, in quotes, such as `"3"`: if it changed since, the answer is 412.'
 MAX_GENERATION_DIGITS = 18  # fits the database; Python refuses to read more than 4,300
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
@@ -68,20 +71,31 @@ class Call:
             yield reader
 
 
+class Authorisation(SecurityBase):
+    """The dependency of a governed route: it asks for a bearer token that has one permission."""
+
+    scheme_name = "token"
+    model = HTTPBearerScheme(
+        description="A token of a person or service account; the scope is the permission that it must have."
+    )
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+
+    def __call__(self, request: Request) -> Call:
+        """Authorise. Raises: Unauthenticated, Forbidden."""
+        project = request.path_params.get("project")
+        authenticate: Authenticator = request.app.state.authenticate
+        actor = authenticate(request, self.permission, project)
+        return Call(request.app.state.runtime, actor, project or "")
+
+
 def requires(permission: str) -> Any:
     """Declare, in an annotation, the permission that a route asks for.
 
     A route with `{project}` in its path asks for the permission in that project, others for it everywhere.
     """
-
-    def authorise(request: Request) -> Call:
-        project = request.path_params.get("project")
-        authenticate: Authenticator = request.app.state.authenticate
-        actor = authenticate(request, permission, project)
-        return Call(request.app.state.runtime, actor, project or "")
-
-    authorise.permission = permission  # type: ignore[attr-defined]  # read by the test that walks all routes
-    return Depends(authorise)
+    return Security(Authorisation(permission), scopes=[permission])
 
 
 class LeanRoute(APIRoute):
@@ -122,18 +136,19 @@ def page(items: Sequence[Any], cursor: str | None) -> dict[str, Any]:
     return {"items": list(items), "next": cursor}
 
 
-def expected_generation(request: Request) -> int | None:
+def expected_generation(if_match: Annotated[str | None, Header(description=IF_MATCH)] = None) -> int | None:
     """Read `If-Match: "3"`. Raises: Invalid for anything else; None when absent or `*`."""
-    header = request.headers.get("if-match")
-    if header is None or header.strip() == "*":
+    if if_match is None or if_match.strip() == "*":
         return None
-    text = header.strip().removeprefix("W/").strip('"')
+    text = if_match.strip().removeprefix("W/").strip('"')
     if not (text.isascii() and text.isdecimal() and len(text) <= MAX_GENERATION_DIGITS):
         raise Invalid(
-            f'If-Match holds {header[:80]!r}; it must be the generation in quotes, for example "3".'
+            f'If-Match holds {if_match[:80]!r}; it must be the generation in quotes, for example "3".'
         )
     return int(text)
 
+
+Expected = Annotated[int | None, Depends(expected_generation)]
 
 ProjectPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="Name of the project.")]
 
@@ -183,6 +198,8 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError from error
+    if error.status_code == 400:  # noqa: PLR2004 -- FastAPI's for a body that is not text, or nested too deeply
+        return problem(Invalid("The body cannot be read as JSON in UTF-8."), _request_id(request))
     if error.status_code == 404:  # noqa: PLR2004 -- the status
         return problem(NotFound(f"There is nothing at {request.url.path}."), _request_id(request))
     wire = {"type": "about:blank", "title": error.detail, "status": error.status_code, "detail": error.detail,
@@ -259,13 +276,3 @@ def checked_name(name: str, noun: str) -> str:
             remedy="Use 1 to 63 of a-z, 0-9, dot, underscore, hyphen, beginning with a letter or digit.",
         )
     return name
-
-
-def require_match(request: Request, generation: int, noun: str) -> None:
-    """Compare If-Match, where given, with the present generation. Raises: Stale."""
-    expected = expected_generation(request)
-    if expected is not None and expected != generation:
-        raise Stale(
-            f"The {noun} changed: you saw generation {expected}, it is at {generation}.",
-            remedy="Look at it again, then repeat the action.",
-        )

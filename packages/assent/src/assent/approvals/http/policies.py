@@ -14,6 +14,7 @@ from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.openapi import EXISTED
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["approvals"])
 
@@ -54,7 +55,7 @@ def get_schema(project: ProjectPath, call: PolicyReading) -> dict[str, Any]:
     return service.schema()
 
 
-@router.post("/policies", status_code=201)
+@router.post("/policies", status_code=201, responses=EXISTED)
 def register_policy(
     project: ProjectPath,
     body: NewPolicyWire,

@@ -28,11 +28,12 @@ from assent.cards.service.publishing import (
 from assent.cards.service.reading import View, view
 from assent.cards.service.remarks import NewRemark, Remark, list_remarks, remark
 from assent.cards.service.wire import card_to_wire, view_to_wire
-from assent.cards.service.writing import ENDINGS, POLICY, Form, Written, page_of, write
+from assent.cards.service.writing import ENDINGS, MEDIA_TYPES, POLICY, Form, Written, page_of, write
 from assent.cards.store import Card
 
 __all__ = [
     "ENDINGS",
+    "MEDIA_TYPES",
     "POLICY",
     "PUBLISHED",
     "Blanks",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pydantic
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from assent.delivery import service
 from assent.delivery.domain import Unit
@@ -13,7 +13,7 @@ from assent.delivery.http.wire import Reason, Wire, changing, route_wire
 from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
-from assent.web.api import Call, expected_generation, page, requires
+from assent.web.api import Call, Expected, page, requires
 
 router = APIRouter(prefix="/environments/{environment}")
 
@@ -90,12 +90,12 @@ def drill(
     environment: str,
     name: str,
     body: Reason,
-    request: Request,
     call: Annotated[Call, requires(Permission.ROLLOUT_ROLL_BACK)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Measure how long a rollback would take to reach every replica; what is served stays as it is."""
     with changing(call) as tx:
-        return service.drill(tx, _place(call, environment, name, request), body.reason)
+        return service.drill(tx, _place(call, environment, name, expected), body.reason)
 
 
 @router.get("/drills")
@@ -125,12 +125,12 @@ def kill(
     environment: str,
     name: str,
     body: NewKill,
-    request: Request,
     call: Annotated[Call, requires(Permission.ROUTE_KILL)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Switch a name off: it answers nobody; a rollout on it is taken back."""
     with changing(call) as tx:
-        place = _place(call, environment, name, request)
+        place = _place(call, environment, name, expected)
         return route_wire(service.kill(tx, place, body.reason, cut=body.cut))
 
 
@@ -139,17 +139,16 @@ def restore(
     environment: str,
     name: str,
     body: NeededReason,
-    request: Request,
     call: Annotated[Call, requires(Permission.ROUTE_RESTORE)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Let a name answer again, with its stable version."""
     with changing(call) as tx:
-        return route_wire(service.restore(tx, _place(call, environment, name, request), body.reason))
+        return route_wire(service.restore(tx, _place(call, environment, name, expected), body.reason))
 
 
-def _place(call: Call, environment: str, name: str, request: Request | None = None) -> service.Place:
-    generation = expected_generation(request) if request is not None else None
-    return service.Place(project=call.project, environment=environment, name=name, generation=generation)
+def _place(call: Call, environment: str, name: str, expected: int | None = None) -> service.Place:
+    return service.Place(project=call.project, environment=environment, name=name, generation=expected)
 
 
 def _live(reader: Reader, project: str, live: service.Live) -> dict[str, Any]:

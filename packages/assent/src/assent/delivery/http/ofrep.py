@@ -18,10 +18,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from assent.delivery import service
-from assent.delivery.http.snapshots import KEEP_ALIVE_S, STREAM_MOST_S, Slot, feed_of
+from assent.delivery.http.snapshots import EVENTS, KEEP_ALIVE_S, STREAM_MOST_S, Slot, feed_of
 from assent.identity.domain import Permission
 from assent.kernel.errors import NotFound
 from assent.web.api import Call, requires
+from assent.web.openapi import gives, takes_known
 
 router = APIRouter(prefix="/environments/{environment}/ofrep/v1", tags=["ofrep"])
 
@@ -40,22 +41,25 @@ BODY: dict[str, Any] = {
             }
         },
     },
-    "responses": {
-        "400": {"description": "The context cannot be used: errorCode says why."},
-        "404": {"description": "There is no such flag."},
-        "429": {"description": "Too many requests; Retry-After says for how many seconds."},
-    },
 }
+KNOWN = takes_known("The ETag of the answer that the caller has.")
+JSON = "application/json"
+FAILURES = {
+    **gives(JSON),
+    **gives(JSON, status=400, says="The context cannot be used: `errorCode` says why."),
+    **gives(JSON, status=429, says="Too many requests; Retry-After says for how many seconds."),
+}
+NO_FLAG = gives(JSON, status=404, says="There is no such flag.")
 
 
-@router.post("/evaluate/flags/{key}", openapi_extra=BODY)
+@router.post("/evaluate/flags/{key}", openapi_extra=BODY, responses=FAILURES | NO_FLAG)
 async def evaluate_flag(environment: str, key: str, request: Request, call: Evaluating) -> Response:
     """Decide one flag for a context."""
     context = await _context(request)
     return await run_in_threadpool(_one, request.app, call, environment, key, context)
 
 
-@router.post("/evaluate/flags", openapi_extra=BODY)
+@router.post("/evaluate/flags", openapi_extra=BODY | KNOWN, responses=FAILURES)
 async def evaluate_flags(environment: str, request: Request, call: Evaluating) -> Response:
     """Decide all flags of the environment for one context; 304 where the caller has the answer."""
     context = await _context(request)
@@ -63,14 +67,14 @@ async def evaluate_flags(environment: str, request: Request, call: Evaluating) -
     return await run_in_threadpool(_all, request.app, call, environment, context, known)
 
 
-@router.get("/event-stream")
+@router.get("/event-stream", response_class=StreamingResponse, responses=gives(EVENTS))
 async def stream_changes(environment: str, request: Request, call: Evaluating) -> StreamingResponse:
     """Tell of changes of the environment's flags: `refetchEvaluation`, as event-streams.yaml says."""
     feed = feed_of(request.app, call)
     scope = service.Scope(call.project, environment, "sdk")
     first = await run_in_threadpool(feed.current, scope)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(feed, scope, first), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(feed, scope, first), media_type=EVENTS, headers=headers)
 
 
 Context = dict[str, Any] | tuple[str, str]

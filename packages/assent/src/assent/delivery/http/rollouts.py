@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import pydantic
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from assent.delivery import service
 from assent.delivery.domain import Rollout, State, Winner, detectability, parse_plan
 from assent.delivery.http.wire import Reason, Wire, changing, detectability_wire, plan_wire, rollout_wire
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader, Tx
-from assent.web.api import MAX_PAGE, Call, expected_generation, page, requires
+from assent.web.api import MAX_PAGE, Call, Expected, page, requires
 
 router = APIRouter()
 
@@ -129,23 +129,22 @@ def check_plan(body: PlanToCheck, call: Annotated[Call, requires(Permission.ROLL
 
 @router.post("/rollouts/{rollout}/starts", status_code=201)
 def start(
-    rollout: str, body: Reason, request: Request, call: Annotated[Call, requires(Permission.ROLLOUT_START)]
+    rollout: str, body: Reason, call: Annotated[Call, requires(Permission.ROLLOUT_START)], expected: Expected
 ) -> dict[str, Any]:
     """Start: policy, votes and plan are checked now; a refusal lists every reason."""
-    return _do(call, request, service.start, rollout, body)
+    return _do(call, expected, service.start, rollout, body)
 
 
 @router.post("/rollouts/{rollout}/emergency-starts", status_code=201)
 def start_by_break_glass(
     rollout: str,
     body: Emergency,
-    request: Request,
     call: Annotated[Call, requires(Permission.BREAK_GLASS_OPEN)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Start before the policy is fulfilled: flagged on every answer, seconded within minutes, reviewed."""
-    generation = expected_generation(request)
     wanted = service.EmergencyStart(
-        ask=service.Ask(rollout=rollout, project=call.project, reason=body.reason, generation=generation),
+        ask=service.Ask(rollout=rollout, project=call.project, reason=body.reason, generation=expected),
         incident=body.incident,
         life=timedelta(hours=body.hours),
         step_up_s=call.runtime.settings.step_up_s,
@@ -156,47 +155,48 @@ def start_by_break_glass(
 
 @router.post("/rollouts/{rollout}/pauses", status_code=201)
 def pause(
-    rollout: str, body: Reason, request: Request, call: Annotated[Call, requires(Permission.ROLLOUT_PAUSE)]
+    rollout: str, body: Reason, call: Annotated[Call, requires(Permission.ROLLOUT_PAUSE)], expected: Expected
 ) -> dict[str, Any]:
     """Let the ramp stand still; the share stays."""
-    return _do(call, request, service.pause, rollout, body)
+    return _do(call, expected, service.pause, rollout, body)
 
 
 @router.post("/rollouts/{rollout}/resumptions", status_code=201)
 def resume(
-    rollout: str, body: Reason, request: Request, call: Annotated[Call, requires(Permission.ROLLOUT_PAUSE)]
+    rollout: str, body: Reason, call: Annotated[Call, requires(Permission.ROLLOUT_PAUSE)], expected: Expected
 ) -> dict[str, Any]:
     """Let the ramp go on; the step's time begins anew."""
-    return _do(call, request, service.resume, rollout, body)
+    return _do(call, expected, service.resume, rollout, body)
 
 
 @router.post("/rollouts/{rollout}/promotions", status_code=201)
 def promote(
-    rollout: str, body: Reason, request: Request, call: Annotated[Call, requires(Permission.ROLLOUT_PROMOTE)]
+    rollout: str,
+    body: Reason,
+    call: Annotated[Call, requires(Permission.ROLLOUT_PROMOTE)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Go on to the next step, or, at the last, make the version the stable one."""
-    return _do(call, request, service.promote, rollout, body)
+    return _do(call, expected, service.promote, rollout, body)
 
 
 @router.post("/rollouts/{rollout}/aborts", status_code=201)
 def abort(
-    rollout: str, body: Reason, request: Request, call: Annotated[Call, requires(Permission.ROLLOUT_ABORT)]
+    rollout: str, body: Reason, call: Annotated[Call, requires(Permission.ROLLOUT_ABORT)], expected: Expected
 ) -> dict[str, Any]:
     """End it and give its traffic back."""
-    return _do(call, request, service.abort, rollout, body)
+    return _do(call, expected, service.abort, rollout, body)
 
 
 @router.post("/rollouts/{rollout}/conclusions", status_code=201)
 def conclude(
     rollout: str,
     body: Conclusion,
-    request: Request,
     call: Annotated[Call, requires(Permission.ROLLOUT_PROMOTE)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """End an A/B test: what a person reads from it is recorded, and a winner's release is filed with it."""
-    ask = service.Ask(
-        rollout=rollout, project=call.project, reason=body.reason, generation=expected_generation(request)
-    )
+    ask = service.Ask(rollout=rollout, project=call.project, reason=body.reason, generation=expected)
     with changing(call) as tx:
         concluded = service.conclude(tx, ask, body.winner)
         shown = _shown(tx, concluded)
@@ -209,20 +209,18 @@ def conclude(
 def roll_back(
     rollout: str,
     body: Reason,
-    request: Request,
     call: Annotated[Call, requires(Permission.ROLLOUT_ROLL_BACK)],
+    expected: Expected,
 ) -> dict[str, Any]:
     """Go back to the route from before the rollout; after a promotion too."""
-    return _do(call, request, service.roll_back, rollout, body)
+    return _do(call, expected, service.roll_back, rollout, body)
 
 
 Action = Callable[[Tx, service.Ask], Rollout]
 
 
-def _do(call: Call, request: Request, action: Action, rollout: str, body: Reason) -> dict[str, Any]:
-    ask = service.Ask(
-        rollout=rollout, project=call.project, reason=body.reason, generation=expected_generation(request)
-    )
+def _do(call: Call, expected: int | None, action: Action, rollout: str, body: Reason) -> dict[str, Any]:
+    ask = service.Ask(rollout=rollout, project=call.project, reason=body.reason, generation=expected)
     with changing(call) as tx:
         return _shown(tx, action(tx, ask))
 

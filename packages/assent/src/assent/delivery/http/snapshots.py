@@ -24,9 +24,12 @@ from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.errors import Forbidden
 from assent.web.api import Call, requires
+from assent.web.openapi import gives, takes_known
 
 router = APIRouter(prefix="/environments/{environment}")
 
+EVENTS = "text/event-stream"
+KNOWN = takes_known("The ETag of the snapshot that the caller has.")
 KEEP_ALIVE_S = 15.0
 STREAM_MOST_S = 3600.0
 """A stream ends after this, so that the caller's permission is looked at again."""
@@ -70,7 +73,7 @@ def _scope(call: Call, environment: str, audience: service.Audience | None) -> s
     return service.Scope(call.project, environment, audience or ("gateway" if is_gateway else "sdk"))
 
 
-@router.get("/snapshot")
+@router.get("/snapshot", responses=gives("application/json"), openapi_extra=KNOWN)
 def get_snapshot(
     environment: str,
     request: Request,
@@ -92,7 +95,7 @@ def get_snapshot(
     return Response(issue.envelope, media_type="application/json", headers=headers)
 
 
-@router.get("/snapshot/stream")
+@router.get("/snapshot/stream", response_class=StreamingResponse, responses=gives(EVENTS))
 async def stream_snapshots(
     environment: str,
     request: Request,
@@ -104,7 +107,7 @@ async def stream_snapshots(
     scope = await run_in_threadpool(_scope, call, environment, audience)
     first = await run_in_threadpool(feed.current, scope)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_frames(feed, scope, first), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_frames(feed, scope, first), media_type=EVENTS, headers=headers)
 
 
 @router.post("/snapshot/acks", status_code=204)

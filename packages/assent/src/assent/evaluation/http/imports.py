@@ -12,6 +12,7 @@ from assent.identity.domain import Permission
 from assent.kernel.errors import Invalid
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.openapi import EXISTED
 
 router = APIRouter(prefix="/v1/projects/{project}/imports")
 
@@ -45,7 +46,7 @@ async def _raw(request: Request) -> bytes:
     return await request.body()
 
 
-@router.post("", status_code=201, openapi_extra=RAW)
+@router.post("", status_code=201, openapi_extra=RAW, responses=EXISTED)
 def import_result(
     project: ProjectPath,
     call: Annotated[Call, requires(Permission.RESULT_IMPORT)],

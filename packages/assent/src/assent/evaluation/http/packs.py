@@ -8,6 +8,7 @@ from assent.evaluation import service
 from assent.evaluation.service.packs import Pack
 from assent.identity.domain import Permission
 from assent.web.api import Call, ProjectPath, requires
+from assent.web.openapi import EXISTED
 
 router = APIRouter(prefix="/v1/projects/{project}/suite-packs")
 
@@ -21,7 +22,7 @@ def list_packs(
     return [_wire(one) for one in service.packs.list_packs()]
 
 
-@router.post("/{name}/installations", status_code=201)
+@router.post("/{name}/installations", status_code=201, responses=EXISTED)
 def install_pack(
     project: ProjectPath,
     name: str,

@@ -16,6 +16,7 @@ from assent.identity.domain import Permission
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.tx import Reader
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.openapi import EXISTED
 
 router = APIRouter(prefix="/v1/projects/{project}")
 
@@ -79,7 +80,7 @@ class CaseQuery(Wire):
     limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
 
 
-@router.post("/datasets", status_code=201)
+@router.post("/datasets", status_code=201, responses=EXISTED)
 def register_dataset(
     project: ProjectPath,
     body: NewDataset,
@@ -127,7 +128,7 @@ def list_rows(
     return _slice([_row(row) for row in rows], cursor, limit)
 
 
-@router.post("/suites", status_code=201)
+@router.post("/suites", status_code=201, responses=EXISTED)
 def register_suite(
     project: ProjectPath,
     body: NewSuite,

@@ -12,9 +12,11 @@ from assent.identity.domain.memberships import Change
 from assent.kernel.clock import to_text
 from assent.kernel.tx import Reader
 from assent.web.api import Call, ProjectPath, page, requires
+from assent.web.openapi import gives
 
 router = APIRouter(prefix="/projects/{project}")
 ACCEPTED, NO_CONTENT = 202, 204
+WAITS = gives("application/json", status=ACCEPTED, says="A second person must confirm it.")
 
 
 def _wire(change: Change, names: Mapping[str, str]) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def _change(call: Call, group: str, person: str, verb: Literal["add", "remove"])
     return Response(status_code=NO_CONTENT) if wire is None else JSONResponse(wire, ACCEPTED)
 
 
-@router.put("/groups/{group}/members/{person}", status_code=204, responses={ACCEPTED: {}})
+@router.put("/groups/{group}/members/{person}", status_code=204, responses=WAITS)
 def add_member(
     project: ProjectPath,  # noqa: ARG001 -- FastAPI checks it; the call knows it
     group: str,
@@ -53,7 +55,7 @@ def add_member(
     return _change(call, group, person, "add")
 
 
-@router.delete("/groups/{group}/members/{person}", status_code=204, responses={ACCEPTED: {}})
+@router.delete("/groups/{group}/members/{person}", status_code=204, responses=WAITS)
 def remove_member(
     project: ProjectPath,  # noqa: ARG001 -- as above
     group: str,

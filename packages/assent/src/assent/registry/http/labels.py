@@ -14,7 +14,7 @@ from assent.kernel.reasons import MAX_REASON, reason_text
 from assent.kernel.tx import Reader
 from assent.registry import service
 from assent.registry.service import Change, Label, Move, Pointer
-from assent.web.api import MAX_PAGE, Call, ProjectPath, expected_generation, page, requires
+from assent.web.api import MAX_PAGE, Call, Expected, ProjectPath, page, requires
 
 router = APIRouter(tags=["labels"])
 
@@ -85,10 +85,10 @@ def get_label(spot: Spot, response: Response, call: Reading) -> dict[str, Any]:
 @router.put("/models/{name}/labels/{label}")  # noqa: FAST003 -- Spot reads them
 @router.put("/prompts/{name}/labels/{label}")
 def move_label(
-    spot: Spot, body: MoveWire, request: Request, response: Response, call: Moving
+    spot: Spot, body: MoveWire, response: Response, call: Moving, expected: Expected
 ) -> dict[str, Any]:
     """Let a label point to a version. With If-Match it moves only if nobody moved it since; "0" is new."""
-    change = _change(request, spot, body.reason)
+    change = _change(expected, spot, body.reason)
     with call.begin() as tx:
         found = service.move_label(tx, change, body.version)
         response.headers["etag"] = f'"{found.generation}"'
@@ -97,19 +97,19 @@ def move_label(
 
 @router.delete("/models/{name}/labels/{label}", status_code=204)  # noqa: FAST003 -- Spot reads them
 @router.delete("/prompts/{name}/labels/{label}", status_code=204)
-def remove_label(spot: Spot, request: Request, call: Moving, reason: Reason = None) -> None:
+def remove_label(spot: Spot, call: Moving, expected: Expected, reason: Reason = None) -> None:
     """Take a label away; its history stays."""
     with call.begin() as tx:
-        service.remove_label(tx, _change(request, spot, reason))
+        service.remove_label(tx, _change(expected, spot, reason))
 
 
 @router.post("/models/{name}/labels/{label}/rollbacks")  # noqa: FAST003 -- Spot reads them
 @router.post("/prompts/{name}/labels/{label}/rollbacks")
 def roll_back_label(
-    spot: Spot, body: ReasonWire, request: Request, response: Response, call: Moving
+    spot: Spot, body: ReasonWire, response: Response, call: Moving, expected: Expected
 ) -> dict[str, Any]:
     """Let a label point to the version before."""
-    change = _change(request, spot, body.reason)
+    change = _change(expected, spot, body.reason)
     with call.begin() as tx:
         found = service.roll_back_label(tx, change)
         response.headers["etag"] = f'"{found.generation}"'
@@ -136,8 +136,8 @@ def get_label_at(spot: Spot, time: datetime, call: Reading) -> dict[str, Any]:
         return {**_move(reader, found), "at": asked, **_version(reader, spot.kind, spot.project, found.after)}
 
 
-def _change(request: Request, pointer: Pointer, reason: str | None) -> Change:
-    return Change(pointer=pointer, reason=reason, generation=expected_generation(request))
+def _change(expected: int | None, pointer: Pointer, reason: str | None) -> Change:
+    return Change(pointer=pointer, reason=reason, generation=expected)
 
 
 def _version(reader: Reader, kind: str, project: str, digest: str | None) -> dict[str, Any]:

@@ -10,11 +10,15 @@ from assent.identity.domain import Permission
 from assent.registry import service
 from assent.web.api import Call, LeanRoute, requires
 from assent.web.conditional import unchanged
+from assent.web.openapi import gives, takes_known
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["registry"], route_class=LeanRoute)
 
+JSON = "application/json"
+KNOWN = takes_known("The digest that the caller has, in quotes.")
 
-@router.get("/resolve/model/{ref}", response_model=None)
+
+@router.get("/resolve/model/{ref}", response_model=None, responses=gives(JSON), openapi_extra=KNOWN)
 def resolve_model(
     project: str, ref: str, request: Request, call: Annotated[Call, requires(Permission.MODEL_READ)]
 ) -> Response:
@@ -25,7 +29,7 @@ def resolve_model(
     return _answer(project, ref, "model", request, call)
 
 
-@router.get("/resolve/prompt/{ref}", response_model=None)
+@router.get("/resolve/prompt/{ref}", response_model=None, responses=gives(JSON), openapi_extra=KNOWN)
 def resolve_prompt(
     project: str, ref: str, request: Request, call: Annotated[Call, requires(Permission.PROMPT_READ)]
 ) -> Response:
@@ -38,4 +42,4 @@ def _answer(project: str, ref: str, kind: str, request: Request, call: Call) -> 
         found = service.resolve(reader, project, ref, kind)
     if fresh := unchanged(request, found.digest):
         return fresh
-    return Response(found.wire(), media_type="application/json", headers={"etag": f'"{found.digest}"'})
+    return Response(found.wire(), media_type=JSON, headers={"etag": f'"{found.digest}"'})

@@ -19,6 +19,7 @@ from assent.registry import service
 from assent.registry.domain import Stage, Status
 from assent.registry.service import Edge, ModelVersion, NewModel, Search
 from assent.web.api import MAX_PAGE, Call, ProjectPath, page, requires
+from assent.web.openapi import EXISTED
 
 router = APIRouter(tags=["registry"])
 
@@ -60,7 +61,7 @@ class ModelQuery(pydantic.BaseModel):
     limit: int = pydantic.Field(50, ge=1, le=MAX_PAGE)
 
 
-@router.post("/models", status_code=201)
+@router.post("/models", status_code=201, responses=EXISTED)
 def register_model(
     project: ProjectPath, body: NewModelWire, response: Response, call: Writing, *, check: bool = False
 ) -> dict[str, Any]:
