@@ -13,9 +13,9 @@ from assent.gateway.asking import judge_answer, judge_request, watch
 from assent.gateway.inbound import ClientConnection
 from assent.gateway.problems import PHRASES
 from assent.gateway.recorder import Chosen, Recorder
-from assent.gateway.request import Request, passing
+from assent.gateway.request import Header, Request, passing
 from assent.gateway.shared import Shared
-from assent.gateway.upstream import Failure, Header, UpstreamConnection
+from assent.gateway.upstream import Failure, UpstreamConnection
 from assent_client.calls.choosing import FALLING, SUCCESS, Ending, error_class_of
 from assent_client.calls.guarding import blocked
 from assent_client.calls.places import HOP_BY_HOP
@@ -124,8 +124,7 @@ class Call:
             return
         self._status = status
         kind, encoding = b"", b""
-        for name, value in headers:
-            lower = name.lower()
+        for lower, _, value in headers:
             if lower == b"content-type":
                 kind = value.lower()
             elif lower == b"content-encoding":
@@ -148,10 +147,8 @@ class Call:
         return EventWatch(self._outcome, self._chosen.dialect.read_event, drop_usage=drop_usage)
 
     def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        keyed = [(name.lower(), name, value) for name, value in headers]
-        lines = [passing(keyed, HOP_BY_HOP)]
-        lines.insert(0, b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"Unknown")))
-        lines.append(self._chosen.headers)
+        start = b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"Unknown"))
+        lines = [start, passing(headers, HOP_BY_HOP), self._chosen.headers]
         has_body = status not in {204, 304}
         if length is not None:
             lines.append(b"content-length: %d\r\n" % length)

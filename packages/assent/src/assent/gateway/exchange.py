@@ -6,7 +6,8 @@ import asyncio
 from time import monotonic
 from typing import NamedTuple
 
-from assent.gateway.upstream import Failure, Header, Pool, UpstreamConnection
+from assent.gateway.request import Header
+from assent.gateway.upstream import Failure, Pool, UpstreamConnection
 
 
 class Answer(NamedTuple):

@@ -76,8 +76,8 @@ async def _ask(shared: Shared, chosen: Chosen, lines: bytes) -> Answer:
 async def _judge(shared: Shared, chosen: Chosen, outcome: Outcome, answer: Answer) -> None:
     """Read a whole answer and let the guardrails look at it. Raises: Refusal, Failure."""
     is_stream = any(
-        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
-        for name, value in answer.headers
+        lower == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for lower, _, value in answer.headers
     )
     dialect, guards = chosen.dialect, chosen.version.guards
     if is_stream:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from assent_client.snapshot import ApplicationKey
 
 Header = tuple[bytes, bytes, bytes]
-"""A client's header: its name in lower case, its name as sent, its value."""
+"""A header: its name in lower case, its name as sent, its value."""
 
 
 _NOT_UPSTREAM: Final = HOP_BY_HOP | REPLACED | CREDENTIALS
@@ -24,9 +24,9 @@ def passing(headers: list[Header], dropped: frozenset[bytes]) -> bytes:
             dropped |= {token.strip().lower() for token in value.split(b",")}
     return b"".join(
         [
-            b"%b: %b\r\n" % (name, value)
+            name + b": " + value + b"\r\n"
             for lower, name, value in headers
-            if lower not in dropped and not lower.startswith(b"x-assent-")
+            if lower not in dropped and lower[:9] != b"x-assent-"
         ]
     )
 

@@ -11,13 +11,13 @@ from typing import Final, Protocol
 
 import httptools
 
+from assent.gateway.request import Header
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
 from assent.kernel.errors import Invalid
 
 log = logging.getLogger(__name__)
 
-Header = tuple[bytes, bytes]
 _REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
 
 
@@ -167,7 +167,7 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._has_head:
             self._head_bytes += len(name) + len(value) + 4
             self._check_head_size()
-            self._headers.append((name, value))
+            self._headers.append((name.lower(), name, value))
 
     def on_headers_complete(self) -> None:
         """Judge the framing and pass the head on."""
@@ -190,8 +190,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _framing(self) -> tuple[int | None, bool]:
         length, is_chunked = None, False
-        for name, value in self._headers:
-            lower = name.lower()
+        for lower, _, value in self._headers:
             if lower == b"content-length":
                 length = int(value)
             elif lower == b"transfer-encoding":
