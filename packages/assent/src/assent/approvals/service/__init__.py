@@ -11,6 +11,7 @@ from assent.approvals.service.assessing import (
     Question,
     assess,
     assess_request,
+    freeze_reasons,
     result_wire,
     share_reasons,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "expire",
     "find_binding",
     "find_proposal",
+    "freeze_reasons",
     "get",
     "get_binding",
     "get_break_glass",

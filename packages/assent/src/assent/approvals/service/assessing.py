@@ -12,9 +12,9 @@ import msgspec
 
 from assent.approvals import store
 from assent.approvals.domain.break_glass import BreakGlass
-from assent.approvals.domain.conditions import MinimumSoak
+from assent.approvals.domain.conditions import MinimumSoak, NoFreezeWindow
 from assent.approvals.domain.facts import Ballot, Facts, Ok, Result, Verdict
-from assent.approvals.domain.policy import Policy
+from assent.approvals.domain.policy import Policy, reasons_of
 from assent.approvals.domain.provisos import growth_reasons
 from assent.approvals.domain.requests import Kind, Request, evaluators_asked, groups_named
 from assent.approvals.service import policies
@@ -80,8 +80,7 @@ def share_reasons(reader: Reader, request_id: str, share: float) -> list[Reason]
 
     What is out by break-glass went out without them.
     """
-    b = break_glass.c
-    if store.select_break_glass(reader.conn, b.request == request_id, b.outcome.is_(None)):
+    if _is_out_by_break_glass(reader, request_id):
         return []
     conditional = any(one.max_share or one.until for one in ballots_of(reader, request_id))
     request = store.find_request(reader.conn, request_id) if conditional else None
@@ -89,6 +88,33 @@ def share_reasons(reader: Reader, request_id: str, share: float) -> list[Reason]
         return []
     found = assess_request(reader, request)
     return growth_reasons(found.in_force.policy, found.facts, share)
+
+
+def freeze_reasons(reader: Reader, request_id: str) -> list[Reason]:
+    """Say why nothing of this request grows now: a freeze window of its policy or the one in force is on.
+
+    A window that is declared while a rollout runs holds for it too. What is out by break-glass does not wait.
+    """
+    request = store.find_request(reader.conn, request_id)
+    if request is None or request.environment is None or _is_out_by_break_glass(reader, request_id):
+        return []
+    asked = policies.in_force(reader, request.project, request.environment)
+    known = policies.pinned(reader, request.project, request.policy)
+    conditions = {
+        one: None
+        for policy in (known.policy, asked.policy)
+        for one in policy.conditions
+        if isinstance(one, NoFreezeWindow) and one.windows
+    }
+    if not conditions:
+        return []
+    facts = assess_request(reader, request).facts
+    return reasons_of(one.judge(facts) for one in conditions)
+
+
+def _is_out_by_break_glass(reader: Reader, request_id: str) -> bool:
+    b = break_glass.c
+    return bool(store.select_break_glass(reader.conn, b.request == request_id, b.outcome.is_(None)))
 
 
 def keep_results(tx: Tx, results: Sequence[Result]) -> str:

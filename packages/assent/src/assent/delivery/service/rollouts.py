@@ -17,6 +17,7 @@ from assent.delivery.domain import (
     Move,
     Rollout,
     State,
+    Verdict,
     Winner,
     moves,
     read_route,
@@ -123,7 +124,7 @@ def promote(tx: Tx, ask: Ask) -> Rollout:
     """
     rollout, facts = locked(tx, ask)
     move = moves.promote if rollout.state in EXPOSED and rollout.is_last_step else moves.advance
-    return _moved(tx, ask, rollout, move(rollout, _indebted(tx, rollout, facts), tx.now()))
+    return _moved(tx, ask, rollout, move(rollout, _objected(tx, rollout, facts), tx.now()))
 
 
 def abort(tx: Tx, ask: Ask) -> Rollout:
@@ -148,7 +149,7 @@ def step(tx: Tx, rollout_id: str, judgement: Judgement) -> Stepped:
     keep_judgement(tx, rollout_id, judgement)
     move, because = moves.decide(rollout, judgement, tx.now())
     if move in GROWING:  # taking exposure back asks nobody
-        facts = _indebted(tx, rollout, facts)
+        facts = _objected(tx, rollout, facts)
     if move is Move.HOLD or facts.objections:
         return Stepped(move=Move.HOLD, because=None, rollout=rollout, event=None)
     facts = replace(facts, judgement=judgement, automatic=True, because=because or Because.PERSON)
@@ -165,10 +166,16 @@ def roll_back_for_kill(tx: Tx, rollout_id: str, reason: str | None) -> None:
 
 
 def verdict(reader: Reader, rollout: Rollout) -> tuple[str, Judgement, list[Reason]]:
-    """Give the verdict on the step that runs, the judgement behind it, and what is missing."""
+    """Give the verdict on the step that runs, the judgement behind it, and what is missing.
+
+    In a freeze window nothing passes, so that nobody who reads this goes on.
+    """
     judgement = latest_judgement(reader, rollout.id)
     found, lacking = moves.verdict(rollout, judgement, reader.now())
-    return found.value, judgement, lacking
+    freezes = approvals.freeze_reasons(reader, rollout.request) if rollout.state in EXPOSED else []
+    if freezes and found is Verdict.PASS:
+        found = Verdict.INCONCLUSIVE
+    return found.value, judgement, [*lacking, *freezes]
 
 
 def _act(tx: Tx, ask: Ask, move: MoveOf) -> Rollout:
@@ -181,11 +188,12 @@ def _moved(tx: Tx, ask: Ask, rollout: Rollout, event: Event) -> Rollout:
     return get(tx, rollout.id)
 
 
-def _indebted(reader: Reader, rollout: Rollout, facts: Facts) -> Facts:
-    """Object to growth that nobody agreed to, or while the review of a break-glass is overdue."""
+def _objected(reader: Reader, rollout: Rollout, facts: Facts) -> Facts:
+    """Object to growth that nobody agreed to, in a freeze, or while a review of a break-glass is overdue."""
     debts = approvals.debts(reader, rollout.project, rollout.name)
+    freezes = approvals.freeze_reasons(reader, rollout.request)
     share = 1.0 if rollout.is_last_step else rollout.plan.steps[rollout.step + 1].share
-    return replace(facts, objections=(*debts, *_beyond(reader, rollout, share)))
+    return replace(facts, objections=(*debts, *freezes, *_beyond(reader, rollout, share)))
 
 
 def _beyond(reader: Reader, rollout: Rollout, share: float) -> list[Reason]:
