@@ -114,6 +114,64 @@ def test_a_shadow_answers_nobody_and_gives_way_to_the_first_share_by_time_and_ca
     assert "shadow" not in moves.roll_back(running, Facts(route=route), later(1)).route
 
 
+def test_conversations_end_on_the_version_on_which_they_are_when_the_traffic_moves():
+    plan = plan_of(unit="conversation", pin_s=600)
+    first = moves.start(rollout_of(plan=plan), Facts(route=STABLE, decision="evt_1"), T0).route
+    ms = int(T0.timestamp() * 1000)
+    begun = {
+        "variant": "stable",
+        "start": 0,
+        "end": 1_000_000,
+        "salt": "s1",
+        "before": ms,
+        "until": ms + 600_000,
+    }
+    assert first["pins"] == [begun]
+    facts = Facts(route=read_route(first), judgement=GOOD)
+    running = rollout_of(State.RUNNING, 0, plan=plan)
+    second = moves.advance(running, facts, later(60)).route
+    grown = {**begun, "start": 50_000, "end": 250_000, "before": ms + 60_000, "until": ms + 660_000}
+    assert second["pins"] == [begun, grown]
+    third = moves.advance(
+        rollout_of(State.RUNNING, 1, plan=plan), Facts(route=read_route(second), judgement=GOOD), later(620)
+    ).route
+    switched = {**begun, "start": 250_000, "before": ms + 620_000, "until": ms + 1_220_000}
+    assert third["pins"] == [grown, switched]
+    last = rollout_of(State.RUNNING, 2, plan=plan)
+    promoted = moves.promote(last, Facts(route=read_route(third), judgement=GOOD), later(700)).route
+    assert promoted["variants"] == {"stable": NEW, "ending": OLD}
+    assert promoted["pins"] == [{**switched, "variant": "ending"}]
+    assert read_route(compile_route(read_route(promoted))) == read_route(promoted)
+
+
+def test_an_abort_by_a_person_lets_the_canarys_conversations_end_and_keeps_others_away():
+    plan = plan_of(unit="conversation", pin_s=600)
+    first = moves.start(rollout_of(plan=plan), Facts(route=STABLE, decision="evt_1"), T0).route
+    running, facts = rollout_of(State.RUNNING, 0, plan=plan), Facts(route=read_route(first))
+    aborted = moves.abort(running, facts, later(60)).route
+    ms = int(T0.timestamp() * 1000)
+    assert aborted["variants"] == {"stable": OLD, "ending": NEW}
+    assert [(pin["variant"], pin["start"], pin["end"], pin["before"]) for pin in aborted["pins"]] == [
+        ("stable", 0, 1_000_000, ms), ("ending", 0, 50_000, ms + 60_000),
+    ]  # fmt: skip
+    assert {pin["salt"] for pin in aborted["pins"]} == {"s1"}
+    assert aborted["salt"] == "s0"
+
+
+def test_a_rollback_and_a_kill_pin_nobody_and_a_new_rollout_drops_what_was_pinned():
+    plan = plan_of(unit="conversation", pin_s=600)
+    first = moves.start(rollout_of(plan=plan), Facts(route=STABLE, decision="evt_1"), T0).route
+    running, facts = rollout_of(State.RUNNING, 0, plan=plan), Facts(route=read_route(first), judgement=BAD)
+    assert "pins" not in moves.roll_back(running, facts, later(60)).route
+    aborted = read_route(moves.abort(running, facts, later(60)).route)
+    killed = moves.kill(aborted, "shop", "production")
+    assert "pins" not in killed.route
+    again = moves.start(rollout_of(plan=plan), Facts(route=aborted, decision="evt_2"), later(90)).route
+    assert len(again["pins"]) == 1
+    assert again["variants"] == {"stable": OLD, "canary": NEW}
+    assert "pins" not in moves.start(rollout_of(), Facts(route=STABLE, decision="e"), T0).route
+
+
 def test_a_refused_start_names_every_reason_at_once():
     blind = plan_of(expected_units_per_s=None)
     used = replace(SPLIT, rollout="ro_9", enabled=False, stable=NEW)

@@ -105,6 +105,15 @@ def test_a_shadow_out_of_form_is_a_fault(change, path):
     assert path in faults(plan_form(**change))
 
 
+def test_conversations_end_on_their_version_only_where_they_stick():
+    plan = parse_plan(plan_form(unit="conversation", pin_s=1800))
+    assert (plan.pin_s, plan_document(plan)["pin_s"]) == (1800, 1800)
+    assert parse_plan(plan_document(plan)) == plan
+    assert "pin_s" not in plan_document(parse_plan(plan_form()))
+    assert "pin_s" in faults(plan_form(pin_s=1800))
+    assert "pin_s" in faults(plan_form(unit="conversation", pin_s=-1))
+
+
 def test_every_fault_of_a_plan_is_named_at_once():
     found = faults(
         {

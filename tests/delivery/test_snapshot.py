@@ -1,5 +1,6 @@
 import json
 import queue
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -231,6 +232,34 @@ def test_prices_travel_where_a_key_has_a_budget_in_money(desk, running):
     assert (found.currency, found.input, found.output) == ("EUR", "2.5", "10")
     assert found.as_of == desk.runtime.clock.now().date().isoformat()
     assert desk.snapshot(audience="sdk")[1].payload.prices == {}
+
+
+def test_pins_leave_the_snapshot_and_what_is_live_when_their_time_is_over(desk):
+    desk.adopt()
+    rollout = desk.file(unit="conversation", pin_s=60)
+    approve(desk, rollout)
+    started = desk.act(service.start, rollout)
+    desk.clock.advance(30)
+    desk.act(service.abort, started, "no")
+    issue, snapshot = desk.snapshot()
+    pins = snapshot.payload.routes["support"]["pins"]
+    assert [pin["variant"] for pin in pins] == ["stable", "ending"]
+    assert started.subject in snapshot.payload.versions
+    assert issue.renew_at == desk.clock.now() + timedelta(seconds=30)
+    feed = service.Feed(desk.runtime)
+    scope = service.Scope(PROJECT, "production", "gateway")
+    first = feed.current(scope)
+    desk.clock.advance(29)
+    assert feed.current(scope) is first
+    desk.clock.advance(1)
+    assert feed.current(scope) is not first
+    desk.clock.advance(30)
+    issue, snapshot = desk.snapshot()
+    assert "pins" not in snapshot.payload.routes["support"]
+    assert (started.subject in snapshot.payload.versions, issue.renew_at) == (False, None)
+    assert feed.current(scope).renew_at is None
+    (live,) = desk.read(service.list_live, PROJECT, "production")
+    assert live.route.digests == (started.stable,)
 
 
 def test_a_provider_that_is_not_set_up_is_reported(desk):

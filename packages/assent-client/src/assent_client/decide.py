@@ -15,7 +15,9 @@ unit's bucket. A range that grows keeps every bucket it had, so a canary that gr
 A flag (`"kind": "flag"`) has JSON values for variants, and may have `"prerequisites": [{"flag": "billing",
 "variants": ["on"]}]`: unless each of these flags gives one of its variants, the off variant is given.
 A route may have `"shadow": {"variant": "canary", "end": 100000}`: of so many units in a million, calls are
-mirrored. What conditions there are, and how they refer to segments and other flags, says
+mirrored; and `"pins": [{"variant": "ending", "start": 0, "end": 50000, "salt": "…", "before": 1772532000000,
+"until": …}]`: where no rule decides, units of these buckets whose ids say that they began before that time
+(ms) stay on that variant. What conditions there are, and how they refer to segments and other flags, says
 `assent_client.rules`.
 """
 
@@ -26,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
+from assent_client.conversations import begun_ms
 from assent_client.rules import Context, Match, Peer, Scope, compile_prerequisite, compile_when, flags_named
 
 BUCKETS: Final = 1_000_000
@@ -38,21 +41,14 @@ MAX_RULES: Final = 200
 _MAX_SALT_BYTES = blake2b.MAX_KEY_SIZE
 _ROUTE_KEYS = frozenset(
     {
-        "key",
-        "kind",
-        "variants",
-        "split",
-        "rules",
-        "unit",
-        "algo",
-        "salt",
-        "off",
-        "enabled",
-        "rollout",
+        "key", "kind", "variants", "split", "rules", "unit", "algo", "salt", "off", "enabled", "rollout",
         "generation",
     }
-)
-_OPTIONAL_KEYS = frozenset({"prerequisites", "shadow"})
+)  # fmt: skip
+_OPTIONAL_KEYS = frozenset({"prerequisites", "shadow", "pins"})
+_PIN_KEYS = frozenset({"variant", "start", "end", "salt", "before", "until"})
+_LONGEST_MS: Final = 30 * 86_400_000
+"""A conversation that is said to have begun earlier than this before a pin is not believed to go on."""
 _ALONE: Final = Scope()
 
 
@@ -69,8 +65,8 @@ class Decision(NamedTuple):
     """What a unit gets, and why.
 
     `value` is the digest of a version, or a flag's JSON value; `rule` the id of the rule that decided;
-    `reason` is disabled | prerequisite | rule | rule_split | static | split; with `prerequisite`, `rule`
-    names the flag that did not give what is asked of it. `bucket` is None where none was needed.
+    `reason` is disabled | prerequisite | rule | rule_split | pinned | static | split; with `prerequisite`,
+    `rule` names the flag that did not give what is asked of it. `bucket` is None where none was needed.
     """
 
     variant: str | None
@@ -171,6 +167,7 @@ class _RouteReader:
         route = self.route
         self._check_form()
         self._check_shadow()
+        self._check_pins()
         if self.problems:
             return None
         off = Decision(route["off"], self.variants.get(route["off"]), None, "disabled", None)
@@ -181,7 +178,8 @@ class _RouteReader:
             return None
         if not route["enabled"]:
             return _always(off)
-        decide = _with_rules([rule for rule in rules if rule is not None], default)
+        pins = [self._pin(pin) for pin in route.get("pins", ())]
+        decide = _with_rules([rule for rule in rules if rule is not None], _with_pins(pins, default))
         return _with_prerequisites(needs, off, decide)
 
     def _check_form(self) -> None:
@@ -197,7 +195,7 @@ class _RouteReader:
             problem(f"the kind is one of {sorted(KINDS)}, not {route['kind']!r}")
         if route["algo"] != ALGORITHM:
             problem(f"the bucketing algorithm {route['algo']!r} is unknown; this version knows {ALGORITHM}")
-        if not isinstance(route["salt"], str) or not 1 <= len(_encode(route["salt"])) <= _MAX_SALT_BYTES:
+        if not _is_salt(route["salt"]):
             problem(f"the salt is a text of 1 to {_MAX_SALT_BYTES} bytes")
         if route["off"] is not None and not self._is_variant(route["off"]):
             problem(f"the off variant {route['off']!r} is not among the variants")
@@ -210,6 +208,21 @@ class _RouteReader:
     def _check_shadow(self) -> None:
         if "shadow" in self.route and not self._is_shadow(self.route["shadow"]):
             self.problems.append("the shadow is an object with a variant and an end from 1 to 1,000,000")
+
+    def _check_pins(self) -> None:
+        pins = self.route.get("pins", [])
+        if not isinstance(pins, list) or not all(map(self._is_pin, pins)):
+            self.problems.append("the pins are objects with variant, start, end, salt, before and until")
+
+    def _is_pin(self, pin: Any) -> bool:
+        if not isinstance(pin, Mapping) or pin.keys() != _PIN_KEYS or not self._is_variant(pin["variant"]):
+            return False
+        is_range = _is_range(pin["start"], pin["end"]) and pin["start"] >= 0 and pin["end"] <= BUCKETS
+        return is_range and _is_salt(pin["salt"]) and type(pin["before"]) is int and type(pin["until"]) is int
+
+    def _pin(self, pin: Mapping[str, Any]) -> _Pin:
+        name = pin["variant"]
+        return _Pin(name, self.variants[name], pin["salt"], pin["start"], pin["end"], pin["before"])
 
     def _is_shadow(self, shadow: Any) -> bool:
         if not isinstance(shadow, Mapping) or shadow.keys() != {"variant", "end"}:
@@ -294,8 +307,39 @@ class _RouteReader:
         return None if position == BUCKETS else f"ends at {position}, not at {BUCKETS}"
 
 
+def _is_salt(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(_encode(value)) <= _MAX_SALT_BYTES
+
+
 def _is_range(start: Any, end: Any) -> bool:
     return type(start) is int and type(end) is int and start < end
+
+
+class _Pin(NamedTuple):
+    variant: str
+    value: Any
+    salt: str
+    start: int
+    end: int
+    before: int
+
+
+def _with_pins(pins: list[_Pin], default: Decide) -> Decide:
+    if not pins:
+        return default
+
+    def decide(unit: str, context: Context) -> Decision:
+        begun = begun_ms(unit)
+        if begun is None:
+            return default(unit, context)
+        for pin in pins:
+            if pin.before - _LONGEST_MS <= begun < pin.before:
+                place = bucket(pin.salt, unit)
+                if pin.start <= place < pin.end:
+                    return Decision(pin.variant, pin.value, None, "pinned", place)
+        return default(unit, context)
+
+    return decide
 
 
 def _with_rules(rules: list[tuple[Match, Decide]], default: Decide) -> Decide:

@@ -15,6 +15,7 @@ from assent_client.calls.hooks import Hook
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.served import Served, ServedRoute, ServedVersion, ending
 from assent_client.calls.stream import Outcome
+from assent_client.conversations import new_conversation
 from assent_client.decide import Decision
 from assent_client.observe import SHADOW, Call
 
@@ -26,6 +27,8 @@ FALLING: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 SUCCESS: Final = range(200, 300)
 _MOST_GUARDRAILS: Final = 3
 _MAX_UNIT: Final = 512
+NEW: Final = "new"
+"""What the header X-Assent-Conversation says where a conversation begins and has no id yet."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,15 +79,29 @@ def decided(
     return decision, served.versions[decision.value]
 
 
-def unit_of(ask: Ask, conversation: str | None) -> str | None:
-    """Give what sticks, as the caller names it. Raises: Refusal (400)."""
-    unit = ask.extras.unit or ask.text("safety_identifier") or ask.text("user") or ask.user_id()
-    unit = unit or conversation or None
+def unit_of(ask: Ask, route: ServedRoute, conversation: str | None) -> tuple[str | None, bytes]:
+    """Give what sticks, as the caller names it, and the header that tells a new conversation its id.
+
+    Where conversations stick, their id goes before that of the user. Raises: Refusal (400).
+    """
+    told = b""
+    if conversation == NEW:
+        conversation = new_conversation()
+        told = b"x-assent-conversation: %b\r\n" % conversation.encode()
+    if route.unit == "conversation":
+        unit = ask.extras.unit or conversation or _who(ask)
+    else:
+        unit = ask.extras.unit or _who(ask) or conversation
+    unit = unit or None
     if unit is not None and len(unit) > _MAX_UNIT:
         raise Refusal(
             400, "invalid_request", f"A unit's id has at most {_MAX_UNIT} characters.", "assent.unit"
         )
-    return unit
+    return unit, told
+
+
+def _who(ask: Ask) -> str | None:
+    return ask.text("safety_identifier") or ask.text("user") or ask.user_id()
 
 
 def context_of(ask: Ask, preview: str | None) -> Mapping[str, Any]:

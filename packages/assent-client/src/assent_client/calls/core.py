@@ -159,7 +159,7 @@ class Core:
         served = self.ready()
         ask = Ask(asked.body)
         route = served.route(ask.model)
-        unit = unit_of(ask, asked.header(b"x-assent-conversation"))
+        unit, told = unit_of(ask, route, asked.header(b"x-assent-conversation"))
         one = unit or secrets.token_hex(12)
         context = context_of(ask, asked.header(b"x-assent-preview"))
         decision, version = decided(served, route, one, context)
@@ -171,7 +171,7 @@ class Core:
             decision=decision,
             version=version,
             place=place_of(served, version, dialect, asked.base, asked.upstreams),
-            headers=route.headers[decision.variant or ""],
+            headers=route.headers[decision.variant or ""] + told,
             unit=one,
             sticky=unit is not None,
             application=self._about.application,

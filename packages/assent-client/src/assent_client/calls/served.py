@@ -63,6 +63,7 @@ class ServedRoute:
 
     key: str
     decide: Decide
+    unit: str
     rollout: str | None
     headers: Mapping[str, bytes]
     ends: Mapping[str, Deprecation]
@@ -127,7 +128,7 @@ class Served:
         ending = {name: self.payload.versions[digest].deprecation for name, digest in variants.items()}
         ends = {name: end for name, end in ending.items() if end is not None}
         shadow = route if "shadow" in route else None
-        return ServedRoute(route["key"], decide, route["rollout"], headers, ends, shadow)
+        return ServedRoute(route["key"], decide, route["unit"], route["rollout"], headers, ends, shadow)
 
     def headers(self, variant: str, digest: str) -> bytes:
         """Write our headers on a version's answers."""

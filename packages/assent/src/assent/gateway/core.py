@@ -191,7 +191,10 @@ class Core:
             self._recorder.quotas.admit(key.id, limits)
         ask = Ask(b"".join(request.body))
         route = served.allowed(ask.model, key)
-        unit, sticky = self._unit(ask, request.conversation)
+        unit, told = unit_of(ask, route, _text(request.conversation))
+        is_sticky = unit is not None
+        if unit is None:
+            unit = f"{self._process}-{next(self._fresh_units)}"
         decision, version = decided(served, route, unit, context_of(ask, _text(request.preview)))
         upstream, start = self._target(served, version, dialect, request)
         return Chosen(
@@ -203,9 +206,9 @@ class Core:
             version=version,
             upstream=upstream,
             start=start,
-            headers=route.headers[decision.variant or ""],
+            headers=route.headers[decision.variant or ""] + told,
             unit=unit,
-            sticky=sticky,
+            sticky=is_sticky,
             application=key.id,
             limits=limits,
         )
@@ -240,11 +243,6 @@ class Core:
             before.hold = None  # what was held for the attempt that failed is held for this one
             hop.next = partial(self._hop, request, hop, hops)
         return hop
-
-    def _unit(self, ask: Ask, conversation: bytes | None) -> tuple[str, bool]:
-        """Give what sticks, and whether the caller named it."""
-        unit = unit_of(ask, _text(conversation))
-        return (f"{self._process}-{next(self._fresh_units)}", False) if unit is None else (unit, True)
 
     def _models(self, request: Request) -> bytes:
         served, key = self._ready(), _key_of(request)

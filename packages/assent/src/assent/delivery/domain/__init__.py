@@ -28,7 +28,14 @@ from assent.delivery.domain.plan import (
     plan_document,
 )
 from assent.delivery.domain.plan_form import parse_plan
-from assent.delivery.domain.route import PREVIOUS, Route, compile_route, read_route, without_canary
+from assent.delivery.domain.route import (
+    PREVIOUS,
+    Route,
+    compile_route,
+    read_route,
+    without_canary,
+    without_ended,
+)
 from assent.delivery.domain.state import EXPOSED, OPEN, Because, Facts, Rollout, State, Winner
 
 __all__ = [
@@ -75,4 +82,5 @@ __all__ = [
     "units_needed",
     "units_to_find",
     "without_canary",
+    "without_ended",
 ]

@@ -26,7 +26,15 @@ from assent.delivery.domain.checks import (
 )
 from assent.delivery.domain.form import decimal_text, exact
 from assent.delivery.domain.judgement import Judgement, Move, Verdict
-from assent.delivery.domain.route import Route, compile_route, read_route, settled
+from assent.delivery.domain.pinning import BUCKETS, pins_for, still
+from assent.delivery.domain.route import (
+    Route,
+    compile_route,
+    given_back_pins,
+    grown_pins,
+    read_route,
+    settled,
+)
 from assent.delivery.domain.state import EXPOSED, OPEN, Because, Facts, Rollout, State, Winner
 from assent.kernel.errors import Conflict, Reason, Refused
 
@@ -54,6 +62,7 @@ def start(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutStarte
         audience=rollout.plan.steps[0].audience,
         shadow=rollout.plan.steps[0].shadow,
         previous=None,
+        pins=pins_for(rollout.plan, route.stable, (0, BUCKETS), rollout.salt, now),
         unit=rollout.plan.unit.value,
         salt=rollout.salt,
         rollout=rollout.id,
@@ -86,6 +95,7 @@ def advance(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAdva
         share=following.share,
         audience=following.audience,
         shadow=following.shadow,
+        pins=grown_pins(rollout.plan, before, following.share, now),
         generation=before.generation + 1,
     )
     return events.RolloutAdvanced(
@@ -110,7 +120,9 @@ def promote(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutProm
             remedy="Advance it step by step; the plan that was approved has them.",
         )
     _may_grow(rollout, facts, now)
-    route = settled(_routed(facts), rollout.subject, keep=rollout.plan.warm_s > 0)
+    before = _routed(facts)
+    route = settled(before, rollout.subject, keep=rollout.plan.warm_s > 0)
+    route = replace(route, pins=still(before.pins, now))
     return events.RolloutPromoted(
         **_common(rollout),
         stable=rollout.stable or "",
@@ -143,12 +155,12 @@ def resume(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutResum
     return events.RolloutResumed(**_common(rollout))
 
 
-def abort(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAborted:  # noqa: ARG001 -- all moves have one signature
+def abort(rollout: Rollout, facts: Facts, now: datetime) -> events.RolloutAborted:
     """End it and give the traffic back, if it had any. Raises: Conflict."""
     expect(rollout, "abort", *OPEN)
     if rollout.state not in EXPOSED:
         return events.RolloutAborted(**_common(rollout), step=rollout.step, route=None, route_generation=0)
-    route = _receipt(rollout, facts)
+    route = replace(_receipt(rollout, facts), pins=given_back_pins(rollout.plan, _routed(facts), now))
     return events.RolloutAborted(
         **_common(rollout), step=rollout.step, route=compile_route(route), route_generation=route.generation
     )
@@ -165,7 +177,7 @@ def conclude(rollout: Rollout, facts: Facts, now: datetime, winner: Winner) -> e
     reasons = conclusion_reasons(rollout, facts, now, winner)
     if reasons:
         raise Refused(f"The A/B test of {rollout.ref} cannot be concluded so.", reasons=reasons)
-    route = _receipt(rollout, facts)
+    route = replace(_receipt(rollout, facts), pins=given_back_pins(rollout.plan, _routed(facts), now))
     return events.RolloutConcluded(
         **_common(rollout),
         winner=winner.value,
@@ -309,6 +321,7 @@ def _receipt(rollout: Rollout, facts: Facts) -> Route:
     return replace(
         read_route(rollout.receipt),
         previous=None,
+        pins=(),
         enabled=now.enabled,
         cut=now.cut,
         rollout=None,
@@ -346,7 +359,7 @@ def kill(route: Route, project: str, environment: str, *, cut: bool = False) -> 
     """Let the name answer nobody; `cut` ends calls under way too. Raises: Conflict when it does already."""
     if not route.enabled and (route.cut or not cut):
         raise Conflict(f"{route.key} is switched off already.")
-    after = replace(route, enabled=False, cut=cut, generation=route.generation + 1)
+    after = replace(route, enabled=False, cut=cut, pins=(), generation=route.generation + 1)
     return events.RouteKilled(**_rewritten(after, project, environment))
 
 

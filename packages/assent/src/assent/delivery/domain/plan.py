@@ -6,7 +6,7 @@ The form (JSON or YAML; fractions are numbers or decimal strings, shares have at
             "gate"}],
  "guards": [{"metric", "margin", "weight"}], "detect": {"metric", "from", "to"}, "alpha", "window_s",
  "block_s", "expected_units_per_s", "unit", "slo": [{"metric", "max", "then": "pause|roll_back"}],
- "start_at", "accept_undetectable", "warm_s", "experiment": {…},
+ "start_at", "accept_undetectable", "warm_s", "pin_s", "experiment": {…},
  "shadow": {"share", "min_time_s", "min_units", "max_time_s", "gate"}}
 `shadow` is read as a first step with share 0, in which that share of the calls is mirrored.
 `audience` is described in audience.py, blue-green's short form and `experiment` in strategy.py.
@@ -151,7 +151,10 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A rollout's plan, complete and consistent. `warm_s`: how long the version before stays warm."""
+    """A rollout's plan, complete and consistent. `warm_s`: how long the version before stays warm.
+
+    pin_s: how long conversations that began before the traffic moved stay on their version.
+    """
 
     strategy: Strategy
     steps: tuple[Step, ...]
@@ -166,6 +169,7 @@ class Plan:
     start_at: datetime | None
     accept_undetectable: str | None
     warm_s: int
+    pin_s: int
     experiment: Experiment | None
 
     @property
@@ -208,6 +212,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         document["shadow"] = _shadow_document(plan.steps[0])
     if plan.warm_s:
         document["warm_s"] = plan.warm_s
+    if plan.pin_s:
+        document["pin_s"] = plan.pin_s
     if plan.experiment is not None:
         document["experiment"] = _experiment_document(plan.experiment)
     written: dict[str, Any] = exact(document)

@@ -55,10 +55,12 @@ def parse_plan(document: Any) -> Plan:
         start_at=top.moment("start_at"),
         accept_undetectable=top.text("accept_undetectable"),
         warm_s=top.whole("warm_s", USUAL_WARM_S[strategy], least=0, most=365 * DAY_S),
+        pin_s=top.whole("pin_s", 0, least=0, most=7 * DAY_S),
         experiment=read_experiment(top) if strategy is Strategy.AB_TEST else None,
     )
     top.close()
     _check_detect(top, plan)
+    _check_pins(top, plan)
     check_strategy(top, plan)
     _check_size(top, plan)
     if top.faults:
@@ -69,6 +71,15 @@ def parse_plan(document: Any) -> Plan:
             reasons=top.faults,
         )
     return plan
+
+
+def _check_pins(top: Section, plan: Plan) -> None:
+    if plan.pin_s and plan.unit is not Unit.CONVERSATION:
+        top.fault(
+            "pin_s",
+            f"Conversations end on their version where they stick; here it is the {plan.unit}.",
+            "Give `unit: conversation`, or leave `pin_s` out.",
+        )
 
 
 def _check_size(top: Section, plan: Plan) -> None:

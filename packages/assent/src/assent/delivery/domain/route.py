@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from assent.delivery.domain.audience import Audience, audience_rules, read_rules
+from assent.delivery.domain.pinning import BUCKETS, Pins, pin_document, pins_for, read_pin, still
+from assent.delivery.domain.plan import Plan
 
 ALGO = "b2b64-v1"
-BUCKETS = 1_000_000
 STABLE = "stable"
 CANARY = "canary"
 PREVIOUS = "previous"
+ENDING = "ending"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Route:
 
     audience: who gets the canary whatever its share. shadow: the share of calls that are mirrored to it.
     previous: the version before, kept warm after a blue-green switch; it answers nobody. cut: switched off
-    with its calls under way, which gateways end.
+    with its calls under way, which gateways end. pins: conversations that end on the version they began on.
     """
 
     key: str
@@ -39,6 +42,7 @@ class Route:
     audience: Audience = ()
     shadow: float = 0.0
     previous: str | None = None
+    pins: Pins = ()
     unit: str
     salt: str
     rollout: str | None = None
@@ -49,7 +53,13 @@ class Route:
     @property
     def digests(self) -> tuple[str, ...]:
         """List the versions that it can serve, or keeps warm."""
-        return tuple(digest for digest in (self.stable, self.canary, self.previous) if digest is not None)
+        named = (self.stable, self.canary, self.previous, *(pin.digest for pin in self.pins))
+        return tuple(dict.fromkeys(digest for digest in named if digest is not None))
+
+    @property
+    def border(self) -> int:
+        """Give the number of buckets that the canary has."""
+        return round(self.share * BUCKETS)
 
 
 def compile_route(route: Route) -> dict[str, Any]:
@@ -60,8 +70,7 @@ def compile_route(route: Route) -> dict[str, Any]:
         variants[PREVIOUS] = route.previous
     if route.canary is not None:
         variants[CANARY] = route.canary
-        border = round(route.share * BUCKETS)
-        ranges = ((CANARY, 0, border), (STABLE, border, BUCKETS))
+        ranges = ((CANARY, 0, route.border), (STABLE, route.border, BUCKETS))
         split = [{"variant": name, "start": start, "end": end} for name, start, end in ranges if start < end]
     document = {
         "key": route.key,
@@ -77,9 +86,21 @@ def compile_route(route: Route) -> dict[str, Any]:
         "rollout": route.rollout,
         "generation": route.generation,
     }
+    if route.pins:
+        document["pins"] = _pins(route.pins, variants)
     if route.shadow and route.canary is not None:
         document["shadow"] = {"variant": CANARY, "end": round(route.shadow * BUCKETS)}
     return {**document, "cut": True} if route.cut else document
+
+
+def _pins(pins: Pins, variants: dict[str, str]) -> list[dict[str, Any]]:
+    """Write pins; a version that has no other name here is one that ends."""
+    names = {digest: name for name, digest in variants.items()}
+    for pin in pins:
+        if pin.digest not in names:
+            names[pin.digest] = ENDING
+            variants[ENDING] = pin.digest
+    return [pin_document(pin, names[pin.digest]) for pin in pins]
 
 
 def read_route(document: Mapping[str, Any]) -> Route:
@@ -95,6 +116,7 @@ def read_route(document: Mapping[str, Any]) -> Route:
         audience=read_rules(document["rules"]),
         shadow=document.get("shadow", {}).get("end", 0) / BUCKETS,
         previous=variants.get(PREVIOUS),
+        pins=tuple(read_pin(pin, variants) for pin in document.get("pins", ())),
         unit=document["unit"],
         salt=document["salt"],
         rollout=document["rollout"],
@@ -118,3 +140,22 @@ def settled(route: Route, digest: str, *, keep: bool = False) -> Route:
         rollout=None,
         generation=route.generation + 1,
     )
+
+
+def grown_pins(plan: Plan, before: Route, share: float, now: datetime) -> Pins:
+    """Let the conversations of a share that grows end on the stable version."""
+    moved = (before.border, round(share * BUCKETS))
+    return (*still(before.pins, now), *pins_for(plan, before.stable, moved, before.salt, now))
+
+
+def given_back_pins(plan: Plan, before: Route, now: datetime) -> Pins:
+    """Let the conversations of a canary that is given up end on it; those that never had it stay away."""
+    kept = still(before.pins, now)
+    if before.canary is None:
+        return kept
+    return (*kept, *pins_for(plan, before.canary, (0, before.border), before.salt, now))
+
+
+def without_ended(route: Route, now: datetime) -> Route:
+    """Give the route without pins whose time is over; the same generation."""
+    return replace(route, pins=still(route.pins, now)) if route.pins else route

@@ -33,6 +33,7 @@ REASONS: Final = {
     "prerequisite": "TARGETING_MATCH",
     "split": "SPLIT",
     "rule_split": "SPLIT",
+    "pinned": "SPLIT",
     "disabled": "DISABLED",
 }
 

@@ -83,9 +83,8 @@ class Feed:
 
     def _ages(self, issue: Issue) -> bool:
         life = issue.expires_at - issue.issued_at
-        return self._runtime.clock.now() >= issue.issued_at + timedelta(
-            seconds=REISSUE_AT * life.total_seconds()
-        )
+        due = issue.issued_at + timedelta(seconds=REISSUE_AT * life.total_seconds())
+        return self._runtime.clock.now() >= min(due, issue.renew_at or due)
 
     def _touched(self, reader: Reader, scope: Scope, seen: int) -> bool:
         leaves = ledger.leaves(reader, seen, LEAVES_PER_LOOK)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from assent.delivery import store
-from assent.delivery.domain import Route, moves, read_route
+from assent.delivery.domain import Route, moves, read_route, without_ended
 from assent.delivery.service import rollouts
 from assent.delivery.service.watch import announce
 from assent.identity import service as identity
@@ -44,8 +44,13 @@ def list_live(reader: Reader, project: str, environment: str | None = None) -> l
     """List what is served, in one environment or all. Raises: NotFound (no such environment)."""
     if environment is not None:
         identity.get_environment(reader, project, environment)
+    now = reader.now()
     return [
-        Live(environment=row.environment, route=read_route(row.document), changed_at=row.changed_at)
+        Live(
+            environment=row.environment,
+            route=without_ended(read_route(row.document), now),
+            changed_at=row.changed_at,
+        )
         for row in store.list_routes(reader.conn, project, environment)
     ]
 

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from assent.delivery import store
-from assent.delivery.domain import Route, compile_route, read_route, without_canary
+from assent.delivery.domain import Route, compile_route, read_route, without_canary, without_ended
+from assent.delivery.domain.pinning import ends_at
 from assent.delivery.service.subjects import Subject, end_of, find_subject
 from assent.flags import service as flags
 from assent.flags.domain import published_condition
@@ -48,7 +49,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """A signed snapshot as it is served; `omitted` says what was kept out of it, and why."""
+    """A signed snapshot as it is served; `omitted` says what was kept out of it, and why.
+
+    renew_at: when something in it ends, so that another one is due.
+    """
 
     scope: Scope
     envelope: bytes
@@ -56,6 +60,7 @@ class Issue:
     serial: int
     issued_at: datetime
     expires_at: datetime
+    renew_at: datetime | None
     omitted: tuple[Reason, ...]
 
 
@@ -97,6 +102,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
         serial=serial,
         issued_at=issued_at,
         expires_at=expires_at,
+        renew_at=content.renew_at,
         omitted=tuple(content.omitted),
     )
 
@@ -116,6 +122,7 @@ class _Content:
         self.providers: dict[str, Any] = {}
         self.segments: dict[str, Any] = {}
         self.omitted: list[Reason] = []
+        self.renew_at: datetime | None = None
 
     def read(self) -> None:
         """Read all routes of the environment."""
@@ -152,6 +159,8 @@ class _Content:
         if end is not None and end["is_retired"]:
             self.gone[name] = {"status": 410, "reason": "it was retired", "successor": end["successor"]}
             return
+        now = self._reader.now()
+        route = without_ended(route, now)
         admitted = {digest for digest in route.digests if self._has(digest, name)}
         if route.stable not in admitted:
             self.gone[name] = _gone(f"{name} has no version that a decision in the ledger admits.")
@@ -160,6 +169,8 @@ class _Content:
             route = without_canary(route)
         if route.previous not in {None, *admitted}:
             route = replace(route, previous=None)
+        route = replace(route, pins=tuple(pin for pin in route.pins if pin.digest in admitted))
+        self.renew_at = min((end for end in (self.renew_at, ends_at(route.pins, now)) if end), default=None)
         self.routes[name] = _published(route)
 
     def _has(self, subject: str, name: str) -> bool:
