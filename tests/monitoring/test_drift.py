@@ -128,3 +128,9 @@ def test_drift_on_the_command_line(served, monkeypatch, capsys, tmp_path):
     assert (code, json.loads(capsys.readouterr().out)["drifted"]) == (1, ["latency"])
     assert main(["monitor", "drift", "other"]) == 0
     assert main(["monitor", "drift", "--back", "long"]) == 10
+    assert main(["monitor", "drift", "--suite", "quality"]) == 10
+    with served.desk.writing() as tx:
+        identity.create_environment(tx, PROJECT, ENVIRONMENT, protected=True)
+    where = ["assistant", "--environment", ENVIRONMENT]
+    assert main(["monitor", "drift", *where, "--suite", "quality"]) == 13
+    assert "passed no run of quality" in capsys.readouterr().err

@@ -61,9 +61,16 @@ def drift(
     environment: Environment = None,
     window: Annotated[str, typer.Option(help="How long both windows are.")] = "24h",
     back: Annotated[str, typer.Option(help="How much earlier the reference lies.")] = "7d",
+    suite: Annotated[
+        str | None,
+        typer.Option(help="Compare with the newest run of this suite that it passed."),
+    ] = None,
 ) -> None:
-    """Compare inputs, outputs and latency with an earlier window; exit code 1 where something drifted."""
-    asked = {"window_s": _seconds_of(window), "back_s": _seconds_of(back)}
+    """Compare inputs, outputs and latency with an earlier window; exit code 1 where something drifted.
+
+    Example: assent monitor drift support --environment production --suite quality
+    """
+    asked = {"window_s": _seconds_of(window), "back_s": _seconds_of(back), "suite": suite}
     with connect() as api:
         found = api.get(api.path("drift"), environment=environment, name=name, **asked)
     emit(found, lambda _: emit(found["shifts"], _SHIFTS, empty="Nothing was served."))

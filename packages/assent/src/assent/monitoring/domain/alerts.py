@@ -48,8 +48,8 @@ class Condition:
 
     `certain`: the lower end of the interval must lie above the limit, not the estimate alone.
     Of a regression: `metrics` that are watched (none: those that guarded the rollout), `above` as their limit
-    (0: the rollout's figures and `margin`), days between false alarms on average, and whether one opens an
-    incident; `window_s` is how long a detection stands.
+    (0: figures of the rollout, or of a run of `suite`, and `margin`), days between false alarms on average,
+    and whether one opens an incident; `window_s` is how long a detection stands.
     """
 
     kind: Kind
@@ -62,6 +62,7 @@ class Condition:
     min_n: int = 1
     certain: bool = True
     back_s: int = 604_800
+    suite: str | None = None
     metrics: tuple[str, ...] = ()
     margin: Decimal = Decimal(0)
     arl_days: int = 365
@@ -183,6 +184,8 @@ def parse_condition(document: Mapping[str, Any]) -> Condition:
         values["above"] = reader.amount("above", 0, default=0)
     if kind == Kind.DRIFT:
         values["back_s"] = reader.whole("back_s", 604_800, 60, 366 * 86_400)
+    if kind in {Kind.DRIFT, Kind.REGRESSION}:
+        values["suite"] = reader.name("suite")
     if kind == Kind.REGRESSION:
         values |= _regression(reader)
     default_n = 20 if values.get("metric") in (*RATES, *QUANTILES) else 1
@@ -226,7 +229,9 @@ def condition_document(condition: Condition) -> dict[str, Any]:
     if condition.kind is Kind.BURN:
         own = {"budget": amounts["budget"], "factor": amounts["factor"]}
         return {**fields, **own, "short_window_s": condition.short_window_s}
-    if condition.kind is Kind.DRIFT:
+    if condition.kind in {Kind.DRIFT, Kind.REGRESSION}:
+        fields["suite"] = condition.suite
+    if condition.kind is Kind.DRIFT and condition.suite is None:
         fields["back_s"] = condition.back_s
     if condition.kind is Kind.REGRESSION:
         fields |= {"metrics": list(condition.metrics), "margin": amounts["margin"]}
@@ -269,6 +274,14 @@ class _Fields:
             self._wrong(name, f"{name} is {value!r:.60}.", f"A whole number from {least} to {most:,}.")
             return None
         return value
+
+    def name(self, name: str) -> str | None:
+        """Read a name that may be left out."""
+        value = self._left.pop(name, None)
+        if value is None or (isinstance(value, str) and NAME.match(value)):
+            return value
+        self._wrong(name, f"{name} is {value!r:.60}.", "A name: a-z, 0-9 and -, 63 at most.")
+        return None
 
     def names(self, name: str, known: Sequence[str]) -> tuple[str, ...]:
         """Read a list of names, or a text with commas between them."""

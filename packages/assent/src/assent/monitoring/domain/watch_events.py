@@ -16,7 +16,7 @@ class WatchedMetric:
     metric: str
     weight: str
     limit: str
-    source: str  # where the reference is from: a rollout, or "stated"
+    source: str  # where the reference is from: a rollout, a run, or "stated"
     reference_n: int
     reference_rate: str
     reference_interval: tuple[str, str]

@@ -5,7 +5,10 @@ from typing import Annotated, Any
 import pydantic
 from fastapi import APIRouter, Depends, Path, Query, Request
 
+from assent.delivery.service import Place
 from assent.identity.domain import Permission
+from assent.kernel.errors import Invalid, NotFound
+from assent.kernel.tx import Reader
 from assent.monitoring import service
 from assent.web.api import Call, ProjectPath, page, requires
 
@@ -102,7 +105,10 @@ def monitoring_report(
 
 
 class DriftWire(pydantic.BaseModel):
-    """What is compared: the last `window_s` seconds with as many, `back_s` seconds earlier."""
+    """What is compared: the last `window_s` seconds with as many, `back_s` seconds earlier.
+
+    With `suite`, what is live under a name is compared with the newest run of that suite that it passed.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid")
     environment: Annotated[str | None, pydantic.Field(max_length=200)] = None
@@ -110,6 +116,7 @@ class DriftWire(pydantic.BaseModel):
     version: Annotated[str | None, pydantic.Field(max_length=200)] = None
     window_s: Annotated[int, pydantic.Field(ge=60, le=31 * 86_400)] = service.drift.WINDOW_S
     back_s: Annotated[int, pydantic.Field(ge=60, le=366 * 86_400)] = service.drift.BACK_S
+    suite: Annotated[str | None, pydantic.Field(max_length=63)] = None
 
 
 @router.get("/projects/{project}/drift")
@@ -117,8 +124,24 @@ def drift(project: ProjectPath, call: Reads, asked: Annotated[DriftWire, Query()
     """Show whether inputs, outputs and latency are distributed as before, corrected for all comparisons."""
     where = _where(asked.environment, asked.name, asked.version)
     with call.read() as reader:
+        if asked.suite is not None:
+            return service.drift.document(_from_run(reader, project, asked, asked.suite))
         found = service.drift.compare(reader, project, where, asked.window_s, asked.back_s)
     return service.drift.document(found)
+
+
+def _from_run(reader: Reader, project: str, asked: DriftWire, suite: str) -> service.drift.Compared:
+    if not asked.name or not asked.environment or asked.version:
+        text = "A run is compared with what is live under one name of one environment."
+        raise Invalid(text, remedy="Give name and environment, and no version.")
+    place = Place(project=project, environment=asked.environment, name=asked.name)
+    found = service.drift.compare_with_run(reader, place, suite, asked.window_s)
+    if found is None:
+        raise NotFound(
+            f"What is live under {asked.name} passed no run of {suite}.",
+            remedy=f"assent eval run {suite} --subject {asked.name}@VERSION",
+        )
+    return found
 
 
 @router.get("/projects/{project}/quality/slots")

@@ -2,6 +2,7 @@
 
 from assent.monitoring.service import (
     alerts,
+    baseline,
     drift,
     evidence,
     exposition,
@@ -25,6 +26,7 @@ __all__ = [
     "Sight",
     "alerts",
     "apply",
+    "baseline",
     "callers",
     "drift",
     "evidence",

@@ -1,16 +1,18 @@
-"""Drift of what is live: the present window beside a reference window of the same length."""
+"""Drift of what is live: the present window beside an earlier one, or beside the version's evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from assent.delivery import service as delivery
+from assent.evaluation.service import Run
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import drift as rules
 from assent.monitoring.domain.drift import Shift
 from assent.monitoring.domain.figures import merge
 from assent.monitoring.domain.kinds import Kind
-from assent.monitoring.service import report
+from assent.monitoring.service import baseline, report
 from assent.monitoring.service.report import Period
 
 WINDOW_S = 86_400
@@ -19,11 +21,12 @@ BACK_S = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What was compared, and how it came out."""
+    """What was compared, and how it came out; the reference is a window before, or a run."""
 
-    reference: Period
     present: Period
     shifts: list[Shift]
+    before: Period | None = None
+    run: Run | None = None
 
     @property
     def drifted(self) -> list[Shift]:
@@ -45,13 +48,44 @@ def compare(
     shifts = [
         rules.compare(kind, then.histograms.get(kind, {}), now.histograms.get(kind, {})) for kind in Kind
     ]
-    return Compared(reference, present, rules.correct([one for one in shifts if one.n_present]))
+    return Compared(present, rules.correct([one for one in shifts if one.n_present]), before=reference)
+
+
+def compare_with_run(
+    reader: Reader, place: delivery.Place, suite: str, window_s: int = WINDOW_S
+) -> Compared | None:
+    """Compare what the live version was asked and answered within a window with a run that it passed.
+
+    None where it passed no run of the suite. Raises: NotFound (nothing is live under this name).
+    """
+    version = delivery.get_route(reader, place).stable
+    known = baseline.find(reader, place.project, version, suite)
+    if known is None:
+        return None
+    present = report.last(reader, window_s)
+    where = {"environment": place.environment, "route": place.name, "version": version}
+    now = merge(one for _, one in report.tallies(reader, place.project, present, where))
+    shifts = [
+        rules.compare(kind, reference, now.histograms.get(kind, {}))
+        for kind, reference in known.histograms.items()
+    ]
+    return Compared(present, rules.correct(shifts), run=known.run)
+
+
+def _reference(compared: Compared) -> dict[str, Any]:
+    run, before = compared.run, compared.before
+    return {
+        "from_at": None if before is None else before.start,
+        "to_at": None if before is None else before.end,
+        "run": None if run is None else run.id,
+        "suite": None if run is None else run.suite_ref,
+    }
 
 
 def document(compared: Compared) -> dict[str, Any]:
     """Write what was compared."""
     return {
-        "reference": {"from_at": compared.reference.start, "to_at": compared.reference.end},
+        "reference": _reference(compared),
         "present": {"from_at": compared.present.start, "to_at": compared.present.end},
         "n_comparisons": sum(one.p is not None for one in compared.shifts),
         "alpha": rules.ALPHA,

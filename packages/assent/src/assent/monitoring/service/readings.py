@@ -12,6 +12,7 @@ from assent.kernel.tx import Reader
 from assent.monitoring.domain import alerts as rules
 from assent.monitoring.domain import figures
 from assent.monitoring.domain.alerts import Condition, Finding, Kind, Reading
+from assent.monitoring.domain.drift import Shift
 from assent.monitoring.domain.figures import Tally, merge
 from assent.monitoring.domain.kinds import Kind as Histogram
 from assent.monitoring.domain.latency import quantile
@@ -149,14 +150,45 @@ def _dropped(reader: Reader, scope: Scope, condition: Condition) -> Finding:
 
 
 def _drift(reader: Reader, scope: Scope, condition: Condition) -> Finding:
+    if condition.suite is not None:
+        return _drift_from_run(reader, scope, condition, condition.suite)
     found = drift.compare(reader, scope.project, scope.where, condition.window_s, condition.back_s)
     known = [one for one in found.shifts if one.drifted is not None]
     n = max((one.n_present for one in found.shifts), default=0)
     if not known:
         return Finding(None, f"too few calls to compare: {n} now", None, n)
-    told = [f"{one.kind.name.lower()} (PSI {one.psi or 0:.2f}, p {one.p or 0:.2g})" for one in found.drifted]
+    told = [_shift_text(one) for one in found.drifted]
     text = f"drifted: {', '.join(told)}" if told else "nothing drifted"
     return Finding(bool(told), f"{text}; {len(known)} comparisons", float(len(told)), n)
+
+
+def _drift_from_run(reader: Reader, scope: Scope, condition: Condition, suite: str) -> Finding:
+    """Compare each live name with the run that its version passed; one that passed none is not known."""
+    told, blind, n_known, n = [], [], 0, 0
+    for name in _live_names(reader, scope):
+        place = delivery.Place(project=scope.project, environment=scope.environment, name=name)
+        found = drift.compare_with_run(reader, place, suite, condition.window_s)
+        known = [one for one in found.shifts if one.drifted is not None] if found else []
+        n_known += len(known)
+        n += max((one.n_present for one in known), default=0)
+        told += [f"{name}: {_shift_text(one)}" for one in known if one.drifted]
+        if not known:
+            why = f"passed no run of {suite}" if found is None else "too few calls or cases to compare"
+            blind.append(f"{name}: {why}")
+    text = "; ".join([*(told or ["nothing drifted"]), *blind, f"{n_known} comparisons"])
+    return Finding(bool(told) or (None if blind or not n_known else False), text, float(len(told)), n)
+
+
+def _shift_text(one: Shift) -> str:
+    return f"{one.kind.name.lower()} (PSI {one.psi or 0:.2f}, p {one.p or 0:.2g})"
+
+
+def _live_names(reader: Reader, scope: Scope) -> list[str]:
+    return [
+        one.route.key
+        for one in delivery.list_live(reader, scope.project, scope.environment)
+        if scope.route in {None, one.route.key}
+    ]
 
 
 def _suites(reader: Reader, scope: Scope, _condition: Condition) -> Finding:
@@ -184,11 +216,7 @@ def _suites(reader: Reader, scope: Scope, _condition: Condition) -> Finding:
 
 def _regression(reader: Reader, scope: Scope, condition: Condition) -> Finding:
     """Look whether something that is live has become worse; without a watch over it that is not known."""
-    names = [
-        one.route.key
-        for one in delivery.list_live(reader, scope.project, scope.environment)
-        if scope.route in {None, one.route.key}
-    ]
+    names = _live_names(reader, scope)
     watched = store.list_active(reader.conn, alert=scope.alert)
     seen = {one.route: regressions.seen_of(reader, one) for one in watched}
     standing = [one for one in watched if regressions.stands(one, seen[one.route], reader.now())]

@@ -1,4 +1,4 @@
-"""What the watch over a live version compares with: its rollout's figures, or a limit that people state."""
+"""What the watch over a live version compares with: its rollout, its evaluation, or a stated limit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from assent.monitoring.domain.eprocess import equal_weights
 from assent.monitoring.domain.regression import Reference, Terms, Watched, limit_of, reference
 from assent.monitoring.domain.scores import LEVELS
 from assent.monitoring.domain.watch_events import WatchedMetric, WatchStarted
+from assent.monitoring.service import baseline
 from assent.monitoring.service.looking import slow_above, state_after
 from assent.monitoring.store import blocks
 
@@ -36,7 +37,7 @@ class Base:
 
 def terms_for(reader: Reader, alert: Any, condition: Condition, live: Live) -> WatchStarted | None:
     """Give the terms of a watch over a live version; None where nothing is known to compare with."""
-    base = _stated(reader, alert, condition, live) if condition.above else _rolled_out(reader, alert, live)
+    base = _base(reader, alert, condition, live)
     if base is None:
         return None
     asked = condition.metrics or tuple(base.weights) or tuple(base.references)
@@ -61,6 +62,27 @@ def terms_for(reader: Reader, alert: Any, condition: Condition, live: Live) -> W
             _metric(name, weights[name], base.references[name], condition.margin) for name in known
         ),
     )
+
+
+def _base(reader: Reader, alert: Any, condition: Condition, live: Live) -> Base | None:
+    if condition.above:
+        return _stated(reader, alert, condition, live)
+    if condition.suite is not None:
+        return _evaluated(reader, alert.project, live.route.stable, condition.suite)
+    return _rolled_out(reader, alert, live)
+
+
+def _evaluated(reader: Reader, project: str, version: str, suite: str) -> Base | None:
+    """Read the run that the version passed: its refusals, and the latency that 5 % of its answers exceed."""
+    known = baseline.find(reader, project, version, suite)
+    if known is None or not known.n_answers:
+        return None
+    run, slow = known.run.id, known.slow_above_s
+    references = {Metric.REFUSAL.value: reference(run, known.n_refused, known.n_answers)}
+    if slow is not None:
+        n_slow = sum(one > slow for one in known.latencies_s)
+        references[Metric.SLOW.value] = reference(run, n_slow, len(known.latencies_s))
+    return Base(USUAL_WINDOW_S, USUAL_BLOCK_S, slow, references, {})
 
 
 def _metric(name: str, weight: Decimal, known: Reference, margin: Decimal) -> WatchedMetric:
