@@ -271,3 +271,43 @@ def test_who_was_chosen_by_a_rule_or_saw_a_preview_s_stable_version_is_compared_
     exposed = msgspec.structs.replace(running.exposure("u3", "stable"), rule="audience-1")
     running.send(chosen, waiting, by_chance, exposed)
     assert [(row.unit, row.arm) for row in running.rows("units")] == [("u2", "canary")]
+
+
+GUARDED = {**PLAN, "guards": [{"metric": "error", "weight": 0.5}, {"metric": "guardrail", "weight": 0.5}],
+           "detect": {"metric": "guardrail", "from": 0.05, "to": 0.6}}  # fmt: skip
+
+
+def guarded(desk, seconds, *, canary_hits, looked=("canary", "stable")):
+    """Send calls that guardrails look at: those of `looked`, and hit one in twenty of the stable ones."""
+    for _ in range(seconds):
+        rows = []
+        for i in range(20):
+            variant = "canary" if i % 4 == 0 else "stable"
+            rate = canary_hits if variant == "canary" else 0.05
+            hit = ("pii",) if (desk.n * 0.6180339887) % 1 < rate else ()
+            rows.append(desk.call(f"g{desk.n}", variant, guardrails=hit if variant in looked else None))
+        desk.send(*rows)
+        desk.clock.advance(1)
+        if desk.tick() is Move.ROLL_BACK:
+            return True
+    return False
+
+
+def test_a_canary_that_guardrails_stop_more_often_is_taken_back(desk):
+    desk.plan(GUARDED)
+    assert guarded(desk, 40, canary_hits=0.6)
+    (incident,) = desk.rows("incidents")
+    assert incident.guard == "guardrail"
+    assert desk.read(service.evidence.replay, "acme", ROLLOUT).matches
+
+
+def test_a_guard_that_no_guardrail_feeds_is_unknown_and_none_is_blamed_for_being_looked_at(desk):
+    desk.plan(GUARDED)
+    assert not guarded(desk, 10, canary_hits=0.6, looked=())
+    sight = desk.look()
+    assert sight.judgement.unknown == ("guardrail",)
+    assert sight.judgement.n_canary_units > 0
+    assert not guarded(desk, 10, canary_hits=0.9, looked=("canary",))
+    assert desk.look().judgement.unknown == ()
+    assert desk.look().judgement.guard in {"error", "guardrail"}
+    assert desk.rollout().state is State.RUNNING

@@ -88,8 +88,9 @@ def take(watched: Watched, counts: Sequence[GuardCounts]) -> Watched:
     recent: dict[str, tuple[int, int]] = {}
     for one in counts:
         block = one.block()
-        n_canary, n_stable = block.canary.n, block.stable.n
-        recent[one.metric] = (n_canary + n_stable, block.canary.badness + block.stable.badness)
+        # Whom no guardrail looked at has no score for guardrails: other metrics have more units.
+        n_canary, n_stable = max(n_canary, block.canary.n), max(n_stable, block.stable.n)
+        recent[one.metric] = (block.canary.n + block.stable.n, block.canary.badness + block.stable.badness)
         before = guards.get(one.metric)
         if before is not None:
             proven = before.proof
@@ -98,7 +99,7 @@ def take(watched: Watched, counts: Sequence[GuardCounts]) -> Watched:
             else:  # keep the counts of the canary, which the process does not have
                 proven = replace(
                     proven,
-                    n_canary=proven.n_canary + n_canary,
+                    n_canary=proven.n_canary + block.canary.n,
                     canary_badness=proven.canary_badness + block.canary.badness,
                 )
             guards[one.metric] = GuardState(eprocess.advance(before.process, block), proven)

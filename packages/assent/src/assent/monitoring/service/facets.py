@@ -61,7 +61,8 @@ class FacetRow(NamedTuple):
 class Facet:
     """What many calls have in common, with its number and what follows from it.
 
-    `fell` tells whether chance decided who gets the version, so that its units may be compared.
+    `fell` tells whether chance decided who gets the version, so that its units may be compared; `guarded`
+    whether a guardrail looked at the calls.
     """
 
     id: int
@@ -70,8 +71,14 @@ class Facet:
     failed: bool
     refused: bool
     fell: bool
+    guarded: bool
     finish: int
     language: int | None
+
+    @property
+    def seen(self) -> tuple[bool, bool]:
+        """Tell whether a guardrail looked at the calls, and whether one hit."""
+        return self.guarded, self.row.guardrails is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,7 @@ def _facet(project: str, values: tuple[Any, ...]) -> Facet:
         failed=failed,
         refused=row.finish_reason in REFUSALS,
         fell=fell(row.rule, row.reason, key.variant),
+        guarded=guardrails is not None,
         finish=finish_bucket(row.finish_reason, failed=failed),
         language=language_bucket(language) if language else None,
     )

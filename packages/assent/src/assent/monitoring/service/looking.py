@@ -14,7 +14,7 @@ from assent.monitoring.domain import state as states
 from assent.monitoring.domain.events import BlockClosed, GuardCounts, GuardFigures, block_document
 from assent.monitoring.domain.intervals import rate_interval
 from assent.monitoring.domain.latency import quantile
-from assent.monitoring.domain.scores import LEVELS, Arm, block_index, quantise, tally
+from assent.monitoring.domain.scores import LEVELS, Arm, Histogram, block_index, quantise, tally
 from assent.monitoring.domain.state import Terms, Watched
 from assent.monitoring.domain.verdict import Look, judge, units_to_detect
 from assent.monitoring.service.experiments import read_test, with_amounts
@@ -117,10 +117,18 @@ def state_after(reader: Reader, watch: Watch, terms: Terms) -> Watched:
 
 def missing_metrics(watch: Watch, terms: Terms) -> tuple[str, ...]:
     """List the metrics for which no scores can be made."""
-    computable = {Metric.ERROR, Metric.REFUSAL, Metric.THUMBS_DOWN}
+    computable = {Metric.ERROR, Metric.REFUSAL, Metric.THUMBS_DOWN, Metric.GUARDRAIL}
     if watch.slow_above_s is not None:
         computable.add(Metric.SLOW)
     return tuple(name for name in terms.metrics if name not in computable)
+
+
+def _unseen(watched: Watched, terms: Terms) -> tuple[str, ...]:
+    """List the metrics that no unit had a score of although units were scored: no guardrail looked."""
+    if not watched.n_canary + watched.n_stable or Metric.GUARDRAIL not in terms.metrics:
+        return ()
+    guard = watched.guards[Metric.GUARDRAIL]
+    return () if guard.process.n_stable + guard.proof.n_canary else (Metric.GUARDRAIL.value,)
 
 
 def _due(
@@ -149,17 +157,22 @@ def _due(
 
 
 def _counts(metric: str, rows: Sequence[UnitTally]) -> GuardCounts:
-    arms = {
-        arm: tally((score_of(metric, row), row.n_units) for row in rows if row.arm == arm).counts
-        for arm in Arm
-    }
+    arms = {arm: scores_of(metric, [row for row in rows if row.arm == arm]).counts for arm in Arm}
     return GuardCounts(metric=metric, canary=arms[Arm.CANARY], stable=arms[Arm.STABLE])
 
 
-def score_of(metric: str, row: UnitTally) -> int:
+def scores_of(metric: str, rows: Sequence[UnitTally]) -> Histogram:
+    """Give the scores of units; whom no guardrail looked at has none for guardrails."""
+    counted = [row for row in rows if row.n_guarded] if metric == Metric.GUARDRAIL else rows
+    return tally((_score(metric, row), row.n_units) for row in counted)
+
+
+def _score(metric: str, row: UnitTally) -> int:
     """Give a unit's score: its mean over the calls (or opinions) in its window; none of them scores 0."""
     if metric == Metric.THUMBS_DOWN:
         return quantise(row.badness, row.n_feedback)
+    if metric == Metric.GUARDRAIL:
+        return quantise(row.n_hits, row.n_guarded)
     bad = {Metric.ERROR: row.n_errors, Metric.REFUSAL: row.n_refusals, Metric.SLOW: row.n_slow}
     return quantise(bad[Metric(metric)], row.n_calls)
 
@@ -200,7 +213,7 @@ def _judgement(
     plan: Plan, watch: Watch, terms: Terms, watched: Watched, guards: Sequence[GuardFigures]
 ) -> Judgement:
     weighed = states.weighing(watched, terms)
-    missing = missing_metrics(watch, terms)
+    missing = tuple(sorted({*missing_metrics(watch, terms), *_unseen(watched, terms)}))
     broken = states.broken_objectives(watched, terms)
     verdict = Verdict.INCONCLUSIVE
     if weighed is not None:

@@ -78,7 +78,7 @@ def _outcomes_of_calls(calls: Calls, watches: Mapping[str, Watch]) -> list[Outco
     on the stable version. They are shown with their version and compared with nobody.
     """
     judged = [
-        (rollout, facet.key.variant, facet.failed, facet.refused)
+        (rollout, facet.key.variant, (facet.failed, facet.refused), facet.seen)
         if facet.fell and (rollout := facet.row.rollout or "") in watches
         else None
         for facet in calls.shared
@@ -88,17 +88,17 @@ def _outcomes_of_calls(calls: Calls, watches: Mapping[str, Watch]) -> list[Outco
     outcomes: list[Outcome] = []
     for at, place, unit, latency_s, tokens_in, tokens_out in zip(*own, strict=True):
         if (facet := judged[place]) is not None:
-            rollout, variant, failed, refused = facet
+            rollout, variant, flags, seen = facet
             limit = limits[rollout]
             slow = limit is not None and latency_s > limit
             amounts = (latency_s, tokens_in or 0, tokens_out or 0)
-            outcomes.append((at, rollout, unit, variant, 1, failed, refused, slow, *amounts))
+            outcomes.append((at, rollout, unit, variant, 1, *flags, slow, *amounts, *seen))
     return outcomes
 
 
 def _outcomes_of_exposures(exposures: Sequence[Exposure], watches: Mapping[str, Watch]) -> list[Outcome]:
     return [
-        (one.at.timestamp(), rollout, one.unit, one.variant, 0, False, False, False, 0.0, 0, 0)
+        (one.at.timestamp(), rollout, one.unit, one.variant, 0, False, False, False, 0.0, 0, 0, False, False)
         for one in exposures
         if (rollout := one.rollout or "") in watches and fell(one.rule, one.reason, one.variant)
     ]

@@ -17,7 +17,7 @@ from assent.monitoring.domain.alerts import Kind
 from assent.monitoring.domain.detector import DAY_S
 from assent.monitoring.domain.events import IncidentOpened
 from assent.monitoring.domain.regression import Detection, Seen
-from assent.monitoring.domain.scores import Histogram, block_index, tally
+from assent.monitoring.domain.scores import Histogram, block_index
 from assent.monitoring.domain.watch_events import (
     RegressionDetected,
     WatchEnded,
@@ -27,7 +27,7 @@ from assent.monitoring.domain.watch_events import (
     sealed_document,
 )
 from assent.monitoring.service.live_units import key_of
-from assent.monitoring.service.looking import GRACE_S, MAX_BLOCKS_PER_LOOK, score_of
+from assent.monitoring.service.looking import GRACE_S, MAX_BLOCKS_PER_LOOK, scores_of
 from assent.monitoring.service.terms import terms_for, terms_of
 from assent.monitoring.store import alerts as alert_store
 from assent.monitoring.store import blocks
@@ -112,9 +112,7 @@ def look(reader: Reader, live: Any, alert: Any) -> LiveSight | None:
     terms, closed, found = terms_of(live), [], []
     seen = regression.load(watch.state) if watch.state is not None else Seen()
     for block, rows in _due(reader, live, watch, before):
-        scores = {
-            one.metric: tally((score_of(one.metric, r), r.n_units) for r in rows) for one in terms.metrics
-        }
+        scores = {one.metric: scores_of(one.metric, rows) for one in terms.metrics}
         after, total, detection = regression.take(seen, terms, block, scores)
         if detection and regression.is_new(detection, seen, live.block_s, live.hold_s):
             found.append(detection)

@@ -21,9 +21,10 @@ Numbers = Sequence[float] | npt.NDArray[Any]
 UnitKey = tuple[str, str]  # rollout, unit
 
 
-Outcome = tuple[float, str, str, str, int, bool, bool, bool, float, int, int]
+Outcome = tuple[float, str, str, str, int, bool, bool, bool, float, int, int, bool, bool]
 """What one call (or bare exposure: no call) says about its unit: when, rollout, unit, variant, calls,
-failed, refused, slow, latency in seconds, tokens in, tokens out. A plain tuple: there are very many."""
+failed, refused, slow, latency in seconds, tokens in, tokens out, seen and hit by a guardrail. A plain
+tuple: there are very many."""
 
 
 class Slots:
@@ -89,8 +90,8 @@ class UnitSums:
     """Outcomes of units, within their windows or late. A row has the columns of `monitoring_units`."""
 
     ARM, FIRST_AT, BLOCK, CALLS, ERRORS, REFUSALS, SLOW, FEEDBACK, BADNESS, LATE, LATE_BADNESS = range(2, 13)
-    LATENCY, TOKENS_IN, TOKENS_OUT = range(13, 16)
-    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0)
+    LATENCY, TOKENS_IN, TOKENS_OUT, GUARDED, HITS = range(13, 18)
+    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0, 0, 0)
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
@@ -99,7 +100,21 @@ class UnitSums:
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Sum outcomes up, in order of time; the first of a new unit fixes its arm, window and block."""
         rows = self._rows
-        for at, rollout, unit, variant, n_calls, failed, refused, slow, latency_s, into, out in outcomes:
+        for (
+            at,
+            rollout,
+            unit,
+            variant,
+            n_calls,
+            failed,
+            refused,
+            slow,
+            latency_s,
+            into,
+            out,
+            guarded,
+            hit,
+        ) in outcomes:
             row = rows.get((rollout, unit))
             if row is None:
                 row = self._first(rollout, unit, variant, at)
@@ -111,6 +126,8 @@ class UnitSums:
                 row[self.LATENCY] += latency_s
                 row[self.TOKENS_IN] += into
                 row[self.TOKENS_OUT] += out
+                row[self.GUARDED] += guarded
+                row[self.HITS] += hit
             else:
                 row[self.LATE] += n_calls
 

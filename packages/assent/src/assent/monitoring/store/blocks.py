@@ -37,6 +37,8 @@ class UnitTally(NamedTuple):
     n_slow: int
     n_feedback: int
     badness: float
+    n_guarded: int
+    n_hits: int
     n_units: int
 
 
@@ -110,7 +112,7 @@ def tallies(
     `keys`: what its units are kept under, where that is not the rollout.
     """
     u = units.c
-    alike = (u.block, u.arm, u.n_calls, u.n_errors, u.n_refusals, u.n_slow, u.n_feedback, u.badness)
+    alike = [u[name] for name in UnitTally._fields[:-1]]
     of = u.rollout.in_(keys or [watch.rollout])
     due = sa.and_(of, u.block > watch.closed_through, u.block < before_block)
     wanted = sa.select(*alike, sa.func.count()).where(due).group_by(*alike).order_by(u.block)

@@ -31,7 +31,7 @@ ROLLUP_SUMS = (
 )  # fmt: skip
 UNIT_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_slow", "n_feedback", "badness", "n_late", "late_badness",
-    "latency_s", "tokens_in", "tokens_out",
+    "latency_s", "tokens_in", "tokens_out", "n_guarded", "n_hits",
 )  # fmt: skip
 
 

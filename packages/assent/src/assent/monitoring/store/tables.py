@@ -228,6 +228,8 @@ units = table(
     ),  # sums over the calls in the window
     sa.Column("tokens_in", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("tokens_out", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("n_guarded", sa.BigInteger, nullable=False, server_default="0"),  # calls that a guardrail saw
+    sa.Column("n_hits", sa.BigInteger, nullable=False, server_default="0"),  # of these, those that one hit
     sa.Index("ix_monitoring_units_block", "rollout", "block"),
     kind="operational",
 )
