@@ -8,6 +8,8 @@ client.expose("assistant", chosen, unit="user-17")        # when the application
 if client.feature_enabled("gpt4", user="user-17"):         # a flag: exposes by itself, never raises
     use_gpt4()
 
+client.prompt("greeting", {"name": "Ada"}, unit="user-17").messages
+client.feedback(answer.id, "up")                           # of a call that went through Assent
 OpenAI(http_client=client.http_client())                   # `model` is a governed name; keys stay yours
 """
 
@@ -17,9 +19,11 @@ import asyncio
 from typing import Self
 
 from assent_client.calls.places import Upstream
-from assent_client.local import ClientSettings, Local, Notice
+from assent_client.local import Local
+from assent_client.rendering import Prompt
+from assent_client.settings import ClientSettings, Notice
 
-__all__ = ["AsyncClient", "Client", "ClientSettings", "Notice", "Upstream"]
+__all__ = ["AsyncClient", "Client", "ClientSettings", "Notice", "Prompt", "Upstream"]
 
 
 class Client(Local):
@@ -45,6 +49,10 @@ class Client(Local):
         """Wait for a first snapshot, and tell whether there is one."""
         return self._wait(timeout_s)
 
+    def refresh(self) -> None:
+        """Ask for the snapshot now. Raises: Conflict (closed), Unavailable, Invalid (it is refused)."""
+        self._refresh()
+
 
 class AsyncClient(Local):
     """The client for asyncio: what may wait is awaited, what is memory only is called."""
@@ -69,3 +77,7 @@ class AsyncClient(Local):
     async def wait(self, timeout_s: float = 10.0) -> bool:
         """Wait for a first snapshot, and tell whether there is one."""
         return await asyncio.to_thread(self._wait, timeout_s)
+
+    async def refresh(self) -> None:
+        """Ask for the snapshot now. Raises: Conflict (closed), Unavailable, Invalid (it is refused)."""
+        await asyncio.to_thread(self._refresh)

@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from assent_client.errors import AssentError
+from assent_client.errors import AssentError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class Follower:
         self.on_reach: Callable[[str | None], None] = lambda _: None
         self._is_away = False
         self._closing = threading.Event()
+        self._offering = threading.Lock()
         self._stream: httpx.Response | None = None
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
@@ -71,6 +72,16 @@ class Follower:
             _wake(stream)
         self._thread.join(timeout=5)
         self._http.close()
+
+    def refresh(self) -> None:
+        """Ask for the snapshot now, in the caller's thread. Raises: Unavailable, or what refuses it."""
+        try:
+            self._fetch()
+        except (httpx.HTTPError, OSError) as error:
+            raise Unavailable(
+                f"{self._http.base_url} gave no snapshot: {error}",
+                remedy="See why the server does not answer; what was known serves on.",
+            ) from error
 
     def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -117,7 +128,8 @@ class Follower:
         return was_alive
 
     def _offer(self, envelope: bytes) -> None:
-        self._take(envelope, self._http)
+        with self._offering:
+            self._take(envelope, self._http)
         self.arrived.set()
 
     def _reach(self, trouble: str | None) -> None:

@@ -99,12 +99,16 @@ class Flags:
         if type(value) is not type(default) and not _fits(value, default):
             words = f"{name} gives {type(value).__name__}, not {type(default).__name__}"
             return _doubt(default, "type_mismatch", words)
-        key = (name, unit)
-        if self._recent.get(key) != variant:
+        if self._recent.get(key := (name, unit)) != variant:
             self._record(key, decision)
         if isinstance(value, dict | list):
             value = copy.deepcopy(value)  # the snapshot's own value stays as it was signed
         return Flag(value, variant, decision.reason, decision.rule)
+
+    def expose_once(self, name: str, unit: str, decision: Decision) -> None:
+        """Record that a unit got a variant, unless this process has recorded it before."""
+        if self._recent.get((name, unit)) != decision.variant:
+            self._record((name, unit), decision)
 
     def _record(self, key: tuple[str, str], decision: Decision) -> None:
         """Remember an exposure in the younger of two generations, and record it if neither knew it.

@@ -7,22 +7,26 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal
 
 import httpx
+import msgspec
 
 from assent_client.calls.core import About, Core
+from assent_client.calls.feedback import Thumb
 from assent_client.calls.places import Upstream
 from assent_client.calls.transport import AsyncTransport, Transport
 from assent_client.decide import Decision
-from assent_client.errors import AssentError, Conflict, Gone, NotFound, Unavailable
+from assent_client.errors import AssentError, Conflict, Gone, Invalid, NotFound, Unavailable
 from assent_client.feed import Follower
 from assent_client.flags import Flag, Flags, Unit
 from assent_client.observe import Exposure, HttpSink, Observations, Row, hash_unit, load_unit_key
-from assent_client.snapshot import Scope, Snapshot, Version
+from assent_client.pinned import choose
+from assent_client.rendering import Prompt, Renderer
+from assent_client.settings import ClientSettings, Listen, Notice
+from assent_client.snapshot import Scope, Snapshot, SnapshotRefused, Version
 from assent_client.spool import Spool
 from assent_client.store import SnapshotStore, pin_root, read_root
 
@@ -30,42 +34,6 @@ log = logging.getLogger(__name__)
 
 _NO_UPSTREAMS: Final[Mapping[str, Upstream]] = {}
 _NO_CONTEXT: Final[Mapping[str, Any]] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSettings:
-    """Which environment to decide for, and where to keep what is needed without a server.
-
-    `unit_key` must be the same in all processes that observe one environment; `application` names this one
-    in observations. After `max_staleness_s` past a snapshot's expiry calls are refused; None serves for ever.
-    """
-
-    url: str
-    token: str
-    project: str
-    environment: str
-    data_dir: Path
-    root_path: Path | None = None
-    unit_key: str | None = None
-    poll_s: float = 30.0
-    observe: bool = True
-    application: str = "sdk"
-    max_staleness_s: float | None = None
-
-
-class Notice(NamedTuple):
-    """What happened to the snapshot in use.
-
-    `kind` is changed (`names`: the routes that changed) | stale (no server answers; what was known serves on)
-    | reached (one answers again) | refused (a snapshot failed a check and is kept out).
-    """
-
-    kind: str
-    message: str = ""
-    names: tuple[str, ...] = ()
-
-
-Listen = Callable[[Notice], None]
 
 
 class Local:
@@ -87,6 +55,7 @@ class Local:
         )
         self._unit_key = b""
         self._core: Core | None = None
+        self._renderer = Renderer()
 
     # decisions
 
@@ -98,14 +67,54 @@ class Local:
         store = self._store
         snapshot = None if store is None else store.current
         if snapshot is None:
-            raise Unavailable(
-                f"There is no snapshot of {self.settings.environment} yet.",
-                remedy="Wait with `client.wait()`, or look into the log for what keeps it away.",
-            )
+            raise self._no_snapshot()
         route = snapshot.routes.get(name)
         if route is None or name in snapshot.payload.gone:
             raise _missing(name, snapshot)
         return route(unit, context)
+
+    def _no_snapshot(self) -> Unavailable:
+        return Unavailable(
+            f"There is no snapshot of {self.settings.environment} yet.",
+            remedy="Wait with `client.wait()`, or look into the log for what keeps it away.",
+        )
+
+    def prompt(
+        self,
+        name: str,
+        variables: Mapping[str, Any] = _NO_CONTEXT,
+        *,
+        unit: str | None = None,
+        context: Mapping[str, Any] = _NO_CONTEXT,
+    ) -> Prompt:
+        """Render the prompt that a unit gets, or, without one, the stable version.
+
+        `name` is that of a prompt, or of a system whose version pins one. The exposure of a unit is recorded
+        as by `feature_enabled`. Raises: Unavailable (no snapshot yet), NotFound, Gone (retired), Conflict
+        (systems pin different versions of it), Invalid (the variables do not fit).
+        """
+        snapshot = self.snapshot
+        if snapshot is None:
+            raise self._no_snapshot()
+        pinned = choose(snapshot, name, unit, context)
+        prompt = self._renderer.render(pinned, variables)
+        if unit is not None and pinned.decision is not None:
+            self.flags.expose_once(pinned.route, unit, pinned.decision)
+        return prompt
+
+    def feedback(
+        self, completion_id: str, value: float | Literal["up", "down"], comment: str | None = None
+    ) -> bool:
+        """Say what somebody thought of an answer (1 is good, 0 is bad), by the id that the answer has.
+
+        Tells whether this process made the call; else the server finds it. Raises: Invalid, Conflict.
+        """
+        told = {"completion_id": completion_id, "value": value, "comment": comment}
+        try:
+            thumb = msgspec.convert(told, Thumb)
+        except msgspec.ValidationError as error:
+            raise Invalid(f"This is no feedback: {error}.") from None
+        return self._opened().feedback(thumb)
 
     def feature_enabled(
         self,
@@ -199,8 +208,12 @@ class Local:
 
     def _opened(self) -> Core:
         if self._core is None:
-            raise Conflict("This client is not open.", remedy="Start it: await client.start()")
+            raise self._closed()
         return self._core
+
+    @staticmethod
+    def _closed() -> Conflict:
+        return Conflict("This client is not open.", remedy="Start it: await client.start()")
 
     def _observe(self, row: Row) -> None:
         observations = self._observations
@@ -236,6 +249,7 @@ class Local:
         self._unit_key = load_unit_key(settings.data_dir / "unit.key", settings.unit_key)
         about = About(
             server_url=settings.url,
+            environment=settings.environment,
             application=settings.application,
             unit_key=self._unit_key,
             max_staleness_s=settings.max_staleness_s,
@@ -264,6 +278,17 @@ class Local:
         """Wait for a first snapshot, and tell whether there is one."""
         follower = self._follower
         return self.snapshot is not None or (follower is not None and follower.arrived.wait(timeout_s))
+
+    def _refresh(self) -> None:
+        """Ask for the snapshot now. Raises: Conflict (not open), Unavailable, SnapshotRefused."""
+        follower, before = self._follower, self.snapshot
+        if follower is None:
+            raise self._closed()
+        try:
+            follower.refresh()
+        except SnapshotRefused:
+            if self.snapshot is before:  # else the stream brought a newer one meanwhile
+                raise
 
     # keeping current
 

@@ -30,7 +30,8 @@ import msgspec
 from assent_client import durable
 from assent_client.api import Api
 from assent_client.cache import Bounds, Cache
-from assent_client.errors import AssentError, Conflict, Forbidden, Gone, NotFound, Unavailable
+from assent_client.errors import AssentError, Conflict, Forbidden, NotFound, Unavailable
+from assent_client.pinned import choose
 from assent_client.snapshot import Scope, Snapshot
 from assent_client.store import SnapshotStore, pin_root, read_root
 
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _SNAPSHOT: Final = ""
 _NO_CONTEXT: Final[Mapping[str, Any]] = {}
-_GONE: Final = 410
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +78,6 @@ class PromptVersion:
     document: Mapping[str, Any]
     generation: int | None = None
     age_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """What a route gives: the document of a prompt, its number where the snapshot says it, the generation."""
-
-    digest: str
-    document: Mapping[str, Any]
-    number: str | None
-    generation: int
 
 
 class PromptRegistry:
@@ -180,7 +170,7 @@ class PromptRegistry:
         it), Unavailable (no snapshot yet, or only one that is too old).
         """
         snapshot, age_s = self._snapshots.get(_SNAPSHOT)
-        served = _choose(snapshot, prompt_id, unit, context)
+        served = choose(snapshot, prompt_id, unit, context)
         record = self._record(served.digest, str(served.document["name"]))
         return PromptVersion(
             prompt_id=prompt_id,
@@ -335,53 +325,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, msgspec.MsgspecError):
         return None
     return record if isinstance(record, dict) else None
-
-
-def _choose(snapshot: Snapshot, name: str, unit: str | None, context: Mapping[str, Any]) -> _Served:
-    payload = snapshot.payload
-    if name in payload.gone:
-        departed = payload.gone[name]
-        remedy = f"Use {departed.successor}." if departed.successor else None
-        kind = Gone if departed.status == _GONE else NotFound
-        raise kind(f"{name} is not served: {departed.reason}", remedy=remedy)
-    if name in payload.routes:
-        served = _by_route(snapshot, name, unit, context)
-        if served is None:
-            raise NotFound(f"What {payload.environment} serves as {name} has no prompt.")
-        return served
-    pinned = [
-        served
-        for key in payload.routes
-        if (served := _by_route(snapshot, key, unit, context)) and served.document.get("name") == name
-    ]
-    if not pinned:
-        raise NotFound(
-            f"{payload.environment} serves no prompt {name!r}.",
-            remedy="Release it, or a system that pins it: assent request create",
-        )
-    if len({served.digest for served in pinned}) > 1:
-        raise Conflict(
-            f"{payload.environment} serves several versions of {name}, pinned by different systems.",
-            remedy="Ask by the name of the system, or release the prompt under its own name.",
-        )
-    return pinned[0]
-
-
-def _by_route(snapshot: Snapshot, key: str, unit: str | None, context: Mapping[str, Any]) -> _Served | None:
-    """Give the prompt that a route serves; None for a flag, and for a version without a prompt."""
-    payload, route = snapshot.payload, snapshot.payload.routes[key]
-    stable = route["variants"].get(route["off"])
-    value: Any = stable if unit is None else snapshot.routes[key](unit, context).value
-    version = payload.versions.get(value) if isinstance(value, str) else None
-    if version is None:
-        return None
-    generation = int(route["generation"])
-    if version.document.get("kind") == "prompt":
-        return _Served(value, version.document, version.ref.rpartition("@")[2], generation)
-    pinned = version.document.get("prompt")
-    if not isinstance(pinned, str) or pinned not in version.prompts:
-        return None
-    return _Served(pinned, version.prompts[pinned], None, generation)
 
 
 _registries: weakref.WeakSet[PromptRegistry] = weakref.WeakSet()

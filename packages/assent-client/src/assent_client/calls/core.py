@@ -81,6 +81,7 @@ class About:
     """What is said of a client in refusals and observations; seconds, and a key of 32 bytes."""
 
     server_url: str
+    environment: str
     application: str
     unit_key: bytes
     max_staleness_s: float | None = None
@@ -195,10 +196,9 @@ class Core:
             self._completions.remember(row.completion_id, row)
 
     def feedback(self, thumb: Thumb) -> bool:
-        """Write an opinion down, and tell whether this process made the call. Raises: Refusal (503)."""
+        """Write an opinion down, and tell whether this process made the call."""
         known = self._completions.find(thumb.completion_id)
-        environment = self.ready().environment
-        self._record(opinion(thumb, known, environment, self._about.application))
+        self._record(opinion(thumb, known, self._about.environment, self._about.application))
         return known is not None
 
     def models(self, path: str) -> bytes:

@@ -60,12 +60,20 @@ class Variables:
         return {**dict.fromkeys(self._names), **self._defaults, **given}
 
 
+class VariablesRefused(Refusal):
+    """Variables are missing, unknown or out of their schema; `found` says which."""
+
+    def __init__(self, code: str, found: str) -> None:
+        self.found = found
+        message = f'Template variables {found}. Send them as extra_body={{"assent": {{"variables": {{…}}}}}}.'
+        super().__init__(422, code, message, "assent.variables")
+
+
 def _variables_refusal(missing: list[str], unknown: list[str], wrong: list[str]) -> Refusal:
     groups = (("missing", missing), ("not declared by the prompt", unknown), ("out of their schema", wrong))
     found = "; ".join(f"{what}: {listed(names)}" for what, names in groups if names)
     code = "missing_variables" if missing else "invalid_variables"
-    message = f'Template variables {found}. Send them as extra_body={{"assent": {{"variables": {{…}}}}}}.'
-    return Refusal(422, code, message, "assent.variables")
+    return VariablesRefused(code, found)
 
 
 def _check(schema: Mapping[str, Any]) -> Callable[[Any], bool]:
