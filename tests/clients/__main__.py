@@ -25,11 +25,18 @@ class Client(NamedTuple):
 
     packages: tuple[str, ...]
     script: str
+    in_process: str = ""
+    """The library that sends, where the SDK's transport is checked in place of the gateway."""
 
 
+SDK = ("-e", str(ROOT / "packages" / "assent-client"))
 CLIENTS = {
     "openai-2": Client(("openai>=2,<3",), "openai_more.py"),
     "openai-3": Client(("openai>=3,<4",), "openai_more.py"),
+    "openai-2-in-process": Client(("openai>=2,<3", *SDK), "openai_more.py", "httpx"),
+    "openai-3-in-process": Client(("openai>=3,<4", *SDK), "openai_more.py", "httpx2"),
+    "openai-3-in-process-httpx": Client(("openai>=3,<4", *SDK), "openai_more.py", "httpx"),
+    "anthropic-in-process": Client(("anthropic>=2,<3", *SDK), "anthropic_messages.py", "httpx2"),
     "anthropic": Client(("anthropic>=2,<3",), "anthropic_messages.py"),
     "openai-node": Client(("openai@7",), "openai_chat.mjs"),
     "langchain": Client(("langchain-openai>=1.7,<2",), "langchain_chat.py"),
@@ -75,7 +82,12 @@ def outcomes(name: str, client: Client, places: dict[str, str]) -> list[dict[str
     try:
         command = build(name, client)
         done = subprocess.run(
-            command, env=os.environ | places, capture_output=True, text=True, timeout=300, check=False
+            command,
+            env=os.environ | places | {"IN_PROCESS": client.in_process},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return [{"client": name, "check": "it can be installed and started", "ok": False, "why": str(error)}]

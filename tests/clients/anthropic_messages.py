@@ -3,9 +3,10 @@
 import asyncio
 
 import anthropic
-from checks import GATEWAY, KEY, check, equal, header, raises, run, seen, until, user
+from checks import GATEWAY, KEY, check, equal, header, of_gateways, raises, run, seen, until, user
+from reach import reach, reach_async
 
-client = anthropic.Anthropic(base_url=GATEWAY, api_key=KEY, max_retries=0, timeout=15)
+client = anthropic.Anthropic(**reach(""), max_retries=0, timeout=15)
 TOOL = {"name": "look_up", "description": "d", "input_schema": {"type": "object", "properties": {}}}
 
 
@@ -91,7 +92,7 @@ def a_rate_limit_keeps_its_shape_and_the_time_to_come_back():
     equal((error.response.headers["retry-after"], error.body["error"]["type"]), ("7", "rate_limit_error"))
 
 
-@check
+@of_gateways
 def a_wrong_key_is_an_authentication_error():
     wrong = anthropic.Anthropic(base_url=GATEWAY, api_key="sk-wrong", max_retries=0)
     error = raises(
@@ -104,7 +105,7 @@ def a_wrong_key_is_an_authentication_error():
     equal(error.body["error"]["type"], "authentication_error")
 
 
-@check
+@of_gateways
 def a_token_in_the_place_of_a_key_is_taken():
     other = anthropic.Anthropic(base_url=GATEWAY, auth_token=KEY, api_key=None, max_retries=0)
     answer = other.messages.create(model="claude-support", max_tokens=5, messages=user("Hi"))
@@ -150,7 +151,7 @@ def models_are_listed_and_found():
 @check
 def the_async_client_streams_too():
     async def go():
-        here = anthropic.AsyncAnthropic(base_url=GATEWAY, api_key=KEY, max_retries=0)
+        here = anthropic.AsyncAnthropic(**reach_async(""), max_retries=0)
         asked = {"model": "claude-support", "max_tokens": 5, "messages": user("Hi")}
         async with here, here.messages.stream(**asked) as stream:
             return [text async for text in stream.text_stream]

@@ -63,6 +63,19 @@ def payload(forge: Forge, upstream: Upstream) -> dict[str, Any]:
     }
 
 
+def disk_of(folder: Path, forge: Forge, upstream: Upstream) -> Path:
+    """Write what a client of the SDK had on its disk when it last saw a server."""
+    places = {
+        name: {"base_url": upstream.url, "kind": kind}
+        for name, kind in (("main", "openai"), ("claude", "anthropic"))
+    }
+    known = payload(forge, upstream) | {"audience": "sdk", "providers": places, "keys": []}
+    folder.mkdir()
+    (folder / "root.json").write_bytes(forge.root.to_json())
+    (folder / "acme.production.sdk.snapshot.json").write_bytes(forge.sign(known))
+    return folder
+
+
 @contextmanager
 def standing(folder: Path) -> Iterator[dict[str, str]]:
     """Give the environment that the checks read: where gateway and upstream are, and the key."""
@@ -79,7 +92,13 @@ def standing(folder: Path) -> Iterator[dict[str, str]]:
             lambda: httpx.get(gateway.url + "/readyz", verify=False).status_code == httpx.codes.OK,
             "readiness",
         )
-        yield {"GATEWAY": gateway.url, "SEEN": script.url, "KEY": KEY}
+        yield {
+            "GATEWAY": gateway.url,
+            "PROVIDER": upstream.url.removesuffix("/v1"),
+            "DISK": str(disk_of(folder / "sdk", forge, upstream)),
+            "SEEN": script.url,
+            "KEY": KEY,
+        }
     finally:
         gateway.stop()
         script.stop()

@@ -7,17 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from place import standing  # noqa: E402 -- found on the path set above
 
 
-def test_the_openai_client_passes_every_check_of_exactness(tmp_path):
+@pytest.mark.parametrize(("in_process", "n"), [("", 42), ("httpx", 40), ("httpx2", 40)])
+def test_the_openai_client_passes_every_check_of_exactness(tmp_path, in_process, n):
     with standing(tmp_path) as places:
         done = subprocess.run(
             [sys.executable, str(HERE / "openai_more.py")],
-            env=os.environ | places,
+            env=os.environ | places | {"IN_PROCESS": in_process},
             capture_output=True,
             text=True,
             timeout=60,
@@ -25,7 +28,7 @@ def test_the_openai_client_passes_every_check_of_exactness(tmp_path):
         )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["check"] for one in outcomes if not one["ok"]] == [], done.stderr
-    assert len(outcomes) >= 42
+    assert len(outcomes) >= n
 
 
 def load_main():

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 FALLING: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 """Answers after which the next version of a chain is asked: this upstream is busy or broken."""
 
+REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
 SUCCESS: Final = range(200, 300)
 _MOST_GUARDRAILS: Final = 3
 _MAX_UNIT: Final = 512

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
-from assent_client.calls.choosing import FALLING, SUCCESS, Ending, error_class_of, prepare
+from assent_client.calls.choosing import FALLING, REDIRECTS, SUCCESS, Ending, error_class_of, prepare
 from assent_client.calls.core import Asked, Chosen, Core, Header, answered_here
 from assent_client.calls.dialects import MESSAGES
 from assent_client.calls.guarding import blocked
@@ -121,6 +121,12 @@ class Exchange:
             if status in FALLING and self._fall(status, f"upstream_{status}", hops):
                 yield Close(response)
                 continue
+            if status in REDIRECTS:
+                yield Close(response)
+                if self._fall(502, "upstream_redirect", hops):
+                    continue
+                why = f"it redirects ({status}), and a redirect could lead anywhere"
+                return self._refused(self._failure("upstream_redirect", why))
             return (yield from self._receive(response))
 
     def _headers(self) -> list[Header]:
@@ -180,9 +186,7 @@ class Exchange:
         if watch is not None:
             body = watch.feed(body) + watch.rest()
         elif status in SUCCESS and is_plain and not chosen.dialect.read(self.outcome, body):
-            why = f"The upstream of {chosen.version.ref} failed: it answered {status} with something else."
-            self.record(502, "upstream_rubbish")
-            return Refusal(502, "upstream_rubbish", why), body
+            return self._failure("upstream_rubbish", f"it answered {status} with something else"), body
         if status not in SUCCESS or not chosen.version.guards.holds:
             return None, body
         hit = chosen.version.guards.answered(body, is_stream=watch is not None)
@@ -191,6 +195,11 @@ class Exchange:
         if stopped is not None:
             self.record(stopped.status, None)
         return stopped, body
+
+    def _failure(self, kind: str, why: str) -> Refusal:
+        """Observe an upstream's fault, and give the refusal that tells of it."""
+        self.record(502, kind)
+        return Refusal(502, kind, f"The upstream of {self.chosen.version.ref} failed: {why}.")
 
     def _refused(self, refusal: Refusal) -> Answer:
         ours = b"" if self._chosen is None else self._chosen.headers

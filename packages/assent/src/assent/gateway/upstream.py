@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections import deque
 from time import monotonic
-from typing import Final, Protocol
+from typing import Protocol
 
 import httptools
 
@@ -15,10 +15,9 @@ from assent.gateway.request import Header
 from assent.gateway.settings import Limits
 from assent.gateway.targets import Endpoint
 from assent.kernel.errors import Invalid
+from assent_client.calls.choosing import REDIRECTS
 
 log = logging.getLogger(__name__)
-
-_REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
 
 
 class Failure(Exception):
@@ -181,7 +180,7 @@ class UpstreamConnection(asyncio.Protocol):
         length, is_chunked = self._framing()
         # An answer without a body's length lasts until the close; 204 and 304 have no body.
         self._until_close = length is None and not is_chunked and status not in {204, 304}
-        if status in _REDIRECTS:
+        if status in REDIRECTS:
             self._failure = Failure(
                 "upstream_redirect", f"it redirects ({status}), and a redirect could lead anywhere"
             )
