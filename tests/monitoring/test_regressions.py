@@ -280,6 +280,12 @@ def test_two_workers_begin_one_watch_and_close_each_block_once(promoted):
         with promoted.writing() as tx:
             regressions.change(tx, ending)
     assert types(promoted, "monitoring.watch.ended") == ["monitoring.watch.ended"]
+    assert promoted.read(regressions.list_watched) == []
+    promoted.send(promoted.call("late", version=CANARY, rollout=None, reason="static"))
+    with promoted.writing() as tx:
+        assert not regressions.apply(tx, live, sight)
+    with promoted.writing() as tx:
+        tx.conn.execute(sa.delete(store.tables.watches))
     assert promoted.read(regressions.look, live, asked) is None
 
 
@@ -308,9 +314,13 @@ def test_units_of_days_that_are_over_are_forgotten(promoted):
     def kept():
         return [row for row in promoted.rows("units") if row.rollout.startswith("wch_")]
 
+    promoted.send(promoted.call("v", version=CANARY, rollout=None, reason="static"))
     jobs.prune(promoted.runtime)
-    assert len(kept()) == 1
+    assert len(kept()) == 2
     promoted.clock.advance(2 * 86_400)
+    jobs.prune(promoted.runtime)
+    assert [row.unit for row in kept()] == ["v"]  # nobody has closed its block yet
+    tick(promoted)
     jobs.prune(promoted.runtime)
     assert kept() == []
 

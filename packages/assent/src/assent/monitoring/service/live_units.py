@@ -26,10 +26,9 @@ class LiveUnits:
         self._watches: dict[str, Watch] = {}
         self._by_series: dict[int, list[Watch]] = defaultdict(list)
         self._by_key: dict[str, Watch] = {}
-        for live in regressions.list_active(conn, project=project):
-            watch = blocks.find_watch(conn, live.id)
-            if watch is None:
-                continue
+        active = {live.id: live for live in regressions.list_active(conn, project=project)}
+        for watch in blocks.list_watches(conn, list(active)):
+            live = active[watch.rollout]
             self._watches[live.id] = watch
             for variant in VARIANTS:
                 series = SeriesKey(project, live.environment, live.route, variant, live.version)

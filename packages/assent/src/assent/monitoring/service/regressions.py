@@ -82,7 +82,7 @@ def changes(reader: Reader) -> Changes:
 def change(tx: Tx, found: Changes) -> None:
     """End and begin watches, unless another worker was faster. What ends is sealed with its last block."""
     for one in found.ending:
-        if blocks.drop_watch(tx.conn, one.id):
+        if store.lock_active(tx.conn, one.id):
             _seal(tx, one, before=None)
             tx.record(WatchEnded(project=one.project, watch=one.id))
     for new in found.starting:
@@ -103,7 +103,7 @@ def list_watched(reader: Reader) -> list[tuple[Any, Any]]:
 
 
 def look(reader: Reader, live: Any, alert: Any) -> LiveSight | None:
-    """Look at a live version; None where its watch was ended meanwhile."""
+    """Look at a live version; None where its blocks are not kept here."""
     watch = blocks.find_watch(reader.conn, live.id)
     if watch is None:
         return None
@@ -140,7 +140,9 @@ def needs_writing(reader: Reader, sight: LiveSight) -> bool:
 
 
 def apply(tx: Tx, live: Any, sight: LiveSight) -> bool:
-    """Record what a look found, in one transaction; False when another worker was faster."""
+    """Record what a look found, in one transaction; False when another worker was faster, or ended it."""
+    if not store.lock_active(tx.conn, live.id):
+        return False
     if sight.blocks:
         through = sight.blocks[-1][0]
         if not blocks.move_watch(tx.conn, sight.watch, through, regression.dump(sight.seen)):
@@ -253,8 +255,10 @@ def forget(tx: Tx, limit: int) -> int:
     now = tx.now()
     today = int(now.timestamp() // DAY_S)
     gone = 0
-    for watch in store.list_ended(tx.conn, now - timedelta(days=FORGET_DAYS)):
+    recent = store.list_recent(tx.conn, now - timedelta(days=FORGET_DAYS))
+    for watch in blocks.list_watches(tx.conn, recent):
         for day in range(today - FORGET_DAYS, today - UNITS_KEPT_DAYS + 1):
             if gone < limit:
-                gone += store.drop_units(tx.conn, key_of(watch, day * DAY_S), limit - gone)
+                key = key_of(watch.rollout, day * DAY_S)
+                gone += store.drop_units(tx.conn, key, watch.closed_through, limit - gone)
     return gone

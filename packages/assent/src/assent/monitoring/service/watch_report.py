@@ -40,7 +40,7 @@ def list_(
 
 def document(reader: Reader, live: sa.Row[Any]) -> dict[str, Any]:
     """Write a watch: its terms, what the metrics are since it began, the evidence, and what was found."""
-    seen = _seen(reader, live)
+    seen = regressions.seen_of(reader, live)
     weighed = regression.weigh(seen, terms_of(live))
     found = store.list_regressions(reader.conn, [live.id])
     return {
@@ -68,13 +68,6 @@ def _state(reader: Reader, live: sa.Row[Any], seen: Seen) -> str:
     if regressions.stands(live, seen, reader.now()):
         return "worse"
     return "quiet" if regressions.n_units(seen) else "unknown"
-
-
-def _seen(reader: Reader, live: sa.Row[Any]) -> Seen:
-    """Give the kept state; of a watch that ended, computed again."""
-    if live.ended_at is None:
-        return regressions.seen_of(reader, live)
-    return regression.replay(terms_of(live), store.list_blocks(reader.conn, live.id))[0]
 
 
 def _metric(terms: Mapping[str, Any], seen: Seen, days: float) -> dict[str, Any]:

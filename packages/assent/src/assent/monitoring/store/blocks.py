@@ -85,15 +85,16 @@ def find_watch(conn: sa.Connection, rollout: str) -> Watch | None:
     return None if row is None else Watch(*row)
 
 
+def list_watches(conn: sa.Connection, keys: Sequence[str]) -> list[Watch]:
+    """List the watches of some rollouts or live versions."""
+    found = conn.execute(sa.select(watches).where(watches.c.rollout.in_(keys))) if keys else ()
+    return [Watch(*row) for row in found]
+
+
 def add_watch(conn: sa.Connection, watch: Watch) -> None:
     """Begin to watch a rollout; nothing happens when somebody was faster."""
     insert = sqlite.insert if is_sqlite(conn) else postgresql.insert
     conn.execute(insert(watches).values(watch._asdict()).on_conflict_do_nothing())
-
-
-def drop_watch(conn: sa.Connection, rollout: str) -> bool:
-    """Watch no longer; False when somebody else said so already."""
-    return conn.execute(sa.delete(watches).where(watches.c.rollout == rollout)).rowcount == 1
 
 
 def move_watch(conn: sa.Connection, watch: Watch, closed_through: int, state: Mapping[str, Any]) -> bool:

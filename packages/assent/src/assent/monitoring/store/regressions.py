@@ -103,6 +103,13 @@ def list_active(conn: sa.Connection, **where: str) -> list[sa.Row[Any]]:
     return list(conn.execute(wanted.order_by(live_watches.c.id)))
 
 
+def lock_active(conn: sa.Connection, watch: str) -> bool:
+    """Hold a watch until the transaction ends; False where it has ended."""
+    w = live_watches.c
+    wanted = sa.select(w.id).where(w.id == watch, w.ended_at.is_(None)).with_for_update()
+    return conn.execute(wanted).first() is not None
+
+
 def list_watches(conn: sa.Connection, project: str, before: str | None, limit: int) -> list[sa.Row[Any]]:
     """List the watches of a project, newest first; ids sort by time."""
     wanted = sa.select(live_watches).where(live_watches.c.project == project)
@@ -117,7 +124,7 @@ def find_watch(conn: sa.Connection, project: str, watch: str) -> sa.Row[Any] | N
     return conn.execute(sa.select(live_watches).where(w.project == project, w.id == watch)).one_or_none()
 
 
-def list_ended(conn: sa.Connection, after: datetime) -> list[str]:
+def list_recent(conn: sa.Connection, after: datetime) -> list[str]:
     """List the watches that go on, or ended after a moment."""
     w = live_watches.c
     wanted = sa.select(w.id).where(sa.or_(w.ended_at.is_(None), w.ended_at > after))
@@ -174,8 +181,8 @@ def list_regressions(conn: sa.Connection, watches: Sequence[str]) -> list[sa.Row
     return list(conn.execute(wanted))
 
 
-def drop_units(conn: sa.Connection, key: str, limit: int) -> int:
-    """Forget units of a day that is over; give how many went."""
+def drop_units(conn: sa.Connection, key: str, through: int, limit: int) -> int:
+    """Forget the units of a day whose blocks are closed, `through` the last; give how many went."""
     u = units.c
-    old = sa.select(u.unit).where(u.rollout == key).limit(limit).scalar_subquery()
+    old = sa.select(u.unit).where(u.rollout == key, u.block <= through).limit(limit).scalar_subquery()
     return conn.execute(sa.delete(units).where(u.rollout == key, u.unit.in_(old))).rowcount
