@@ -66,8 +66,8 @@ coverage: $(READY) ## Run the tests and hold the coverage gates
 fuzz-api: $(READY) ## Call every operation with generated data, good and bad; FUZZ="--minutes 5 --seed 1"
 	@$(BIN)/python -m tests.contract.fuzz_api $(FUZZ)
 
-chaos: $(READY) ## Kill writers a hundred times and prove that nothing is lost
-	@ASSENT_CHAOS_KILLS=100 $(PYTEST) -n 0 -q -k chaos tests
+chaos: $(READY) ## Kill writers, recorders and servers a hundred times and prove that nothing is lost
+	@ASSENT_CHAOS_KILLS=100 $(PYTEST) -n 0 -q -o faulthandler_timeout=1800 -k chaos tests
 
 bench-%: $(READY) ## Run one benchmark of benchmarks/: make bench-decide
 	@$(BIN)/python benchmarks/$*.py $(BENCH)
