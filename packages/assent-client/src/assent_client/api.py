@@ -6,8 +6,9 @@ import json
 import re
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -103,6 +104,14 @@ class Api:
         """Read a body that is not JSON: a card in Markdown, a tile, a pack."""
         return self._send("GET", path, query=query, headers={"accept": accept}).content
 
+    def download(self, path: str, out: IO[bytes], **query: Any) -> int:
+        """Write a body of any length to a file as it comes; give its bytes."""
+        n_bytes = 0
+        with self._streamed(path, query, {"accept": "*/*"}) as response:
+            for part in response.iter_bytes():
+                n_bytes += out.write(part)
+        return n_bytes
+
     def fetch(self, path: str, headers: Mapping[str, str], **query: Any) -> httpx.Response:
         """Ask with headers of one's own, and give the whole answer; 304 is one."""
         return self._send("GET", path, query=query, headers=headers)
@@ -140,6 +149,13 @@ class Api:
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
+        with self._streamed(path, query, headers) as response:
+            yield from _events(response.iter_lines())
+
+    @contextmanager
+    def _streamed(
+        self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Iterator[httpx.Response]:
         timeout = httpx.Timeout(STREAM_IDLE_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         request = self._http.build_request(
             "GET", path, params=_query(query), headers=headers, timeout=timeout
@@ -150,7 +166,7 @@ class Api:
                 if not response.is_success:
                     response.read()
                     raise _problem(response)
-                yield from _events(response.iter_lines())
+                yield response
             finally:
                 response.close()
         except httpx.TransportError as error:

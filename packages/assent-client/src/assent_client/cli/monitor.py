@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, emit
-from assent_client.errors import Invalid
+from assent_client.errors import Frozen, Invalid
 
-__all__ = ["app", "since_params"]
+__all__ = ["Form", "app", "since_params"]
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -29,6 +31,15 @@ _SHIFTS = [
     Column("p", "p, corrected", right=True),
     Column("test"),
 ]
+
+
+class Form(StrEnum):
+    """What an export's file is."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
 
 Environment = Annotated[str | None, typer.Option(help="Only this environment.")]
 Since = Annotated[str, typer.Option(help="How far back (90s, 5m, 24h, 7d), or a moment in RFC 3339.")]
@@ -76,6 +87,38 @@ def drift(
     emit(found, lambda _: emit(found["shifts"], _SHIFTS, empty="Nothing was served."))
     if found["drifted"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model, prompt or flag.")] = None,
+    environment: Environment = None,
+    since: Since = "1h",
+    until: Until = None,
+    form: Annotated[Form, typer.Option("--format", help="What the file is.")] = Form.JSONL,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write; else observations.FORMAT.")
+    ] = None,
+) -> None:
+    """Write observed calls to a file, one row a call: at most a million, as far back as they are kept.
+
+    Example: assent monitor export --format parquet --since 24h -o calls.parquet
+    """
+    path = out or Path(f"observations.{form.value}")
+    asked = {"format": form.value, "environment": environment, "name": name, **since_params(since, until)}
+    part = path.with_name(f".{path.name}.part")
+    with connect() as api:
+        try:
+            with part.open("wb") as file:
+                n_bytes = api.download(api.path("observations"), file, **asked)
+            part.replace(path)
+        except OSError as error:
+            raise Frozen(
+                f"{path} cannot be written: {error.strerror}.", remedy="Name a file that can, with --out."
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+    emit({"file": str(path), "format": form.value, "bytes": n_bytes})
 
 
 def _seconds_of(text: str) -> int:

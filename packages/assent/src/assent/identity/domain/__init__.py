@@ -90,6 +90,7 @@ class Permission(StrEnum):
     SNAPSHOT_READ = "delivery.snapshot.read"
     SNAPSHOT_ACKNOWLEDGE = "delivery.snapshot.acknowledge"
     OBSERVATION_RECORD = "monitoring.observation.record"
+    OBSERVATION_EXPORT = "monitoring.observation.export"
     MONITORING_READ = "monitoring.window.read"
     ALERT_CHANGE = "monitoring.alert.change"
     ALERT_SILENCE = "monitoring.alert.silence"
@@ -199,6 +200,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.INCIDENT_OPEN,
         Permission.ALERT_SILENCE,
         Permission.INCIDENT_RESOLVE,
+        Permission.OBSERVATION_EXPORT,
         Permission.SUBSCRIPTION_CHANGE,
         Permission.DELIVERY_REPEAT,
         Permission.SNAPSHOT_READ,
@@ -206,7 +208,13 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
     },
-    "auditor": _READING | {Permission.PACK_CREATE, Permission.TOKEN_ISSUE, Permission.TOKEN_REVOKE},
+    "auditor": _READING
+    | {
+        Permission.OBSERVATION_EXPORT,
+        Permission.PACK_CREATE,
+        Permission.TOKEN_ISSUE,
+        Permission.TOKEN_REVOKE,
+    },
     "gateway": frozenset(
         {
             Permission.SELF_READ,
