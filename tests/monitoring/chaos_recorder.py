@@ -68,7 +68,7 @@ def main(url, folder, name, capacity):
     spool.note = noting(folder / "durable")
     sink = HttpSink(url, os.environ["ASSENT_TOKEN"])
     labels = {"project": "acme", "environment": "production"}
-    observations = Observations(sink, spool, labels, Pace(capacity=int(capacity), interval_s=0.05))
+    observations = Observations(sink, spool, labels, Pace(capacity=int(capacity), interval_s=0.25))
     observations.start()
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())

@@ -27,6 +27,7 @@ class Spool:
                 part.unlink(missing_ok=True)  # a write that a crash cut short was acknowledged to nobody
         files = sorted(folder.glob("*.json"))
         self._sizes = {file.name: file.stat().st_size for file in files}
+        self._n_bytes = sum(self._sizes.values())
 
     def __len__(self) -> int:
         """Give the number of batches that wait."""
@@ -38,13 +39,14 @@ class Spool:
         Raises: OSError where the disk refuses it.
         """
         n_lost = 0
-        while self._sizes and sum(self._sizes.values()) + len(body) > self._max_bytes:
+        while self._sizes and self._n_bytes + len(body) > self._max_bytes:
             oldest = next(iter(self._sizes))
             n_lost += int(oldest.split(".")[1])
             self._remove(oldest)
         name = f"{batch}.{n_rows}.json"
         durable.replace(self.folder / name, body)
         self._sizes[name] = len(body)
+        self._n_bytes += len(body)
         return n_lost
 
     def first(self) -> tuple[str, int, bytes] | None:
@@ -55,7 +57,7 @@ class Spool:
             try:
                 return batch, int(n_rows), (self.folder / name).read_bytes()
             except FileNotFoundError:
-                del self._sizes[name]  # another process that shares the folder has sent it
+                self._forget(name)  # another process that shares the folder has sent it
         return None
 
     def drop_first(self) -> None:
@@ -64,7 +66,10 @@ class Spool:
 
     def _remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)
-        del self._sizes[name]
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._n_bytes -= self._sizes.pop(name)
 
 
 def _is_written(part: Path) -> bool:
