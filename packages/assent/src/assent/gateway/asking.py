@@ -57,9 +57,9 @@ async def _judged(
     for hook in guards:
         try:
             verdict = await hooks.ask(hook, _facts(chosen), texts)
-        except HookFailed as failure:
+        except HookFailed:
             if not hook.is_open:
-                raise _unavailable(hook, failure) from None
+                raise _unavailable(hook) from None
             continue
         if verdict.action == "allow":
             continue
@@ -102,9 +102,10 @@ def _facts(chosen: Chosen) -> Mapping[str, str]:
     }
 
 
-def _unavailable(hook: Hook, failure: HookFailed) -> Refusal:
+def _unavailable(hook: Hook) -> Refusal:
+    """Refuse without the cause: that is for who runs the gateway, and stands in its log."""
     message = (
-        f"The guardrail {hook.name} of the approved version could not be asked ({failure}), and "
-        "nothing passes without it. Try again later."
+        f"The guardrail {hook.name} of the approved version could not be asked, and nothing "
+        "passes without it. Try again later."
     )
     return Refusal(503, "guardrail_unavailable", message, retry_after_s=1)

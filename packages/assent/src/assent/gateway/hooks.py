@@ -87,7 +87,9 @@ class _Breaker:
         self.n_failed += 1
         if self.is_broken:
             self.until = monotonic() + _REST_S
-        if self.n_failed == _FAILURES:
+        if self.n_failed == 1:
+            log.warning("gateway: the guardrail at %s gave no answer: %s", self.url, why)
+        elif self.n_failed == _FAILURES:
             log.error("gateway: the guardrail at %s is down: %s", self.url, why)
 
 
