@@ -98,6 +98,8 @@ class Traffic:
                 due = int((time.monotonic() - began) * self._audience.rate)
                 for _ in range(due - sent):
                     await room.acquire()
+                    if self._stop.is_set():  # on a busy machine many are due, and none must begin now
+                        break
                     task = calls.create_task(self._call(client))
                     task.add_done_callback(lambda _: room.release())
                 sent = max(sent, due)

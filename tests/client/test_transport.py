@@ -270,6 +270,8 @@ def test_a_provider_that_the_snapshot_does_not_name_is_not_asked(world):
         with pytest.raises(openai.InternalServerError, match="does not say what that is"):
             ask(world.llm(client))
     assert world.upstream.asked == []
+    (row,) = world.rows()  # or a canary that no application can call would look harmless
+    assert (row["status"], row["error_class"]) == (503, "provider_unusable")
 
 
 def test_an_azure_client_asks_the_deployment_of_the_version(world):

@@ -18,7 +18,7 @@ from assent_client.calls.choosing import Ending, context_of, decided, next_hop, 
 from assent_client.calls.dialects import DIALECTS, Dialect
 from assent_client.calls.edit import Ask
 from assent_client.calls.feedback import Remembered, Thumb, opinion, read_thumb
-from assent_client.calls.places import Place, Upstream, place_of
+from assent_client.calls.places import NOWHERE, Place, Upstream, place_of
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.served import Served, ServedVersion, model_entry, models_body
 from assent_client.calls.stream import Outcome
@@ -41,7 +41,7 @@ def utc_now() -> datetime:
 class Chosen(choosing.Chosen):
     """A request with the version that answers it, and where that is asked."""
 
-    place: Place
+    place: Place = NOWHERE
 
 
 class Asked(NamedTuple):
@@ -171,12 +171,16 @@ class Core:
             route=route,
             decision=decision,
             version=version,
-            place=place_of(served, version, dialect, asked.base, asked.upstreams),
             headers=route.headers[decision.variant or ""] + told,
             unit=one,
             sticky=unit is not None,
             application=self._about.application,
         )
+
+    @staticmethod
+    def settle(chosen: Chosen, asked: Asked) -> None:
+        """Settle where the version is asked. Raises: Refusal (503)."""
+        chosen.place = place_of(chosen.served, chosen.version, chosen.dialect, asked.base, asked.upstreams)
 
     @staticmethod
     def hop(before: Chosen, hops: Iterator[str], asked: Asked) -> Chosen | None:

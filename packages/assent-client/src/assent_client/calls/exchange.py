@@ -100,6 +100,7 @@ class Exchange:
         except Refusal as refusal:
             return self._refused(refusal)
         try:
+            self.core.settle(self.chosen, self._asked)
             prepare(self.chosen, self.core.now())
         except Refusal as refusal:
             self.record(refusal.status, error_class_of(refusal))

@@ -46,6 +46,9 @@ class Place(NamedTuple):
     credentials: Mapping[str, str] | None
 
 
+NOWHERE: Final = Place("", None)
+
+
 def credentials(kind: str, key: str | None) -> dict[str, str]:
     """Give the header that carries a provider's key."""
     if key is None:
