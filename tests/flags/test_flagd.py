@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import jsonschema
 import pytest
 from referencing import Registry, Resource
@@ -60,16 +61,39 @@ FLAGS = {
 }
 
 
-def test_it_is_valid_by_flagd_s_own_schemas():
+def check_by_schema(flags):
     if not SCHEMAS.exists():
         pytest.skip("flagd's schemas are not beside the repository")
     found = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.json")}
     targeting = Resource.from_contents(found["targeting.json"])
     # beside a $ref, draft 7 passes over the $id that the relative address would start from
     registry = Registry().with_resources([("./targeting.json", targeting)])
+    jsonschema.Draft7Validator(found["flags.json"], registry=registry).validate(flags)
+
+
+def test_it_is_valid_by_flagd_s_own_schemas():
     exported = export_flagd(FLAGS, {"beta": BETA}, "shop/staging")
     assert exported.left_out == {}
-    jsonschema.Draft7Validator(found["flags.json"], registry=registry).validate(exported.flags)
+    check_by_schema(exported.flags)
+
+
+def test_flagd_syncs_by_http_and_asks_in_vain_while_nothing_changes(served):
+    served.flags.create(split={"on": 0.5})
+    address = f"{served.base()}/flagd/flags.json"
+    with httpx.Client(headers=served.headers()) as client:
+        first = client.get(address)
+        assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+        assert list(first.json()["flags"]) == ["new-search"]
+        known = {"if-none-match": first.headers["etag"]}
+        assert client.get(address, headers=known).status_code == 304
+        served.flags.change(split={"on": 0.6})
+        second = client.get(address, headers=known)
+        assert second.status_code == 200
+        assert second.headers["etag"] != first.headers["etag"]
+        assert client.get(address.replace("staging", "nowhere")).status_code == 404
+    for headers, status in ((None, 401), (served.headers("auditor"), 403)):
+        assert httpx.get(address, headers=headers).status_code == status
+    check_by_schema(first.json())
 
 
 CONTEXTS = [

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` atomically and on the disk before returning; readable by the owner only.
+def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` at `path` atomically and on the disk before returning; the owner's alone by default.
 
     Raises: OSError where the folder cannot be written.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

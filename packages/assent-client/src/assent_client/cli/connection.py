@@ -16,7 +16,7 @@ from assent_client.errors import Invalid
 if TYPE_CHECKING:
     from assent_client.api import Api
 
-__all__ = ["OPTIONS", "Options", "connect", "load_login", "login_path", "project", "save_login"]
+__all__ = ["OPTIONS", "Options", "connect", "load_login", "login_path", "project", "save_login", "server"]
 
 DEFAULT_URL = "http://127.0.0.1:8400"
 DEFAULT_PROJECT = "default"
@@ -44,12 +44,18 @@ def connect(timeout_s: float | None = None) -> Api:
     """Open the connection that options, environment or saved login describe."""
     from assent_client.api import READ_TIMEOUT_S, Api  # noqa: PLC0415 -- httpx takes longer to load than --help to print
 
+    url, token = server()
+    return Api(url, token, project(), timeout_s=timeout_s or READ_TIMEOUT_S)
+
+
+def server() -> tuple[str, str | None]:
+    """Give the address of the server, and the token for it."""
     saved = load_login()
     url = OPTIONS.url or os.environ.get("ASSENT_URL") or saved.get("url") or DEFAULT_URL
     token = OPTIONS.token or os.environ.get("ASSENT_TOKEN")
     if not token and url.rstrip("/") == saved.get("url", DEFAULT_URL).rstrip("/"):
         token = saved.get("token")  # a saved token goes to the server it was saved for and to no other
-    return Api(url, token, project(), timeout_s=timeout_s or READ_TIMEOUT_S)
+    return url, token
 
 
 def project() -> str:

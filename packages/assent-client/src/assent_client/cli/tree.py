@@ -67,6 +67,7 @@ COMMANDS: dict[str, Entry] = {
     "monitor": Entry("Monitoring: what each version does, in figures with intervals."),
     "watch": Entry("Watches: whether what is live has become worse."),
     "alert": Entry("Alerts: what is watched, what fires, who is silent."),
+    "target": Entry("Targets: other engines that route as Assent decides."),
     "flag": Entry("Flags: who gets which variant, by rules and shares."),
     "incident": Entry("Incidents: what went wrong, in figures."),
     "card": Entry("Model cards: generate, complete, publish."),

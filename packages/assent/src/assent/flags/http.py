@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import pydantic
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from assent.flags import service
 from assent.flags.domain import flag_document, shares_of
@@ -21,6 +22,8 @@ from assent.kernel.clock import to_text
 from assent.kernel.reasons import reason_text
 from assent.kernel.tx import Reader, Tx
 from assent.web.api import MAX_PAGE, Call, Expected, page, requires
+from assent.web.conditional import unchanged
+from assent.web.openapi import gives, takes_known
 from assent_client.decide import BUCKETS, Decision
 
 router = APIRouter(prefix="/v1/projects/{project}/environments/{environment}", tags=["flags"])
@@ -272,6 +275,25 @@ def export_flagd(environment: str, call: Reading) -> dict[str, Any]:
     """Give the flags in flagd's form, with what was left out and how many units differ there."""
     with call.read() as reader:
         return asdict(service.exported(reader, call.project, environment))
+
+
+@router.get(
+    "/flagd/flags.json",
+    response_model=None,
+    responses=gives("application/json"),
+    openapi_extra=takes_known("The ETag of the flags that the caller has."),
+)
+def sync_flagd(
+    environment: str, request: Request, call: Annotated[Call, requires(Permission.FLAG_EVALUATE)]
+) -> Response:
+    """Give the flag set alone, as flagd reads it from an `http` source; 304 where the caller has it."""
+    with call.read() as reader:
+        flags = service.exported(reader, call.project, environment).flags
+    tag = digest(flags)
+    if fresh := unchanged(request, tag):
+        return fresh
+    headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache"}
+    return JSONResponse(flags, headers=headers)
 
 
 @router.get("/segments")

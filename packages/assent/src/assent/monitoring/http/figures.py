@@ -40,7 +40,10 @@ _BATCH_FORM: dict[str, Any] = {
                         "environment": {"type": "string"},
                         "gateway": {"type": "string"},
                         "n_dropped": {"type": "integer", "minimum": 0},
-                        "observations": {"type": "array", "items": {"type": "object"}},
+                        "observations": {
+                            "type": "array",
+                            "description": "The answer names rows that are wrong.",
+                        },
                     },
                 }
             }
