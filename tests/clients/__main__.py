@@ -9,10 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from flags_place import flags_standing
 from place import HERE, standing
 
 ROOT = HERE.parents[1]
@@ -21,12 +23,13 @@ OUTCOME = ROOT / "build" / "bench" / "clients.json"
 
 
 class Client(NamedTuple):
-    """A foreign client: what to install, and the script that checks it."""
+    """A foreign client: what to install, the script that checks it, and what it calls."""
 
     packages: tuple[str, ...]
     script: str
     in_process: str = ""
     """The library that sends, where the SDK's transport is checked in place of the gateway."""
+    standing: Callable[[Path], AbstractContextManager[dict[str, str]]] = standing
 
 
 SDK = ("-e", str(ROOT / "packages" / "assent-client"))
@@ -40,6 +43,21 @@ CLIENTS = {
     "anthropic": Client(("anthropic>=2,<3",), "anthropic_messages.py"),
     "openai-node": Client(("openai@7",), "openai_chat.mjs"),
     "langchain": Client(("langchain-openai>=1.7,<2",), "langchain_chat.py"),
+    "ofrep-python": Client(
+        ("openfeature-sdk>=0.10,<0.11", "openfeature-provider-ofrep>=0.3,<0.4"),
+        "ofrep_flags.py",
+        standing=flags_standing,
+    ),
+    "ofrep-js": Client(
+        (
+            "@openfeature/server-sdk@1",
+            "@openfeature/ofrep-provider@0.1",
+            "@openfeature/web-sdk@1",
+            "@openfeature/ofrep-web-provider@0.4",
+        ),
+        "ofrep_flags.mjs",
+        standing=flags_standing,
+    ),
     "llamaindex": Client(("llama-index-llms-openai-like>=0.8,<0.9",), "llamaindex_chat.py"),
 }
 
@@ -116,10 +134,12 @@ def table(found: Sequence[dict[str, object]]) -> str:
 
 def main(wanted: Sequence[str]) -> int:
     found: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory() as folder, standing(Path(folder)) as places:
-        for name, client in CLIENTS.items():
-            if not wanted or name in wanted:
-                found += outcomes(name, client, places)
+    chosen = {name: client for name, client in CLIENTS.items() if not wanted or name in wanted}
+    for place in dict.fromkeys(client.standing for client in chosen.values()):
+        with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as places:
+            for name, client in chosen.items():
+                if client.standing is place:
+                    found += outcomes(name, client, places)
     print(table(found))
     bad = [one for one in found if not one["ok"]]
     for one in bad:

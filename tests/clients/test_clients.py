@@ -12,6 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from flags_place import flags_standing  # noqa: E402 -- found on the path set above
 from place import standing  # noqa: E402 -- found on the path set above
 
 
@@ -29,6 +30,21 @@ def test_the_openai_client_passes_every_check_of_exactness(tmp_path, in_process,
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["check"] for one in outcomes if not one["ok"]] == [], done.stderr
     assert len(outcomes) >= n
+
+
+def test_the_provider_of_openfeature_passes_every_check_of_flags(tmp_path):
+    with flags_standing(tmp_path) as places:
+        done = subprocess.run(
+            [sys.executable, str(HERE / "ofrep_flags.py")],
+            env=os.environ | places,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["check"] for one in outcomes if not one["ok"]] == [], done.stderr
+    assert len(outcomes) >= 11
 
 
 def load_main():
