@@ -301,3 +301,26 @@ def test_old_rows_are_pruned_a_bounded_number_at_a_time(running):
     with running.writing() as tx:
         assert service.prune(tx) == 5
     assert running.rows("batches") == running.rows("facets") == []
+
+
+def test_old_slots_are_folded_into_hours_that_say_the_same(running):
+    for n in range(30):
+        call = running.call(f"u{n}", latency_s=0.1 + n / 100, status=500 if n % 7 == 0 else 200)
+        running.send(call, running.thumb(call, n % 2))
+        running.clock.advance(300)
+    running.send(running.call("late"))
+    running.clock.advance(9 * 86_400)
+    running.send(running.call("new"))
+
+    def figures():
+        return running.read(service.live.by_version, "acme", last_s=30 * 86_400, route="assistant")
+
+    before, n_before = figures(), len(running.rows("latencies"))
+    with running.writing() as tx:
+        assert service.prune(tx) > 0
+    assert figures() == before
+    slots = {row.slot for row in running.rows("rollups")}
+    assert len(slots) == len({slot - slot % 360 for slot in slots}) <= 5
+    assert len(running.rows("latencies")) < n_before
+    with running.writing() as tx:
+        assert service.prune(tx) == 0
