@@ -175,7 +175,7 @@ class Campaign:
                 names = re.findall(r"\{(\w+)\}", operation.path)
                 named = aimed_path(operation.path, names, self.known, self.rng)
                 answer = self.get(operation.path.format_map({name: named[name] or "x" for name in names}))
-                if answer.ok and "json" in answer.headers["content-type"]:
+                if holds_json(answer):
                     self.known.read_answer(operation.path, answer.json())
 
     def keep_callers(self) -> None:
@@ -230,7 +230,7 @@ class Campaign:
         answer = self.session.request(**sent, timeout=TIMEOUT_S, allow_redirects=False)
         self.outcome.statuses[answer.status_code] += 1
         self.outcome.operations[case.operation.label][answer.status_code] += 1
-        if answer.ok and answer.content and "json" in answer.headers.get("content-type", ""):
+        if holds_json(answer):
             self.known.read_answer(case.operation.path, answer.json())
         if answer.status_code == 401:
             self.server.tokens.pop(kind)
@@ -245,6 +245,12 @@ class Campaign:
         what = f"{case.operation.label}: {type(failure).__name__} {answer.status_code}"
         said = {key: str(sent.get(key))[:1500] for key in ("url", "params", "data")}
         self.outcome.failures.setdefault(what, f"{said}\n{str(failure)[:800]}\n{answer.text[:800]}")
+
+
+def holds_json(answer: requests.Response) -> bool:
+    """Tell whether an answer is one JSON value: a file of lines of JSON is not."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    return answer.ok and bool(answer.content) and media_type.endswith(("/json", "+json"))
 
 
 def without_security(document: Mapping[str, Any]) -> dict[str, Any]:

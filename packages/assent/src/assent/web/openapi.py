@@ -147,7 +147,10 @@ def gives(*media_types: str, status: int = 200, says: str = "Done.") -> dict[int
 
 def _schema(media_type: str) -> Document:
     """Say what any content of a media type is: YAML may be anything."""
-    kinds = {"object": "json" in media_type, "string": "yaml" not in media_type}
+    kinds = {
+        "object": media_type.partition(";")[0].endswith(("/json", "+json")),
+        "string": "yaml" not in media_type,
+    }
     return next(({"type": kind} for kind, is_it in kinds.items() if is_it), {})
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from assent.identity.domain import Permission
 from assent.monitoring import service
 from assent.web.api import Call, ProjectPath, requires
+from assent.web.openapi import gives
 
 router = APIRouter(tags=["monitoring"])
 
@@ -27,7 +28,11 @@ class ExportWire(pydantic.BaseModel):
     to_at: pydantic.AwareDatetime | None = None
 
 
-@router.get("/projects/{project}/observations", response_class=StreamingResponse)
+@router.get(
+    "/projects/{project}/observations",
+    response_class=StreamingResponse,
+    responses=gives(*service.export.MEDIA.values()),
+)
 def export_observations(
     project: ProjectPath,
     call: Annotated[Call, requires(Permission.OBSERVATION_EXPORT)],

@@ -10,6 +10,7 @@ from assent.identity.domain import Permission
 from assent.kernel.errors import Invalid, TooLarge
 from assent.monitoring import service
 from assent.web.api import Call, ProjectPath, requires
+from assent.web.openapi import gives
 
 router = APIRouter(tags=["monitoring"])
 
@@ -33,14 +34,19 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-@router.post("/projects/{project}/otlp/v1/traces", openapi_extra=_FORM, response_class=Response)
+@router.post(
+    "/projects/{project}/otlp/v1/traces",
+    openapi_extra=_FORM,
+    response_class=Response,
+    responses=gives(JSON, PROTOBUF),
+)
 def record_spans(
     project: ProjectPath,
     body: Annotated[bytes, Depends(raw_body)],
     call: Annotated[Call, requires(Permission.OBSERVATION_RECORD)],
     environment: Annotated[str | None, Query(max_length=63, description="Of spans that name none.")] = None,
-    content_type: Annotated[str, Header()] = JSON,
-    content_encoding: Annotated[str, Header()] = "identity",
+    content_type: Annotated[str, Header(description="Of the body: JSON or protobuf.")] = JSON,
+    content_encoding: Annotated[str, Header(description="`identity` or `gzip`.")] = "identity",
 ) -> Response:
     """Take inference spans (GenAI conventions) as observations of calls without a decision of ours."""
     plain = _unpacked(body, content_encoding.strip().lower())
