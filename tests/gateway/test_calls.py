@@ -415,6 +415,8 @@ def test_a_provider_that_cannot_be_used_is_a_clear_503_and_others_serve_on(live,
     live.publish(providers={"main": provider | change})
     answer = live.ask()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "provider_unusable")
+    (row,) = live.calls()
+    assert (row["status"], row["error_class"], row["variant"]) == (503, "provider_unusable", "stable")
 
 
 def test_a_provider_that_is_not_in_the_snapshot_is_named(live):

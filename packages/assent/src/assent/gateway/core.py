@@ -24,11 +24,10 @@ from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.targets import Upstream
+from assent_client.calls import choosing
 from assent_client.calls.choosing import (
-    Ending,
     context_of,
     decided,
-    error_class_of,
     next_hop,
     prepare,
     unit_of,
@@ -39,7 +38,6 @@ from assent_client.calls.feedback import read_thumb
 from assent_client.calls.places import ANTHROPIC_VERSION
 from assent_client.calls.refusals import Refusal
 from assent_client.calls.served import ServedVersion, model_entry, models_body
-from assent_client.calls.stream import Outcome
 from assent_client.decide import Decision, is_mirrored
 from assent_client.observe import SHADOW
 from assent_client.snapshot import ApplicationKey
@@ -144,8 +142,7 @@ class Core:
         try:
             prepare(chosen, self._now())
         except Refusal as refusal:
-            ending = Ending(refusal.status, error_class_of(refusal), monotonic() - request.started_at, None)
-            self._recorder.call(chosen, Outcome(), ending)
+            self._recorder.refused(chosen, refusal, monotonic() - request.started_at)
             client.refuse(request, refusal, chosen.headers)
             return
         if chosen.limits is not None and chosen.limits.currency is not None:
@@ -196,22 +193,24 @@ class Core:
         if unit is None:
             unit = f"{self._process}-{next(self._fresh_units)}"
         decision, version = decided(served, route, unit, context_of(ask, _text(request.preview)))
-        upstream, start = self._target(served, version, dialect, request)
-        return Chosen(
-            dialect=dialect,
-            ask=ask,
-            served=served,
-            route=route,
-            decision=decision,
-            version=version,
-            upstream=upstream,
-            start=start,
-            headers=route.headers[decision.variant or ""] + told,
-            unit=unit,
-            sticky=is_sticky,
-            application=key.id,
-            limits=limits,
-        )
+        choice: dict[str, Any] = {
+            "dialect": dialect,
+            "ask": ask,
+            "served": served,
+            "route": route,
+            "decision": decision,
+            "version": version,
+            "headers": route.headers[decision.variant or ""] + told,
+            "unit": unit,
+            "sticky": is_sticky,
+            "application": key.id,
+        }
+        try:
+            upstream, start = self._target(served, version, dialect, request)
+        except Refusal as refusal:  # a canary that cannot be asked fails its users: its guards must see it
+            self._recorder.refused(choosing.Chosen(**choice), refusal, monotonic() - request.started_at)
+            raise
+        return Chosen(upstream=upstream, start=start, limits=limits, **choice)
 
     def _target(
         self, served: Served, version: ServedVersion, dialect: Dialect, request: Request

@@ -67,6 +67,12 @@ class Recorder:
         if row.completion_id is not None and row.reason != observe.SHADOW:
             self._completions.remember(row.completion_id, row)
 
+    def refused(self, chosen: choosing.Chosen, refusal: Refusal, latency_s: float) -> None:
+        """Write a call down whose version was never asked."""
+        unit = observe.hash_unit(self._unit_key, chosen.unit)
+        ending = Ending(refusal.status, choosing.error_class_of(refusal), latency_s, None)
+        self._observations.add(choosing.observed(chosen, Outcome(), ending, unit))
+
     def feedback(self, thumb: Thumb, environment: str, application: str) -> bool:
         """Write an opinion down, and tell whether its call is known here.
 

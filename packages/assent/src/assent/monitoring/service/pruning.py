@@ -13,7 +13,7 @@ FEEDBACK_KEPT_S = 30 * 86_400.0
 BATCHES_KEPT_S = 8 * 86_400.0  # longer than the age up to which rows are taken, so none is taken twice
 SLOTS_KEPT_S = BATCHES_KEPT_S  # until then rows come in late
 SLOTS_PER_HOUR = 3_600 // SLOT_S
-HOURS_AT_ONCE = 20
+HOURS_AT_ONCE = 2
 ROWS_AT_ONCE = 2_000  # a few milliseconds of the write lock
 
 
