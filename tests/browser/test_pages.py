@@ -48,7 +48,8 @@ def furnish(house, runs, strategy):
     at = f"/projects/{PROJECT}"
     return [
         "/", page_of(rollout), f"{page_of(rollout)}/rollback", f"{at}/requests/{rollout.request}", f"{at}/flags",
-        f"{at}/flags/staging/new-search", f"{at}/flags/staging/new-search/switch-off", f"{at}/monitoring",
+        f"{at}/flags/staging/new-search", f"{at}/flags/staging/new-search/switch-off",
+        f"{at}/flags/staging/new-search/rule-add?rule=germans&when=country+in+DE&gives=on", f"{at}/monitoring",
         f"{at}/alerts", f"{at}/incidents", f"{at}/incidents/{incident.id}", f"{at}/evaluations",
         f"{at}/evaluations/{runs[0].id}/compare?other={runs[1].id}", f"{at}/labelling", f"{at}/retirement",
         f"{at}/prompts", f"{at}/ledger", f"{at}/cards/support/2.1.0", f"{at}/cards/support/2.1.0/form",

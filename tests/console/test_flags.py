@@ -2,7 +2,7 @@
 
 from assent.flags import service
 from tests.approvals.shop import PROJECT
-from tests.console.shop import words_of
+from tests.console.shop import HERE, words_of
 
 FLAGS = "/projects/shop/flags"
 ACME = {
@@ -134,3 +134,83 @@ def test_why_somebody_gets_what_they_get(console):
     asked = browser.get(address, params={"unit": "u1", "context": "organisation = other"})
     assert "by bucket" in words_of(asked)
     assert "Does not hold" in words_of(asked)
+
+
+def make(browser, environment="staging", **typed):
+    return browser.submit(browser.get(FLAGS), f"{FLAGS}/{environment}", **typed)
+
+
+def test_a_flag_is_made_by_form_and_gives_nobody_anything_yet(console):
+    browser = console.signed_in("ada")
+    answer = make(browser, name="new-search", description="Finds more", owner="web", ends_on="2099-01-31")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{FLAGS}/staging/new-search")
+    words = words_of(browser.get(answer.headers["location"]))
+    assert "Finds more" in words
+    assert "until 2099-01-31" in words
+    assert console.read(service.get, place()).flag.is_exposing is False
+
+
+def test_a_flag_that_cannot_be_made_comes_back_as_it_was_typed(console):
+    browser = console.signed_in("ada")
+    wrong = make(browser, name="New Search", description="<b>Finds</b> more", ends_on="soon")
+    assert wrong.status_code == 422
+    assert 'value="&lt;b&gt;Finds&lt;/b&gt; more"' in wrong.text
+    assert "The flag was not made" in words_of(wrong)
+    made(console)
+    assert make(browser, name="new-search").status_code == 409
+    assert "Make a flag" not in words_of(console.signed_in("rita").get(FLAGS))
+    sent = {**browser.fields(browser.get(FLAGS), f"{FLAGS}/staging"), "name": "other"}
+    assert browser.post(f"{FLAGS}/nowhere", data=sent, headers={"origin": HERE}).status_code == 404
+    rita = console.signed_in("rita")
+    token = rita.fields(rita.get("/"), "/sign-out")
+    posted = rita.post(f"{FLAGS}/staging", data={**token, "name": "other"}, headers={"origin": HERE})
+    assert (posted.status_code, "flags.flag.change" in words_of(posted)) == (403, True)
+
+
+def test_rules_are_set_changed_and_taken_away_by_form(console):
+    made(console)
+    browser = console.signed_in("ada")
+    typed = {"rule": "germans", "when": "country in DE, AT\nplan equals 3", "gives": "on"}
+    asked = browser.get(f"{FLAGS}/staging/new-search/rule-add", params=typed)
+    assert "It then has the rules germans (country in DE, AT and plan equals 3: on)" in words_of(asked)
+    assert send(browser, "rule-add", **typed).status_code == 303
+    assert send(browser, "rule-add", **typed | {"rule": "second", "when": "plan gt 2"}).status_code == 303
+    assert send(browser, "rule-add", **typed | {"when": "country in FR"}).status_code == 303
+    rules = console.read(service.get, place()).document["rules"]
+    assert [(one["id"], one["when"][0].get("value")) for one in rules] == [
+        ("germans", ["FR"]),
+        ("second", 2),
+    ]
+    page = browser.get(f"{FLAGS}/staging/new-search")
+    assert f"{FLAGS}/staging/new-search/rule-remove?rule=second" in page.text
+    for rule in ("second", "germans"):
+        assert send(browser, "rule-remove", rule=rule).status_code == 303
+    assert "It then has no rules" not in words_of(browser.get(f"{FLAGS}/staging/new-search"))
+    assert console.read(service.get, place()).document["rules"] == []
+
+
+def test_a_rule_that_cannot_be_is_refused_with_why(console):
+    made(console)
+    browser = console.signed_in("ada")
+    for typed, why in (
+        ({"rule": "r", "when": " ", "gives": "on"}, "needs a condition"),
+        ({"rule": "r", "when": "country", "gives": "on"}, "is no condition"),
+        ({"rule": "r", "when": "country in DE", "gives": "maybe"}, "maybe"),
+        ({"rule": "", "when": "country in DE", "gives": "on"}, "rule"),
+    ):
+        asked = browser.get(f"{FLAGS}/staging/new-search/rule-add", params=typed)
+        assert (asked.status_code, why in words_of(asked)) == (422, True), typed
+    gone = browser.get(f"{FLAGS}/staging/new-search/rule-remove", params={"rule": "r"})
+    assert gone.status_code == 404
+
+
+def test_a_rule_that_gives_more_in_a_protected_environment_waits_for_a_second_person(console):
+    made(console, "production")
+    browser = console.signed_in("ada")
+    typed = {"rule": "all", "when": "country in DE", "gives": "on"}
+    asked = browser.get(f"{FLAGS}/production/new-search/rule-add", params=typed)
+    assert "a second person must confirm it" in words_of(asked)
+    assert send(browser, "rule-add", "production", **typed, reason="a try").status_code == 303
+    stored = console.read(service.get, place("production"))
+    assert stored.document["rules"] == []
+    assert stored.proposal is not None

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from assent_client.cli.flag_forms import read_condition, read_contexts
+from assent_client.cli.flag_forms import read_contexts
 from assent_client.cli.main import main
 from assent_client.errors import Invalid
+from assent_client.typed import read_condition
 
 STAGING = ("--env", "staging")
 PRODUCTION = ("--env", "production")

@@ -1,29 +1,26 @@
-"""What is typed about flags: values, shares, conditions and files of contexts."""
+"""What is typed about flags: values, shares and files of contexts."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from assent_client.api import Api
 from assent_client.errors import Invalid
+from assent_client.typed import read_value
 
 __all__ = [
     "change",
     "flag_path",
-    "read_condition",
     "read_contexts",
     "read_pairs",
     "read_shares",
-    "read_value",
 ]
 
 MAX_FILE = 50_000_000
-LISTS = ("in", "not_in")
 
 
 def flag_path(api: Api, environment: str, *parts: str) -> str:
@@ -37,14 +34,6 @@ def change(api: Api, environment: str, name: str, document: Mapping[str, Any], r
     held = api.get(path)
     body = {"document": document, "reason": reason}
     return api.patch(path, body, if_match=str(held["generation"]))
-
-
-def read_value(text: str) -> Any:
-    """Read JSON where it is JSON, else the text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def read_pairs(pairs: Iterable[str], what: str) -> dict[str, Any]:
@@ -63,25 +52,6 @@ def read_shares(given: list[str]) -> Any:
     if len(given) == 1 and "=" not in given[0]:
         return given[0]
     return read_pairs(given, "a variant and its share")
-
-
-def read_condition(text: str) -> dict[str, Any]:
-    """Read `ATTRIBUTE OP VALUE`, `segment NAME`, `flag NAME VARIANT,…` and so on. Raises: Invalid."""
-    words = text.split(None, 2)
-    if len(words) == 2 and words[0] in {"segment", "not_segment"}:  # noqa: PLR2004 -- a word and its name
-        return {words[0]: words[1]}
-    if len(words) < 3:  # noqa: PLR2004 -- three words
-        raise Invalid(
-            f"{text!r} is no condition.",
-            remedy="Write ATTRIBUTE OP VALUE, for example 'country in DE,AT'; or segment NAME.",
-        )
-    if words[0] == "flag":
-        return {"flag": words[1], "variants": words[2].split(",")}
-    attribute, operation, value = words
-    if operation in LISTS:
-        return {"attribute": attribute, "op": operation, "value": [one.strip() for one in value.split(",")]}
-    numeric = operation in {"lt", "le", "gt", "ge", "equals", "not_equals"}
-    return {"attribute": attribute, "op": operation, "value": read_value(value) if numeric else value}
 
 
 def read_contexts(path: Path, unit: str) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from assent_client.cli.connection import connect
-from assent_client.cli.flag_forms import change, flag_path, read_condition, read_shares
+from assent_client.cli.flag_forms import change, flag_path, read_shares
 from assent_client.cli.output import Column, emit, note
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid, NotFound
+from assent_client.typed import read_condition
 
 __all__ = ["condition_text", "print_rules", "print_segment", "rule", "segment", "split_text"]
 

@@ -1,18 +1,18 @@
-"""Flags by form: the switch, shares, confirming, taking back, going back; each asks first."""
+"""Flags by form: making one; the switch, shares, rules, confirming, taking back, going back ask first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from assent.console.flags import address_of
+from assent.console.flags import address_of, show_list
 from assent.console.visit import PageRoute, Visit, see_other, visits
 from assent.flags import service
-from assent.flags.domain import shares_text
+from assent.flags.domain import Rule, condition_text, shares_text
 from assent.flags.service import Place, Stored
 from assent.identity import service as identity
 from assent.identity.domain import Permission
@@ -20,10 +20,13 @@ from assent.kernel.announcing import TOPIC, announce
 from assent.kernel.errors import AssentError, Forbidden, Invalid, NotFound
 from assent.kernel.tx import Reader, Tx
 from assent.web.forms import Form, posted_form
+from assent_client.typed import read_condition
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/projects/{project}/flags")
 Seen = Annotated[Visit, visits(Permission.FLAG_READ)]
 SHARE = "share."
+KEPT = ("to", "rule", "when", "gives")
+"""What a form of a change carries through the page that asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,18 @@ def _switch_on(tx: Tx, wanted: Wanted) -> Stored:
 def _share(tx: Tx, wanted: Wanted) -> Stored:
     form = {"split": shares_in(wanted.fields)}
     return service.change(tx, service.Change(place=wanted.place, form=form, reason=wanted.reason))
+
+
+def _add_rule(tx: Tx, wanted: Wanted) -> Stored:
+    return _change_rules(tx, wanted, rules_with(service.get(tx, wanted.place), wanted.fields))
+
+
+def _remove_rule(tx: Tx, wanted: Wanted) -> Stored:
+    return _change_rules(tx, wanted, rules_without(service.get(tx, wanted.place), wanted.fields))
+
+
+def _change_rules(tx: Tx, wanted: Wanted, rules: list[dict[str, Any]]) -> Stored:
+    return service.change(tx, service.Change(place=wanted.place, form={"rules": rules}, reason=wanted.reason))
 
 
 def _confirm(tx: Tx, wanted: Wanted) -> Stored:
@@ -104,6 +119,20 @@ ACTIONS = {
             run=_share,
         ),
         Action(
+            path="rule-add",
+            question="Set a rule of",
+            verb="Set the rule",
+            permission=Permission.FLAG_CHANGE,
+            run=_add_rule,
+        ),
+        Action(
+            path="rule-remove",
+            question="Take a rule away from",
+            verb="Take the rule away",
+            permission=Permission.FLAG_CHANGE,
+            run=_remove_rule,
+        ),
+        Action(
             path="confirm",
             question="Confirm what is proposed for",
             verb="Confirm it",
@@ -142,11 +171,50 @@ def shares_in(fields: Mapping[str, str]) -> dict[str, float]:
     return found
 
 
+def rules_with(stored: Stored, fields: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Give the rules with that of the form, in place of the one of its name, else last. Raises: Invalid."""
+    rule = fields.get("rule", "").strip()
+    lines = [line for line in fields.get("when", "").splitlines() if line.strip()]
+    if not lines:
+        raise Invalid("A rule needs a condition.", remedy="Write one a line, for example: country in DE,AT")
+    new = {"id": rule, "when": [read_condition(line) for line in lines], "split": fields.get("gives", "")}
+    rules = list(stored.document["rules"])
+    places = [one["id"] for one in rules]
+    if rule in places:
+        rules[places.index(rule)] = new
+    else:
+        rules.append(new)
+    return rules
+
+
+def rules_without(stored: Stored, fields: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Give the rules without the one that is named. Raises: NotFound."""
+    rule = fields.get("rule", "")
+    rules = [one for one in stored.document["rules"] if one["id"] != rule]
+    if len(rules) == len(stored.document["rules"]):
+        raise NotFound(f"{stored.row.name} has no rule {rule}.", remedy="Look at its rules again.")
+    return rules
+
+
 def _generation(fields: Mapping[str, str]) -> int:
     text = fields.get("to", "")
     if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 -- digits of an integer column
         raise Invalid("There is no generation to go back to.", remedy="Choose one from the history.")
     return int(text)
+
+
+RULES = {"rule-add": rules_with, "rule-remove": rules_without}
+
+
+def _told(rules: Sequence[Rule]) -> str:
+    """Say what rules give, in their order."""
+    if not rules:
+        return "no rules"
+    each = (
+        f"{rule.id} ({' and '.join(map(condition_text, rule.when))}: {shares_text(rule.ranges)})"
+        for rule in rules
+    )
+    return "the rules " + ", then ".join(each)
 
 
 def _consequence(reader: Reader, action: Action, stored: Stored, fields: Mapping[str, str]) -> str:
@@ -166,11 +234,15 @@ def _consequence(reader: Reader, action: Action, stored: Stored, fields: Mapping
     said = "It decides again"
     if action.path == "share":
         form = {"split": shares_in(fields)}
+    if action.path in RULES:
+        form = {"rules": RULES[action.path](stored, fields)}
     if action.path == "restore":
         old = service.generation_of(reader, place, _generation(fields))
         form = {key: value for key, value in old.items() if key != "salt"}
     after, is_more = service.compare(reader, place, form)
-    if action.path != "switch-on":
+    if action.path in RULES:
+        said = f"It then has {_told(after.rules)}"
+    elif action.path != "switch-on":
         said = f"Whom no rule decides gets: {shares_text(after.split)}. Who had a variant that grows keeps it"
     if is_more and protected:
         return f"{said}. Somebody gets what is new to them, so a second person must confirm it."
@@ -197,7 +269,7 @@ def _ask(
             error = error or wrong
         address = address_of(visit.project, place.environment, place.name)
         digest = stored.proposal.body if stored.proposal else ""
-    kept = {name: text for name, text in fields.items() if name == "to" or name.startswith(SHARE)}
+    kept = {name: text for name, text in fields.items() if name in KEPT or name.startswith(SHARE)}
     return visit.page(
         "confirm.html",
         status=error.status if error else 200,
@@ -220,6 +292,25 @@ def _found(path: str) -> Action:
     if path not in ACTIONS:
         raise NotFound(f"There is nothing called {path!r} to do with a flag.")
     return ACTIONS[path]
+
+
+@router.post("/{environment}")
+def create(visit: Seen, environment: str, form: Annotated[Form, Depends(posted_form)]) -> Response:
+    """Make a flag of on and off that gives everybody off, or show the form again with what was wrong."""
+    texts = {name: form.text(name, limit=1000) for name in ("description", "owner", "ends_on")}
+    try:
+        if lacks := visit.lacks(Permission.FLAG_CHANGE):
+            raise Forbidden(lacks[0].message)
+        name = form.text("name", required=True, limit=100)
+        place = Place(project=visit.project, environment=environment, name=name)
+        document = {**texts, "ends_on": texts["ends_on"] or None}
+        with visit.begin() as tx:
+            service.create(tx, service.Change(place=place, form=document, reason=None))
+            announce(tx.conn)
+            tx.after_commit(lambda: visit.runtime.signals.notify(TOPIC))
+    except AssentError as error:
+        return show_list(visit, environment, form.fields, error)
+    return see_other(address_of(visit.project, environment, name))
 
 
 @router.get("/{environment}/{name}/{path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -203,10 +203,25 @@ def _environment(reader: Reader, project: str, found: identity.Environment) -> E
 @router.get("")
 def list_flags(visit: Seen) -> Response:
     """List the flags and segments of each environment."""
+    return show_list(visit)
+
+
+def show_list(
+    visit: Visit, place: str = "", filled: Mapping[str, str] | None = None, error: AssentError | None = None
+) -> Response:
+    """Show the list, with the form of one environment as it was filled in and what was wrong with it."""
     with visit.read() as reader:
         found = identity.list_environments(reader, visit.project)
         environments = [_environment(reader, visit.project, one) for one in found]
-    return visit.page("flags/list.html", environments=environments)
+    return visit.page(
+        "flags/list.html",
+        status=error.status if error else 200,
+        environments=environments,
+        may_change=not visit.lacks(Permission.FLAG_CHANGE),
+        place=place,
+        filled=filled or {},
+        errors=(error.reasons or (error,)) if error else (),
+    )
 
 
 def _body(document: dict[str, Any]) -> Body:
