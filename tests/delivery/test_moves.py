@@ -22,6 +22,7 @@ from assent.delivery.domain import (
     parse_plan,
     read_route,
 )
+from assent.delivery.domain.route import given_back_pins
 from assent.kernel.errors import Conflict, Reason, Refused
 
 T0 = datetime(2026, 3, 3, 9, tzinfo=UTC)
@@ -495,3 +496,7 @@ RolloutMachine.TestCase.settings = settings(
     max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestRollout = RolloutMachine.TestCase
+
+
+def test_a_route_without_a_canary_has_no_conversations_to_give_back():
+    assert given_back_pins(plan_of(unit="conversation", pin_s=600), STABLE, T0) == ()

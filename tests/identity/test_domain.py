@@ -27,6 +27,7 @@ def test_a_role_in_one_project_allows_everywhere_only_what_concerns_oneself():
         Permission.SELF_CHANGE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
+        Permission.OBSERVATION_EXPORT,
     }
     assert permissions_of([Binding("gateway", "shop")], None) == {Permission.SELF_READ}
 
@@ -45,7 +46,7 @@ def test_only_a_reviewer_approves():
     assert [role for role in EVERY_ROLE if ROLES[role] & VOTING] == ["reviewer"]
 
 
-def test_an_auditor_takes_packs_and_changes_nothing_but_their_own_sign_in():
+def test_an_auditor_takes_packs_and_observations_and_changes_nothing_but_their_own_sign_in():
     assert {p for p in ROLES["auditor"] if not p.endswith(".read")} == {
         Permission.PACK_CREATE,
         Permission.SELF_CHANGE,
