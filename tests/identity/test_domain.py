@@ -27,7 +27,6 @@ def test_a_role_in_one_project_allows_everywhere_only_what_concerns_oneself():
         Permission.SELF_CHANGE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
-        Permission.OBSERVATION_EXPORT,
     }
     assert permissions_of([Binding("gateway", "shop")], None) == {Permission.SELF_READ}
 
@@ -52,6 +51,7 @@ def test_an_auditor_takes_packs_and_observations_and_changes_nothing_but_their_o
         Permission.SELF_CHANGE,
         Permission.TOKEN_ISSUE,
         Permission.TOKEN_REVOKE,
+        Permission.OBSERVATION_EXPORT,
     }
 
 
