@@ -60,8 +60,8 @@ people: [{{name: otto, called: Otto, roles: [engineer, operator]}}]
 providers: [{{name: replay, base_url: "http://127.0.0.1:{port}/v1"}}]
 models:
 """
-MODEL = """- {{name: {system}, version: {version}, base_model: m, provider: replay, upstream_model: m,
-   owner: bench, tier: minimal, licence: proprietary,
+MODEL = """- {{name: {system}, version: {version}, base_model: m, provider: replay,
+   upstream_model: "m-{version}", owner: bench, tier: minimal, licence: proprietary,
    intended_use: {{primary: measuring, users: [us], out_of_scope: [all else]}}}}
 """
 
