@@ -264,6 +264,11 @@ def test_an_ab_test_shows_its_differences_and_is_concluded(console):
     assert "<figcaption>Thumbs-down: percentage points; less is better</figcaption>" in page.text
     assert "Conclude: the new version is better" in words
     assert "Promote" not in words
+    sliced = browser.get(f"{page_of(rollout)}/slices")
+    assert "Exploratory: a slice decides nothing" in words_of(sliced)
+    assert "wide enough for 54 comparisons" in words_of(sliced)
+    assert '<span class="name">key_1</span>' in sliced.text
+    assert "key_1 0.00 %" in words_of(sliced)
     answer = act(browser, rollout, "conclusion-canary", reason="fewer complaints")
     assert answer.status_code == 303
     assert now(console, rollout).state is State.CONCLUDED
@@ -278,6 +283,7 @@ def test_arms_that_cannot_be_compared_are_told_of(console):
     console.traffic(rollout, 20, canary_down=0.05)
     browser = console.signed_in("otto")
     words = words_of(browser.get(page_of(rollout)))
+    assert "so they cannot be compared: key_1: canary" in words_of(browser.get(f"{page_of(rollout)}/slices"))
     assert "The arms got other shares of the units than planned" in words
     assert "Nothing can be said yet" in words
     refused = act(browser, rollout, "conclusion-canary")

@@ -4,10 +4,14 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import openai
 import pytest
 from forge import digest, model_document, prompt_document, route
 from plane import KEY, STREAM_HEAD, USAGE, chunk, chunked, completion, events, http, until
+
+from assent_client.calls.choosing import language_of
+from assent_client.calls.edit import Ask
 
 
 @pytest.fixture
@@ -179,10 +183,19 @@ def test_rules_see_the_context(live):
     when = [{"attribute": "organisation", "op": "in", "value": ["acme"]}]
     rules = [{"id": "staff", "when": when, "variant": "canary"}]
     live.publish(old, new, routes={"assistant": route(digest(old), digest(new), 0, rules=rules)})
-    inside = live.ask(assent={"context": {"organisation": "acme"}})
+    inside = live.ask(assent={"context": {"organisation": "acme", "language": "pt-BR"}})
     assert inside.headers["x-assent-variant"] == "canary"
     assert live.ask(assent={"context": {"organisation": "zeta"}}).headers["x-assent-variant"] == "stable"
-    assert live.calls(2)[0]["rule"] == "staff"
+    first, second = live.calls(2)
+    assert (first["rule"], first["language"], second.get("language")) == ("staff", "pt", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("de", "de"), ("EN_us", "en"), ("x", None), ("élu", None), (7, None), ("german", None)]
+)
+def test_the_language_is_the_caller_s_word(said, kept):
+    body = {"model": "assistant", "assent": {"context": {"language": said}}}
+    assert language_of(Ask(msgspec.json.encode(body))) == kept
 
 
 def test_who_bears_the_header_of_a_preview_sees_the_version_before_the_switch(live):

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
+from assent.delivery import http as delivery_http
 from assent.delivery import service as delivery
 from assent.delivery import store as delivery_store
 from assent.delivery.domain import Move, compile_route, parse_plan, plan_document
@@ -259,6 +260,11 @@ class Served:
 
 @pytest.fixture
 def served(running):
+    yield from serve(running)
+
+
+def serve(running):
+    """Serve a desk over HTTP."""
     with running.writing() as tx:
         tokens = {"admin": identity.bootstrap(tx, "ann")}
         tx.record(ProjectCreated(project=PROJECT, title="Acme"))
@@ -269,6 +275,7 @@ def served(running):
     app = FastAPI()
     app.state.runtime, app.state.authenticate = running.runtime, identity_http.authenticator(running.runtime)
     app.include_router(http.router)
+    app.include_router(delivery_http.router)
     install_errors(app)
     with listening(app) as port:
         yield Served(f"http://127.0.0.1:{port}", running, tokens)

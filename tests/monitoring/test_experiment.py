@@ -2,16 +2,22 @@
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from assent.delivery.domain import Amount, Experiment, Metric, Mode
+from assent.kernel.errors import Conflict
 from assent.monitoring.domain.difference import Moments, Stratum, difference
 from assent.monitoring.domain.events import AmountSums, GuardCounts, block_document
 from assent.monitoring.domain.experiment import Finding, Terms, read, stratum_of
 from assent.monitoring.domain.scores import tally
+from assent.monitoring.domain.slices import grouped, read_slice
 from assent.monitoring.service.experiments import read_test
+from assent.monitoring.service.slices import slices
+from assent_client.cli.main import main
+from tests.monitoring.conftest import serve
 
 EXPERIMENT = Experiment(
     primary=Metric.THUMBS_DOWN,
@@ -213,3 +219,97 @@ def test_a_live_test_reads_its_blocks_and_their_amounts_and_can_be_computed_agai
     assert again["verdict"] == "canary_better"
     computed = desk.read(read_test, desk.rollout(), ())
     assert computed["metrics"][0]["estimate"] == pytest.approx(float(again["metrics"][0]["estimate"]))
+
+
+def sliced(desk, seconds, per_s=40):
+    """Send a test's traffic: in application key_b nothing gets better, in English it does; a third says nothing."""
+    for _ in range(seconds):
+        rows = []
+        for i in range(per_s):
+            variant = "canary" if i % 4 == 0 else "stable"
+            n = desk.n // 4
+            application, language = ("key_a", "key_b", "key_b")[n % 3], ("en", "de", None)[n % 3]
+            call = desk.call(f"u{desk.n}", variant, application=application, language=language)
+            bad = variant == "stable" and language == "en" and n % 2
+            rows += [call, desk.thumb(call, 0.0 if bad else 1.0, application=application)]
+        desk.send(*rows)
+        desk.clock.advance(1)
+        desk.tick()
+
+
+def test_slices_show_where_a_difference_comes_from_and_add_up_to_the_whole(desk):
+    desk.plan({**TEST_PLAN, "steps": [{"share": 0.25, "min_time_s": 0, "max_time_s": 36000}]})
+    sliced(desk, 90)
+    whole = desk.look().judgement.figures["experiment"]["metrics"]
+    found = desk.read(slices, "acme", "ro_1")
+    n = 2 * 9 * 5
+    assert (found["n_comparisons"], found["alpha"]) == (n, 0.05)
+    by_application, by_language = ({s["value"]: s for s in d["slices"]} for d in found["dimensions"])
+    assert (set(by_application), set(by_language)) == ({"key_a", "key_b"}, {"en", "de", ""})
+    assert by_language[""]["title"] == "not said"
+    english, other = by_language["en"]["metrics"][0], by_application["key_b"]["metrics"][0]
+    assert english["high"] < 0
+    assert other["canary"] == other["stable"] == 0
+    for at, one in enumerate(whole):  # every unit stands in one slice of each dimension
+        for dimension in (by_application, by_language):
+            parts = [s["metrics"][at] for s in dimension.values()]
+            for arm in ("canary", "stable"):
+                units = [p[f"n_{arm}"] for p in parts]
+                if one[arm] is not None:
+                    mean = sum(p[arm] * k for p, k in zip(parts, units, strict=True)) / sum(units)
+                    assert mean == pytest.approx(float(one[arm]))
+    alone = difference(
+        [Stratum(Moments(english["n_stable"], *2 * [english["stable"] * english["n_stable"]]), Moments(english["n_canary"], 0.0, 0.0))],
+        0.05 / n,
+        rate=True,
+    )  # fmt: skip
+    assert (english["low"], english["high"]) == pytest.approx((alone.low, alone.high))
+
+
+def test_a_unit_belongs_to_the_slice_of_its_first_call(desk):
+    desk.plan(TEST_PLAN)
+    desk.tick()
+    desk.send(desk.exposure("u1"))
+    assert [(row.application, row.language) for row in desk.rows("units")] == [(None, None)]
+    desk.send(desk.call("u1", application="key_a"), desk.call("u1", application="key_b", language="de"))
+    desk.send(desk.call("u1", application="key_b", language="de"))
+    (row,) = desk.rows("units")
+    assert (row.application, row.language, row.n_calls) == ("key_a", "", 3)
+    (one,) = desk.read(slices, "acme", "ro_1")["dimensions"][0]["slices"]
+    assert (one["value"], one["exposure"]["counts"]) == ("key_a", {"canary": 0, "stable": 1})
+
+
+def test_the_smaller_slices_are_read_together_and_one_that_loses_units_is_named():
+    counts = {f"app-{i}": {"canary": 250 - i, "stable": 750 - i} for i in range(10)}
+    counts["app-9"] = {"canary": 400, "stable": 10}
+    groups = grouped(counts)
+    assert groups[:2] == [("app-0",), ("app-1",)]
+    assert groups[-1] == ("app-8", "app-9")
+    terms = replace(TERMS, share=0.25)
+    assert [read_slice(terms, values, counts, {}).exposure.broken for values in groups] == [False] * 8 + [
+        True
+    ]
+    assert read_slice(terms, groups[-1], counts, {}).is_rest
+    assert len(read_slice(terms, groups[0], counts, {}).metrics) == 4
+
+
+def test_what_is_no_test_has_no_slices(running):
+    with pytest.raises(Conflict, match="no A/B test"):
+        running.read(slices, "acme", "ro_1")
+
+
+def test_slices_are_printed_with_their_number_of_comparisons(desk, monkeypatch, capsys):
+    desk.plan(TEST_PLAN)
+    sliced(desk, 20)
+    desk.send(*(desk.call(f"lost{i}", "canary", application="key_lost") for i in range(40)))
+    with contextmanager(serve)(desk) as shown:
+        for name, value in (("URL", shown.url), ("TOKEN", shown.tokens["admin"]), ("PROJECT", "acme")):
+            monkeypatch.setenv(f"ASSENT_{name}", value)
+        assert main(["rollout", "slices", "assistant@2.1.0", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert main(["rollout", "slices", "ro_1"]) == 0
+    out, err = capsys.readouterr()
+    assert [one["dimension"] for one in found["dimensions"]] == ["application", "language"]
+    assert ("By application" in out, "not said" in out, "100 units in each arm" in out) == (True, True, True)
+    assert "key_lost: its units did not fall as planned" in err
+    assert "At most 90 intervals are shown; all of them hold together at 0.95." in err

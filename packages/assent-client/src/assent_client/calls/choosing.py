@@ -28,6 +28,7 @@ REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
 SUCCESS: Final = range(200, 300)
 _MOST_GUARDRAILS: Final = 3
 _MAX_UNIT: Final = 512
+_LANGUAGE: Final = range(2, 4)  # ISO 639 codes have two or three letters
 NEW: Final = "new"
 """What the header X-Assent-Conversation says where a conversation begins and has no id yet."""
 
@@ -189,4 +190,13 @@ def observed(chosen: Chosen, outcome: Outcome, ending: Ending, unit: str) -> Cal
         as_approved=None if model is None else model in version.allowed_models,
         application=chosen.application,
         guardrails=chosen.guardrails,
+        language=language_of(chosen.ask),
     )
+
+
+def language_of(ask: Ask) -> str | None:
+    """Give the language that the caller's context names (`de`, `pt-BR`), without what follows it."""
+    said = ask.extras.context.get("language")
+    language = said.replace("_", "-").partition("-")[0].lower() if isinstance(said, str) else ""
+    is_tag = language.isascii() and language.isalpha() and len(language) in _LANGUAGE
+    return language if is_tag else None

@@ -12,7 +12,7 @@ import typer
 from assent_client.cli.connection import connect
 from assent_client.cli.output import Column, cell, emit, note
 from assent_client.cli.strict_yaml import read
-from assent_client.cli.verdict import print_verdict
+from assent_client.cli.verdict import print_slices, print_verdict
 from assent_client.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -114,6 +114,16 @@ def verdict(rollout: Which) -> None:
         found = api.get(api.path("rollouts", _find(api, rollout)["id"], "verdict"))
     emit(found, print_verdict)
     raise typer.Exit(EXIT_CODES[found["verdict"]])
+
+
+@app.command()
+def slices(rollout: Which) -> None:
+    """Show an A/B test by application and language; exploratory, a slice decides nothing.
+
+    Example: assent rollout slices customer-support-assistant@2.2.0 --json
+    """
+    with connect() as api:
+        emit(api.get(api.path("rollouts", _find(api, rollout)["id"], "slices")), print_slices)
 
 
 @app.command()

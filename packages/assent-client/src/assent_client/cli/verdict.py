@@ -1,12 +1,12 @@
-"""How a verdict is printed: what it is, its guards, an A/B test's differences, and what is missing."""
+"""How a verdict is printed: what it is, its guards, an A/B test's differences and slices, what is missing."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from assent_client.cli.output import Column, emit
+from assent_client.cli.output import Column, emit, note
 
-__all__ = ["print_verdict"]
+__all__ = ["print_slices", "print_verdict"]
 
 SUMMARY = [
     Column("verdict"),
@@ -80,3 +80,17 @@ def print_verdict(found: Any) -> None:
         emit({"units": units, "as planned": exposure["ok"], "planned looks": experiment["looks"]})
     if found["lacking"]:
         emit(found["lacking"], LACKING)
+
+
+def print_slices(found: Any) -> None:
+    """Print an A/B test by slices for people."""
+    for one in found["dimensions"]:
+        rows = [{"slice": part["title"], **its} for part in one["slices"] for its in part["metrics"]]
+        emit(rows, [Column("slice"), *METRICS], title=f"By {one['dimension']}", empty="No units yet.")
+        for part in one["slices"]:
+            if not part["exposure"]["ok"]:
+                note(f"{part['title']}: its units did not fall as planned, its arms cannot be compared.")
+    note(
+        f"Exploratory: a slice decides nothing. At most {found['n_comparisons']} intervals are shown; "
+        f"all of them hold together at {1 - found['alpha']:g}."
+    )

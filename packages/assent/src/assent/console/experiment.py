@@ -71,33 +71,40 @@ def _exposure(exposure: Mapping[str, Any]) -> str:
 
 
 def _drawing(one: Mapping[str, Any], tone: Tone, margin: float | None) -> Markup:
-    name, (factor, measure) = _name(one), _measure(one)
-    low, high = (None if one[end] is None else factor * float(one[end]) for end in ("low", "high"))
-    estimate = Estimate(
-        "canary − stable",  # noqa: RUF001 -- a minus sign
-        None if one["waits_for"] and low is None else factor * float(one["estimate"]),
-        low,
-        high,
-        _difference(one),
-        tone,
-    )
+    factor, _ = _measure(one)
     limits = [Limit(0.0, "no difference")]
     if margin is not None:
         limits += [Limit(-factor * margin, "better by the margin"), Limit(factor * margin, "worse by it")]
+    return charts.intervals(caption(one), [estimate_of("canary − stable", one, tone)], limits)  # noqa: RUF001 -- a minus sign
+
+
+def caption(one: Mapping[str, Any]) -> str:
+    """Say what is drawn, and in what."""
+    _, measure = _measure(one)
     unit = f"{'percentage points' if measure == RATE[1] else measure.strip()}; " if measure else ""
-    return charts.intervals(f"{name}: {unit}less is better", [estimate], limits)
+    return f"{_name(one)}: {unit}less is better"
+
+
+def estimate_of(label: str, one: Mapping[str, Any], tone: Tone) -> Estimate:
+    """Give a metric's difference as it is drawn."""
+    factor, _ = _measure(one)
+    low, high = (None if one[end] is None else factor * float(one[end]) for end in ("low", "high"))
+    value = None if one["waits_for"] and low is None else factor * float(one["estimate"])
+    return Estimate(label, value, low, high, _difference(one), tone)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, Sequence[str]]:
-    return (
-        _name(one),
-        [
-            _value(one, one["canary"]),
-            _value(one, one["stable"]),
-            _difference(one),
-            f"{one['n_canary']:,} / {one['n_stable']:,}",
-        ],
-    )
+    return _name(one), cells(one)
+
+
+def cells(one: Mapping[str, Any]) -> Sequence[str]:
+    """Write a metric: in the canary, in the stable version, the difference, units of both arms."""
+    return [
+        _value(one, one["canary"]),
+        _value(one, one["stable"]),
+        _difference(one),
+        f"{one['n_canary']:,} / {one['n_stable']:,}",
+    ]
 
 
 def _name(one: Mapping[str, Any]) -> str:

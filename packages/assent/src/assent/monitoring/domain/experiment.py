@@ -57,13 +57,8 @@ class Reading:
         return {
             "verdict": self.finding.value,
             "because": self.because,
-            "metrics": [_document(one) for one in (self.primary, *self.others)],
-            "exposure": {
-                "ok": not self.exposure.broken,
-                "counts": dict(self.exposure.counts),
-                "expected": {arm: round(n, 1) for arm, n in self.exposure.expected.items()},
-                "e_value": f"{self.exposure.e_value:.12g}",  # text: JSON has no infinity
-            },
+            "metrics": [compared_document(one) for one in (self.primary, *self.others)],
+            "exposure": exposure_document(self.exposure),
             "looks": None if self.looks is None else list(self.looks),
         }
 
@@ -77,6 +72,12 @@ class Terms:
     share: float
 
 
+def named_metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Name all that an A/B test compares, the primary metric first."""
+    rates = (experiment.primary, *experiment.metrics)
+    return (*(metric.value for metric in rates), *(amount.value for amount in experiment.amounts))
+
+
 def read(terms: Terms, strata: Mapping[str, Sequence[Stratum]], counts: Mapping[str, int]) -> Reading:
     """Read an A/B test from its blocks; `counts` are units exposed so far, by arm.
 
@@ -84,11 +85,10 @@ def read(terms: Terms, strata: Mapping[str, Sequence[Stratum]], counts: Mapping[
     """
     experiment = terms.experiment
     exposure = check_exposure(counts, {Arm.CANARY.value: terms.share, Arm.STABLE.value: 1 - terms.share})
-    names = [*(metric.value for metric in experiment.metrics), *(a.value for a in experiment.amounts)]
     rates = {metric.value for metric in experiment.metrics}
     others = tuple(
-        _compared(name, found, difference(found, terms.alpha, rate=name in rates))
-        for name in names
+        compared(name, found, difference(found, terms.alpha, rate=name in rates))
+        for name in named_metrics(experiment)[1:]
         for found in [strata.get(name, ())]
     )
     primary, finding, because, looks = _primary(terms, strata.get(experiment.primary.value, ()))
@@ -118,39 +118,39 @@ def _primary(
 ) -> tuple[Compared, Finding, str, tuple[int, int] | None]:
     experiment, name = terms.experiment, terms.experiment.primary.value
     found = difference(strata, terms.alpha, rate=True)
-    compared = _compared(name, strata, found)
+    its = compared(name, strata, found)
     if experiment.mode is Mode.PLANNED and experiment.units is not None:
         plan = GroupPlan(units=experiment.units, looks=experiment.looks, alpha=terms.alpha, rate=True)
-        return _planned(compared, planned_verdict(strata, plan), experiment)
+        return _planned(its, planned_verdict(strata, plan), experiment)
     if found.waits_for is not None:
-        return compared, Finding.INCONCLUSIVE, f"it waits for {found.waits_for}", None
+        return its, Finding.INCONCLUSIVE, f"it waits for {found.waits_for}", None
     finding = _finding(found.low, found.high, experiment.margin)
-    return compared, finding, _because(finding, experiment.margin), None
+    return its, finding, _because(finding, experiment.margin), None
 
 
 def _planned(
-    compared: Compared, verdict: PlannedVerdict, experiment: Experiment
+    its: Compared, verdict: PlannedVerdict, experiment: Experiment
 ) -> tuple[Compared, Finding, str, tuple[int, int]]:
     """Read a planned test at its last look: between looks its figures stay as they were."""
     looks = (verdict.looks[-1].number if verdict.looks else 0, experiment.looks)
     if not verdict.looks:
         unseen = Compared(
-            metric=compared.metric,
+            metric=its.metric,
             canary=None,
             stable=None,
             estimate=0.0,
             low=None,
             high=None,
-            n_canary=compared.n_canary,
-            n_stable=compared.n_stable,
+            n_canary=its.n_canary,
+            n_stable=its.n_stable,
             waits_for="the first planned look",
         )
         return unseen, Finding.INCONCLUSIVE, "it waits for the first planned look", looks
     last = verdict.looks[-1]
     seen = Compared(
-        metric=compared.metric,
-        canary=compared.canary,
-        stable=compared.stable,
+        metric=its.metric,
+        canary=its.canary,
+        stable=its.stable,
         estimate=last.estimate,
         low=last.low,
         high=last.high,
@@ -185,7 +185,8 @@ def _because(finding: Finding, margin: float) -> str:
     }[finding]
 
 
-def _compared(name: str, strata: Sequence[Stratum], found: Difference) -> Compared:
+def compared(name: str, strata: Sequence[Stratum], found: Difference) -> Compared:
+    """Put a metric's means in both arms beside their difference."""
     return Compared(
         metric=name,
         canary=_mean([one.treatment for one in strata]),
@@ -208,7 +209,18 @@ def _bound(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _document(one: Compared) -> dict[str, Any]:
+def exposure_document(exposure: Exposure) -> dict[str, Any]:
+    """Write a check of exposures."""
+    return {
+        "ok": not exposure.broken,
+        "counts": dict(exposure.counts),
+        "expected": {arm: round(n, 1) for arm, n in exposure.expected.items()},
+        "e_value": f"{exposure.e_value:.12g}",  # text: JSON has no infinity
+    }
+
+
+def compared_document(one: Compared) -> dict[str, Any]:
+    """Write one metric in both arms."""
     return {
         "metric": one.metric,
         "canary": one.canary,

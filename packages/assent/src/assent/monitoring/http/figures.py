@@ -193,6 +193,13 @@ def rollout_figures(project: ProjectPath, rollout: str, call: Reads) -> dict[str
         return service.live.rollout_figures(reader, project, rollout)
 
 
+@router.get("/projects/{project}/rollouts/{rollout}/slices")
+def rollout_slices(project: ProjectPath, rollout: str, call: Reads) -> dict[str, Any]:
+    """Show an A/B test by application and by language: exploratory, corrected for all comparisons."""
+    with call.read() as reader:
+        return service.slices.slices(reader, project, rollout)
+
+
 @router.get("/projects/{project}/rollouts/{rollout}/evidence")
 def rollout_evidence(project: ProjectPath, rollout: str, call: Reads) -> dict[str, Any]:
     """Compute a verdict again from the closed blocks, and show them."""

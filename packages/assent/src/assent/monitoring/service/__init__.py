@@ -13,6 +13,7 @@ from assent.monitoring.service import (
     otlp,
     regressions,
     report,
+    slices,
     spans,
     watch_report,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "prune",
     "regressions",
     "report",
+    "slices",
     "spans",
     "take",
     "watch_of",

@@ -81,7 +81,7 @@ def _sums(reader: Reader, rollout: Rollout, amount: Amount, span: tuple[int, int
     """Sum an amount up by arm and block; None for money where a price is unknown."""
     sums = {}
     for arm, version in ((Arm.CANARY, rollout.subject), (Arm.STABLE, rollout.stable)):
-        each = _expression(reader, rollout, amount, version)
+        each = amount_of_call(reader, rollout, amount, version)
         if each is None:
             return None
         rows = store.amounts(reader.conn, rollout.id, arm.value, each, span)
@@ -92,9 +92,10 @@ def _sums(reader: Reader, rollout: Rollout, amount: Amount, span: tuple[int, int
     return sums
 
 
-def _expression(
+def amount_of_call(
     reader: Reader, rollout: Rollout, amount: Amount, version: str | None
 ) -> sa.ColumnElement[float] | None:
+    """Give the sum of an amount over a unit's calls; None for money where the version's price is unknown."""
     u = units.c
     if amount is Amount.LATENCY:
         return u.latency_s

@@ -80,6 +80,11 @@ class Facet:
         """Tell whether a guardrail looked at the calls, and whether one hit."""
         return self.guarded, self.row.guardrails is not None
 
+    @property
+    def asked(self) -> tuple[str, str]:
+        """Give the application, and the language that it said; empty where it said none."""
+        return self.row.application, self.row.language or ""
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:

@@ -59,7 +59,9 @@ class LiveUnits:
                 limit = self._by_key[key].slow_above_s
                 flags = (facet.failed, facet.refused, limit is not None and latency_s > limit)
                 amounts = (latency_s, tokens_in or 0, tokens_out or 0)
-                found.append((at, key, unit, facet.key.variant, 1, *flags, *amounts, *facet.seen))
+                found.append(
+                    (at, key, unit, facet.key.variant, 1, *flags, *amounts, *facet.seen, facet.asked)
+                )
         return found
 
     def by_key(self, keys: Iterable[str] = ()) -> dict[str, Watch]:

@@ -18,6 +18,8 @@ from assent.monitoring.service.sums import Outcome, Slots, UnitSums, bucket_rows
 from assent.monitoring.store import blocks
 from assent.monitoring.store.blocks import Watch
 
+_UNCALLED = (False, False, False, 0.0, 0, 0, False, False, ())
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -78,7 +80,7 @@ def _outcomes_of_calls(calls: Calls, watches: Mapping[str, Watch]) -> list[Outco
     on the stable version. They are shown with their version and compared with nobody.
     """
     judged = [
-        (rollout, facet.key.variant, (facet.failed, facet.refused), facet.seen)
+        (rollout, facet.key.variant, (facet.failed, facet.refused), (*facet.seen, facet.asked))
         if facet.fell and (rollout := facet.row.rollout or "") in watches
         else None
         for facet in calls.shared
@@ -98,7 +100,7 @@ def _outcomes_of_calls(calls: Calls, watches: Mapping[str, Watch]) -> list[Outco
 
 def _outcomes_of_exposures(exposures: Sequence[Exposure], watches: Mapping[str, Watch]) -> list[Outcome]:
     return [
-        (one.at.timestamp(), rollout, one.unit, one.variant, 0, False, False, False, 0.0, 0, 0, False, False)
+        (one.at.timestamp(), rollout, one.unit, one.variant, 0, *_UNCALLED)
         for one in exposures
         if (rollout := one.rollout or "") in watches and fell(one.rule, one.reason, one.variant)
     ]

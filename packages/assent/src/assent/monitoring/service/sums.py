@@ -21,10 +21,12 @@ Numbers = Sequence[float] | npt.NDArray[Any]
 UnitKey = tuple[str, str]  # rollout, unit
 
 
-Outcome = tuple[float, str, str, str, int, bool, bool, bool, float, int, int, bool, bool]
+Outcome = tuple[
+    float, str, str, str, int, bool, bool, bool, float, int, int, bool, bool, tuple[str, str] | tuple[()]
+]
 """What one call (or bare exposure: no call) says about its unit: when, rollout, unit, variant, calls,
-failed, refused, slow, latency in seconds, tokens in, tokens out, seen and hit by a guardrail. A plain
-tuple: there are very many."""
+failed, refused, slow, latency in seconds, tokens in, tokens out, seen and hit by a guardrail, application
+and language. A plain tuple: there are very many."""
 
 
 class Slots:
@@ -90,8 +92,8 @@ class UnitSums:
     """Outcomes of units, within their windows or late. A row has the columns of `monitoring_units`."""
 
     ARM, FIRST_AT, BLOCK, CALLS, ERRORS, REFUSALS, SLOW, FEEDBACK, BADNESS, LATE, LATE_BADNESS = range(2, 13)
-    LATENCY, TOKENS_IN, TOKENS_OUT, GUARDED, HITS = range(13, 18)
-    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0, 0, 0)
+    LATENCY, TOKENS_IN, TOKENS_OUT, GUARDED, HITS, APPLICATION, LANGUAGE = range(13, 20)
+    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0, 0, 0, None, None)
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
@@ -114,10 +116,13 @@ class UnitSums:
             out,
             guarded,
             hit,
+            asked,
         ) in outcomes:
             row = rows.get((rollout, unit))
             if row is None:
                 row = self._first(rollout, unit, variant, at)
+            if asked and row[self.APPLICATION] is None:
+                row[self.APPLICATION], row[self.LANGUAGE] = asked
             if self._counts(row, at):
                 row[self.CALLS] += n_calls
                 row[self.ERRORS] += failed
@@ -143,7 +148,8 @@ class UnitSums:
         for row in self._rows.values():
             if row[self.BLOCK] <= watches[row[0]].closed_through:
                 row[self.LATE] += row[self.CALLS]
-                row[self.CALLS :] = [*self.NOTHING[:6], row[self.LATE], *self.NOTHING[7:]]
+                sums = [*self.NOTHING[:6], row[self.LATE], *self.NOTHING[7:-2]]
+                row[self.CALLS : self.APPLICATION] = sums
         wanted: dict[str, set[str]] = defaultdict(set)
         for rollout, unit in {*self._rows, *others}:
             wanted[rollout].add(unit)

@@ -33,6 +33,7 @@ UNIT_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_slow", "n_feedback", "badness", "n_late", "late_badness",
     "latency_s", "tokens_in", "tokens_out", "n_guarded", "n_hits",
 )  # fmt: skip
+UNIT_FIRSTS = ("application", "language")
 
 
 class Called(NamedTuple):
@@ -132,8 +133,11 @@ def find_units(conn: sa.Connection, rollout: str, names: Collection[str]) -> lis
 
 
 def add_to_units(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add outcomes to units; the first row of a unit fixes its arm, first exposure and block."""
-    _add(conn, units, rows, UNIT_SUMS)
+    """Add outcomes to units; the first row of a unit fixes its arm, first exposure and block.
+
+    Its first call fixes the application and language by which it is sliced.
+    """
+    _add(conn, units, rows, UNIT_SUMS, UNIT_FIRSTS)
 
 
 def add_to_rollups(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -198,8 +202,20 @@ def _insert(conn: sa.Connection, table: sa.Table) -> Any:
     return sqlite.insert(table) if is_sqlite(conn) else postgresql.insert(table)
 
 
-def _add(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]], sums: Sequence[str]) -> None:
+def _add(
+    conn: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[tuple[Any, ...]],
+    sums: Sequence[str],
+    firsts: Sequence[str] = (),
+) -> None:
+    """Add to `sums`; `firsts` are written together, while the first of them is null."""
     keys = ", ".join(column.name for column in table.primary_key)
-    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in sums)
+    its = table.name
+    added = [f"{name} = {its}.{name} + excluded.{name}" for name in sums]
+    added += [
+        f"{name} = CASE WHEN {its}.{firsts[0]} IS NULL THEN excluded.{name} ELSE {its}.{name} END"
+        for name in firsts
+    ]
     # One order for everybody (the keys stand first): two writers then never wait for each other in a ring.
-    write_many(conn, table, sorted(rows), f"ON CONFLICT ({keys}) DO UPDATE SET {added}")
+    write_many(conn, table, sorted(rows), f"ON CONFLICT ({keys}) DO UPDATE SET {', '.join(added)}")

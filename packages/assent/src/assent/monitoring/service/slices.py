@@ -1,0 +1,131 @@
+"""An A/B test by slices, read from its units."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from assent.delivery import service as delivery
+from assent.delivery.domain import Metric, Rollout
+from assent.identity import service as identity
+from assent.kernel.errors import Conflict
+from assent.kernel.tx import Reader
+from assent.monitoring.domain import slices as rules
+from assent.monitoring.domain.difference import Moments, Stratum
+from assent.monitoring.domain.experiment import Terms, compared_document, exposure_document, named_metrics
+from assent.monitoring.domain.scores import LEVELS, Arm
+from assent.monitoring.domain.slices import Slice
+from assent.monitoring.service.experiments import amount_of_call
+from assent.monitoring.store import blocks
+from assent.monitoring.store import slices as store
+from assent.monitoring.store.slices import Sums
+from assent.monitoring.store.tables import units
+
+SCORED = {
+    Metric.ERROR: (units.c.n_errors, units.c.n_calls),
+    Metric.REFUSAL: (units.c.n_refusals, units.c.n_calls),
+    Metric.THUMBS_DOWN: (units.c.badness, units.c.n_feedback),
+    Metric.GUARDRAIL: (units.c.n_hits, units.c.n_guarded),
+    Metric.SLOW: (units.c.n_slow, units.c.n_calls),
+}
+
+
+def slices(reader: Reader, project: str, rollout: str) -> dict[str, Any]:
+    """Give an A/B test's differences by application and language, from its closed blocks.
+
+    Raises: NotFound, Conflict (no A/B test).
+    """
+    found = delivery.get(reader, rollout, project)
+    experiment = found.plan.experiment
+    if experiment is None:
+        raise Conflict(
+            f"The rollout of {found.ref} is no A/B test.", remedy="Slices compare the arms of an A/B test."
+        )
+    terms = Terms(experiment=experiment, alpha=found.plan.alpha, share=found.plan.first_share)
+    n = rules.n_comparisons(experiment)
+    names = identity.key_names(reader, project)
+    return {
+        "rollout": rollout,
+        "alpha": found.plan.alpha,
+        "n_comparisons": n,
+        "method": f"asymptotic confidence sequences at alpha/{n}: all hold together, at every look",
+        "dimensions": [
+            {
+                "dimension": dimension,
+                "slices": [_document(one, names) for one in _read(reader, found, terms, dimension)],
+            }
+            for dimension in rules.DIMENSIONS
+        ],
+    }
+
+
+def _read(reader: Reader, rollout: Rollout, terms: Terms, dimension: str) -> list[Slice]:
+    counts = store.counts(reader.conn, rollout.id, dimension)
+    watch = blocks.find_watch(reader.conn, rollout.id)
+    metrics = _metrics(reader, rollout, terms, has_limit=watch is not None and watch.slow_above_s is not None)
+    sums = store.sums(reader.conn, watch, dimension, metrics) if watch else {}
+    return [
+        rules.read_slice(
+            terms, values, counts, {name: _strata(sums, frozenset(values), name) for name in metrics}
+        )
+        for values in rules.grouped(counts)
+    ]
+
+
+def _metrics(
+    reader: Reader, rollout: Rollout, terms: Terms, *, has_limit: bool
+) -> dict[str, sa.ColumnElement[float]]:
+    """Give what each metric is of a unit, null where it has none; those that nobody computes are left out."""
+    experiment = terms.experiment
+    found = {
+        metric.value: _score(metric)
+        for metric in (experiment.primary, *experiment.metrics)
+        if metric in SCORED and (has_limit or metric is not Metric.SLOW)
+    }
+    u = units.c
+    for amount in experiment.amounts:
+        canary = amount_of_call(reader, rollout, amount, rollout.subject)
+        stable = amount_of_call(reader, rollout, amount, rollout.stable)
+        if canary is not None and stable is not None:
+            of_arm = sa.case((u.arm == Arm.CANARY.value, canary), else_=stable)
+            found[amount.value] = sa.case((u.n_calls > 0, of_arm / u.n_calls))
+    return {name: found[name] for name in named_metrics(experiment) if name in found}
+
+
+def _score(metric: Metric) -> sa.ColumnElement[float]:
+    """Give a unit's score as blocks have it: its mean in 1/256, 0 without calls (or opinions)."""
+    bad, of = SCORED[metric]
+    mean = sa.cast(bad, sa.Double) / of
+    score = sa.func.floor(mean * LEVELS + 0.5) / float(LEVELS)
+    if metric is Metric.GUARDRAIL:  # whom no guardrail looked at has none
+        return sa.case((of > 0, score))
+    return sa.case((of > 0, score), else_=0.0)
+
+
+def _strata(sums: Sums, values: frozenset[str], metric: str) -> Sequence[Stratum]:
+    arms: dict[int, dict[str, Moments]] = {}
+    for (value, hour, arm), found in sums.items():
+        if value in values:
+            its = arms.setdefault(hour, {name.value: Moments() for name in Arm})
+            its[arm] += Moments(*found[metric])
+    return [
+        Stratum(control=arms[hour][Arm.STABLE.value], treatment=arms[hour][Arm.CANARY.value])
+        for hour in sorted(arms)
+    ]
+
+
+def _document(one: Slice, names: Mapping[str, str]) -> dict[str, Any]:
+    (value, *_) = one.values
+    return {
+        "value": None if one.is_rest else value,
+        "title": _title(one, names),
+        "n_values": len(one.values),
+        "metrics": [compared_document(metric) for metric in one.metrics],
+        "exposure": exposure_document(one.exposure),
+    }
+
+
+def _title(one: Slice, names: Mapping[str, str]) -> str:
+    if one.is_rest:
+        return f"{len(one.values)} others"
+    return names.get(one.values[0], one.values[0]) or "not said"
