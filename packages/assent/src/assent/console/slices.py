@@ -23,10 +23,11 @@ TITLES = {"application": "By application", "language": "By language"}
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One metric in all slices of a dimension."""
+    """One metric in all slices of a dimension: drawn are those whose interval something bounds."""
 
     caption: str
-    drawing: Markup
+    drawing: Markup | None
+    n_waiting: int
     rows: Sequence[tuple[str, Sequence[str]]]
 
 
@@ -41,19 +42,15 @@ class DimensionView:
 
 def _drawn(slices: Sequence[Mapping[str, Any]], i: int) -> Drawn:
     found = [(one["title"], one["metrics"][i]) for one in slices]
-    drawing = charts.intervals(
-        caption(found[0][1]),
-        [estimate_of(title, one, _tone(one)) for title, one in found],
-        [Limit(0.0, "no difference")],
-    )
-    return Drawn(caption(found[0][1]), drawing, [(title, cells(one)) for title, one in found])
+    bounded = [estimate_of(title, one, _tone(one)) for title, one in found if one["low"] is not None]
+    told = caption(found[0][1])
+    drawing = charts.intervals(told, bounded, [Limit(0.0, "no difference")]) if bounded else None
+    rows = [(title, cells(one)) for title, one in found]
+    return Drawn(told, drawing, len(found) - len(bounded), rows)
 
 
 def _tone(one: Mapping[str, Any]) -> Tone:
-    low, high = one["low"], one["high"]
-    if low is None or high is None:
-        return Tone.QUIET
-    return Tone.GOOD if high < 0 else Tone.BAD if low > 0 else Tone.BUSY
+    return Tone.GOOD if one["high"] < 0 else Tone.BAD if one["low"] > 0 else Tone.BUSY
 
 
 def _dimension(found: Mapping[str, Any]) -> DimensionView:

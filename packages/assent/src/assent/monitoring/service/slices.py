@@ -18,7 +18,7 @@ from assent.monitoring.domain.slices import Slice
 from assent.monitoring.service.experiments import amount_of_call
 from assent.monitoring.store import blocks
 from assent.monitoring.store import slices as store
-from assent.monitoring.store.slices import Sums
+from assent.monitoring.store.slices import Cell
 from assent.monitoring.store.tables import units
 
 SCORED = {
@@ -44,6 +44,7 @@ def slices(reader: Reader, project: str, rollout: str) -> dict[str, Any]:
     terms = Terms(experiment=experiment, alpha=found.plan.alpha, share=found.plan.first_share)
     n = rules.n_comparisons(experiment)
     names = identity.key_names(reader, project)
+    cells = _cells(reader, found, terms)
     return {
         "rollout": rollout,
         "alpha": found.plan.alpha,
@@ -52,22 +53,31 @@ def slices(reader: Reader, project: str, rollout: str) -> dict[str, Any]:
         "dimensions": [
             {
                 "dimension": dimension,
-                "slices": [_document(one, names) for one in _read(reader, found, terms, dimension)],
+                "slices": [_document(one, names) for one in _read(terms, dimension, cells)],
             }
             for dimension in rules.DIMENSIONS
         ],
     }
 
 
-def _read(reader: Reader, rollout: Rollout, terms: Terms, dimension: str) -> list[Slice]:
-    counts = store.counts(reader.conn, rollout.id, dimension)
+def _cells(reader: Reader, rollout: Rollout, terms: Terms) -> list[Cell]:
     watch = blocks.find_watch(reader.conn, rollout.id)
-    metrics = _metrics(reader, rollout, terms, has_limit=watch is not None and watch.slow_above_s is not None)
-    sums = store.sums(reader.conn, watch, dimension, metrics) if watch else {}
+    if watch is None:
+        return []
+    metrics = _metrics(reader, rollout, terms, has_limit=watch.slow_above_s is not None)
+    return store.cells(reader.conn, watch, metrics)
+
+
+def _read(terms: Terms, dimension: str, cells: Sequence[Cell]) -> list[Slice]:
+    of: dict[str, list[Cell]] = {}
+    counts: dict[str, dict[str, int]] = {}
+    for cell in cells:
+        value = cell.application if dimension == "application" else cell.language
+        of.setdefault(value, []).append(cell)
+        arms = counts.setdefault(value, {})
+        arms[cell.arm] = arms.get(cell.arm, 0) + cell.n_units
     return [
-        rules.read_slice(
-            terms, values, counts, {name: _strata(sums, frozenset(values), name) for name in metrics}
-        )
+        rules.read_slice(terms, values, counts, _strata([cell for value in values for cell in of[value]]))
         for values in rules.grouped(counts)
     ]
 
@@ -102,16 +112,19 @@ def _score(metric: Metric) -> sa.ColumnElement[float]:
     return sa.case((of > 0, score), else_=0.0)
 
 
-def _strata(sums: Sums, values: frozenset[str], metric: str) -> Sequence[Stratum]:
-    arms: dict[int, dict[str, Moments]] = {}
-    for (value, hour, arm), found in sums.items():
-        if value in values:
-            its = arms.setdefault(hour, {name.value: Moments() for name in Arm})
-            its[arm] += Moments(*found[metric])
-    return [
-        Stratum(control=arms[hour][Arm.STABLE.value], treatment=arms[hour][Arm.CANARY.value])
-        for hour in sorted(arms)
-    ]
+def _strata(cells: Sequence[Cell]) -> dict[str, list[Stratum]]:
+    """Give the strata of each metric, hour by hour; units whose block is open wait."""
+    found: dict[str, dict[int, dict[str, Moments]]] = {}
+    for cell in cells:
+        for name, sums in cell.sums.items() if cell.closed else ():
+            arms = found.setdefault(name, {}).setdefault(cell.hour, {arm.value: Moments() for arm in Arm})
+            arms[cell.arm] += Moments(*sums)
+    return {
+        name: [
+            Stratum(hours[hour][Arm.STABLE.value], hours[hour][Arm.CANARY.value]) for hour in sorted(hours)
+        ]
+        for name, hours in found.items()
+    }
 
 
 def _document(one: Slice, names: Mapping[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""What a rollout's units say, slice by slice: by what their first calls were like."""
+"""What a rollout's units say, by what their first calls were like."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -8,39 +9,48 @@ from assent.monitoring.store.blocks import Watch
 from assent.monitoring.store.tables import units
 
 STRATUM_S = 3_600.0
-COLUMNS = {"application": units.c.application, "language": units.c.language}
-Sums = dict[tuple[str, int, str], dict[str, tuple[int, float, float]]]
 
 
-def sums(
-    conn: sa.Connection, watch: Watch, dimension: str, metrics: Mapping[str, sa.ColumnElement[float]]
-) -> Sums:
-    """Sum the metrics of units in closed blocks up: by value, hour (since 1970) and arm.
+class Cell(NamedTuple):
+    """Units alike in all of these; `sums` has, by metric, those that have it, their sum and that of squares.
 
-    Gives, for each metric, units that have it, their sum and the sum of their squares. A unit without a
-    call, or one from before this was kept, has the value "".
+    `hour` is that of their blocks, since 1970. Of units without a call, or from before this was kept,
+    application and language are "".
     """
-    u, value = units.c, sa.func.coalesce(COLUMNS[dimension], "").label("value")
-    hour = sa.func.floor(u.block * watch.block_s / STRATUM_S).label("hour")
-    wanted = sa.select(value, hour, u.arm)
+
+    application: str
+    language: str
+    hour: int
+    arm: str
+    closed: bool
+    n_units: int
+    sums: Mapping[str, tuple[int, float, float]]
+
+
+def cells(conn: sa.Connection, watch: Watch, metrics: Mapping[str, sa.ColumnElement[float]]) -> list[Cell]:
+    """Sum up the metrics of a rollout's units, of closed blocks and of open ones."""
+    u = units.c
+    application, language = (sa.func.coalesce(column, "") for column in (u.application, u.language))
+    hour = sa.func.floor(u.block * watch.block_s / STRATUM_S)
+    closed = sa.case((u.block <= watch.closed_through, 1), else_=0)
+    # By their places: PostgreSQL takes expressions with parameters for different ones each time.
+    alike = [sa.literal_column(str(place)) for place in range(1, 6)]
+    wanted = sa.select(application, language, hour, u.arm, closed, sa.func.count())
     for each in metrics.values():
         wanted = wanted.add_columns(sa.func.count(each), sa.func.sum(each), sa.func.sum(each * each))
-    within = sa.and_(u.rollout == watch.rollout, u.block <= watch.closed_through)
-    rows = conn.execute(wanted.where(within).group_by(value, hour, u.arm))
-    return {
-        (row[0], int(row[1]), row[2]): {
-            name: (int(row[i]), float(row[i + 1] or 0), float(row[i + 2] or 0))
-            for i, name in zip(range(3, len(row), 3), metrics, strict=True)
-        }
+    rows = conn.execute(wanted.where(u.rollout == watch.rollout).group_by(*alike))
+    return [
+        Cell(
+            row[0],
+            row[1],
+            int(row[2]),
+            row[3],
+            bool(row[4]),
+            int(row[5]),
+            {
+                name: (int(row[i]), float(row[i + 1] or 0), float(row[i + 2] or 0))
+                for i, name in zip(range(6, len(row), 3), metrics, strict=True)
+            },
+        )
         for row in rows
-    }
-
-
-def counts(conn: sa.Connection, rollout: str, dimension: str) -> dict[str, dict[str, int]]:
-    """Count the units exposed so far by value and arm."""
-    u, value = units.c, sa.func.coalesce(COLUMNS[dimension], "").label("value")
-    wanted = sa.select(value, u.arm, sa.func.count()).where(u.rollout == rollout).group_by(value, u.arm)
-    found: dict[str, dict[str, int]] = {}
-    for name, arm, n in conn.execute(wanted):
-        found.setdefault(name, {})[arm] = n
-    return found
+    ]
