@@ -34,7 +34,7 @@ def cells(conn: sa.Connection, watch: Watch, metrics: Mapping[str, sa.ColumnElem
     hour = sa.func.floor(u.block * watch.block_s / STRATUM_S)
     closed = sa.case((u.block <= watch.closed_through, 1), else_=0)
     # By their places: PostgreSQL takes expressions with parameters for different ones each time.
-    alike = [sa.literal_column(str(place)) for place in range(1, 6)]
+    alike: list[sa.ColumnElement[int]] = [sa.literal_column(str(place)) for place in range(1, 6)]
     wanted = sa.select(application, language, hour, u.arm, closed, sa.func.count())
     for each in metrics.values():
         wanted = wanted.add_columns(sa.func.count(each), sa.func.sum(each), sa.func.sum(each * each))
