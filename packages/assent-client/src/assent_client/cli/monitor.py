@@ -121,6 +121,21 @@ def export(
     emit({"file": str(path), "format": form.value, "bytes": n_bytes})
 
 
+@app.command()
+def spans() -> None:
+    """Show how the sending of calls to the operator's OpenTelemetry collector goes.
+
+    Exit code 1 where the newest attempt failed.
+
+    Example: assent monitor spans --json
+    """
+    with connect() as api:
+        found = api.get("/v1/span-export")
+    emit(found)
+    if found["n_failures"]:
+        raise typer.Exit(1)
+
+
 def _seconds_of(text: str) -> int:
     length = _LENGTH.match(text)
     if not length:

@@ -85,6 +85,7 @@ class MonitoringView:
     prices: Sequence[str]
     environments: Sequence[str]
     drift: Sequence[DriftRow]
+    spans: Mapping[str, Any] | None
     live_address: str
 
 
@@ -259,6 +260,7 @@ def build(reader: Reader, project: str, asked: Asked) -> MonitoringView:
         prices=sorted({_price_text(row["cost"]) for row in rows if row["cost"] is not None}),
         environments=[one.name for one in identity.list_environments(reader, project)],
         drift=_drift(reader, project, narrowed),
+        spans=monitoring.span_export.document(reader),
         live_address=f"{address}/live?{asked.query}",
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pydantic
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from assent.kernel.addresses import parse_allowed
+from assent.kernel.addresses import checked_url, parse_allowed
 from assent.kernel.errors import Invalid
 
 
@@ -110,6 +110,18 @@ class Settings(BaseSettings):
         pattern=r"^([A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,180})?$",
         description="Address that our e-mail comes from.",
     )
+    otlp_url: str = pydantic.Field(
+        "",
+        pattern=r"^(https?://[^\s?#@\\]{1,500})?$",
+        description="Collector that the worker sends observed calls to as spans, below `/v1/traces`, for "
+        "example `http://127.0.0.1:4318`; it may be no public one. Empty sends none.",
+    )
+    otlp_headers: str = pydantic.Field(
+        "",
+        pattern=r"^((env:|file:/).{1,1000})?$",
+        description="Where the headers for it are, `env:NAME` or `file:/path`; there they stand as "
+        "`name=value,name=value`, values in URL form.",
+    )
     log_level: str = pydantic.Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
     )
@@ -119,6 +131,15 @@ class Settings(BaseSettings):
     def _check_allowed(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         parse_allowed(entries)
         return entries
+
+    @pydantic.field_validator("otlp_url")
+    @classmethod
+    def _check_collector(cls, url: str) -> str:
+        try:
+            _ = url and checked_url(url, http=True)
+        except Invalid as error:
+            raise ValueError(error.message) from error
+        return url
 
     @cached_property
     def database(self) -> str:

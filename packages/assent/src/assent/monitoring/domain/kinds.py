@@ -7,6 +7,10 @@ TOKENS_PER_S = 1000
 
 FINISHES = ("stop", "length", "tool_calls", "content_filter", "refusal", "error", "none", "other")
 _ALIKE = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+CLIENT_LEFT = 499
+"""The status where the caller hung up: nobody's fault that a version could be blamed for."""
+
+_SERVER_ERROR = 500
 _LETTERS = 26
 UNKNOWN_LANGUAGE = _LETTERS * _LETTERS
 
@@ -25,6 +29,11 @@ class Kind(IntEnum):
 
 CATEGORIES = frozenset({Kind.FINISH, Kind.LANGUAGE})
 """Kinds whose buckets have no order."""
+
+
+def has_failed(status: int, error_class: str | None) -> bool:
+    """Tell whether a call counts as an error of the version that answered."""
+    return status != CLIENT_LEFT and (error_class is not None or status >= _SERVER_ERROR)
 
 
 def finish_bucket(reason: str | None, *, failed: bool) -> int:

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from assent.monitoring.http import alerts, export, exposition, figures, incidents, otlp, watches
+from assent.monitoring.http import alerts, export, exposition, figures, incidents, otlp, span_export, watches
 
 router = APIRouter()
 router.include_router(exposition.router)
-for part in (figures.router, export.router, otlp.router, alerts.router, incidents.router, watches.router):
-    router.include_router(part, prefix="/v1")
+for part in (figures, export, otlp, span_export, alerts, incidents, watches):
+    router.include_router(part.router, prefix="/v1")
 
 __all__ = ["router"]

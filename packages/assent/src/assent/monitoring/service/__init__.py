@@ -14,6 +14,7 @@ from assent.monitoring.service import (
     regressions,
     report,
     slices,
+    span_export,
     spans,
     watch_report,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "regressions",
     "report",
     "slices",
+    "span_export",
     "spans",
     "take",
     "watch_of",

@@ -22,7 +22,7 @@ from assent.kernel.tx import Reader
 from assent.ledger import service as ledger
 from assent.monitoring.domain.figures import quantiles
 from assent.monitoring.domain.kinds import Kind
-from assent.monitoring.service import alerts, incidents, report
+from assent.monitoring.service import alerts, incidents, report, span_export
 from assent.monitoring.store import reading
 
 WINDOW_S = 300
@@ -57,7 +57,7 @@ class Live(Collector):
             projects = [one.name for one in identity.list_projects(reader)]
             size = GaugeMetricFamily("assent_ledger_leaves", "Leaves of the ledger.")
             size.add_metric([], ledger.head(reader).size)
-            return [size, *_calls(reader, projects), *_states(reader, projects)]
+            return [size, *_calls(reader, projects), *_states(reader, projects), *_spans(reader)]
 
 
 def _calls(reader: Reader, projects: list[str]) -> list[Metric]:
@@ -97,6 +97,22 @@ def _states(reader: Reader, projects: list[str]) -> list[Metric]:
     for rollout in delivery.list_running(reader):
         share.add_metric([rollout.project, rollout.environment, rollout.name], rollout.share)
     return [firing, unresolved, lost, share]
+
+
+def _spans(reader: Reader) -> list[Metric]:
+    found = span_export.document(reader)
+    if found is None:
+        return []
+    behind = GaugeMetricFamily(
+        "assent_spans_behind_seconds", "Age of the oldest call that the collector has not."
+    )
+    behind.add_metric([], found["behind_s"])
+    lost = GaugeMetricFamily(
+        "assent_spans_lost", "Calls that were refused, or dropped unsent.", labels=["because"]
+    )
+    for because in ("refused", "dropped"):
+        lost.add_metric([because], found[f"n_{because}"])
+    return [behind, lost]
 
 
 def registry_of(runtime: Runtime) -> CollectorRegistry:

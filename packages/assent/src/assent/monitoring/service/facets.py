@@ -8,13 +8,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from assent.monitoring.domain.kinds import finish_bucket, language_bucket
+from assent.monitoring.domain.kinds import finish_bucket, has_failed, language_bucket
 from assent.monitoring.domain.scores import Arm
 from assent.monitoring.service.batch import Batch, Call
 
 REFUSALS = frozenset({"content_filter", "refusal"})
-CLIENT_LEFT = 499  # the caller hung up: nobody's fault that a version could be blamed for
-SERVER_ERROR = 500
 _SHARED = attrgetter(
     "environment", "route", "variant", "version",
     "serial", "rule", "reason", "rollout", "sticky", "stream", "status", "error_class",
@@ -173,7 +171,7 @@ def _facet(project: str, values: tuple[Any, ...]) -> Facet:
     key = SeriesKey(project, *values[:4])
     *shared, guardrails, language = values[4:]
     row = FacetRow._make([key.id, *shared, ",".join(guardrails) if guardrails else None, language])
-    failed = row.status != CLIENT_LEFT and (row.error_class is not None or row.status >= SERVER_ERROR)
+    failed = has_failed(row.status, row.error_class)
     return Facet(
         id=_number(msgspec.msgpack.encode(row)),
         key=key,

@@ -3,7 +3,7 @@
 from itertools import takewhile
 
 from assent.kernel.tx import Tx
-from assent.monitoring.service import regressions
+from assent.monitoring.service import regressions, span_export
 from assent.monitoring.service.sums import SLOT_S
 from assent.monitoring.store import compaction
 from assent.monitoring.store import observations as store
@@ -25,6 +25,7 @@ def prune(tx: Tx) -> int:
         "feedback": now_s - FEEDBACK_KEPT_S,
         "batches": now_s - BATCHES_KEPT_S,
     }
+    span_export.drop(tx, before["calls"])
     gone = store.prune(tx.conn, before, ROWS_AT_ONCE) + regressions.forget(tx, ROWS_AT_ONCE)
     return gone + _fold(tx, int((now_s - SLOTS_KEPT_S) // SLOT_S))
 

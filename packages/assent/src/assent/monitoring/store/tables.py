@@ -111,6 +111,21 @@ instances = table(
     sa.Column("seen_at", sa.Double, nullable=False),
     kind="operational",
 )
+span_export = table(
+    "monitoring_span_export",  # one row while spans are sent to a collector
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("target", sa.String(600), nullable=False),
+    sa.Column("next_n", sa.BigInteger, nullable=False),  # calls from this number on are still to be sent
+    sa.Column("n_sent", sa.BigInteger, nullable=False),
+    sa.Column("n_refused", sa.BigInteger, nullable=False),  # the collector will never take them
+    sa.Column("n_dropped", sa.BigInteger, nullable=False),  # the ring let them go before they were sent
+    sa.Column("started_at", Utc, nullable=False),
+    sa.Column("sent_at", Utc),
+    sa.Column("n_failures", sa.Integer, nullable=False),  # in a row
+    sa.Column("retry_at", Utc),
+    sa.Column("error", sa.String(500)),
+    kind="operational",
+)
 series = table(
     "monitoring_series",
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # a hash of the other columns

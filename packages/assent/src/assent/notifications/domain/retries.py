@@ -29,8 +29,9 @@ KEEP_ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended. `status`: HTTP's or SMTP's, None where nothing answered; `answer` is an excerpt.
+    """How an attempt ended. `status`: HTTP's or SMTP's, None where nothing answered.
 
+    `answer` is an excerpt to show, `body` the first 4,096 bytes.
     `duration_s` and `retry_after_s` are seconds.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     retry_after_s: float | None = None
     answer: str = ""
     duration_s: float = 0.0
+    body: bytes = b""
 
     @property
     def is_gone(self) -> bool:

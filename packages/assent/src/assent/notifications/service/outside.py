@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from assent.notifications.domain.retries import Outcome, retry_after_s
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 64 * 1024
-MAX_EXCERPT = 500
+MAX_EXCERPT, MAX_SHOWN = 4096, 500
 OK = range(200, 300)
 
 Resolve = Callable[[str, int], Sequence[str]]
@@ -105,9 +105,7 @@ def _said(error: Exception) -> str:
 
 
 def _timed(outcome: Outcome, duration_s: float) -> Outcome:
-    return Outcome(
-        outcome.ok, outcome.status, outcome.error, outcome.retry_after_s, outcome.answer, duration_s
-    )
+    return replace(outcome, duration_s=duration_s)
 
 
 def _post(outside: Outside, url: str, content: bytes, headers: Mapping[str, str], deadline: float) -> Outcome:
@@ -122,19 +120,20 @@ def _post(outside: Outside, url: str, content: bytes, headers: Mapping[str, str]
             "POST", url, headers=list(headers.items()), content=content, extensions={"timeout": timeout}
         ) as response,
     ):
-        answer = _excerpt(response)
+        body = _excerpt(response)
     said = {name.lower(): value for name, value in response.headers}
     after = retry_after_s(said.get(b"retry-after", b"").decode("latin-1"), outside.clock.now())
     ok = response.status in OK
     error = None if ok else f"The receiver answered {response.status}{_meaning(response.status)}."
-    return Outcome(ok, response.status, error, None if ok else after, answer)
+    shown = body[:MAX_SHOWN].decode("utf-8", "replace")
+    return Outcome(ok, response.status, error, None if ok else after, shown, body=body)
 
 
 def _meaning(status: int) -> str:
     return ", and redirects are not followed" if status in range(300, 400) else ""
 
 
-def _excerpt(response: Any) -> str:
+def _excerpt(response: Any) -> bytes:
     """Read the beginning of an answer: the status is what counts, so a huge or slow body harms nobody."""
     read = bytearray()
     try:
@@ -144,7 +143,7 @@ def _excerpt(response: Any) -> str:
                 break
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, _TooMuch):
         pass  # the status was there; what came of the body is all there is
-    return bytes(read[:MAX_EXCERPT]).decode("utf-8", "replace")
+    return bytes(read[:MAX_EXCERPT])
 
 
 class _TooMuch(Exception):
