@@ -24,7 +24,7 @@ class Browser(TestClient):
 
     def fields(self, page, action):
         form = re.search(
-            rf'<form method="post" action="{re.escape(html.escape(action))}">(.*?)</form>',
+            rf'<form method="post" action="{re.escape(html.escape(action))}"[^>]*>(.*?)</form>',
             page.text,
             re.DOTALL,
         )

@@ -52,7 +52,8 @@ SILENT = {
     "/projects/{project}/retirement/{name}/{version}/end",
     "/sign-in", "/sign-in/{code}", "/projects/{project}/policies", "/projects/{project}/cards",
     "/projects/{project}/prompts", "/projects/{project}/inventory", "/projects/{project}/watches",
-    "/projects/{project}/watches/{watch}",
+    "/projects/{project}/watches/{watch}", "/projects/{project}/rollouts/{rollout_id}/slices",
+    "/projects/{project}/systems/{name}/preview/{environment}",
 }  # fmt: skip
 """Pages that show no text that people choose: only names, numbers and what Assent says."""
 
@@ -277,6 +278,7 @@ def addresses(console, request, rollout, run):
         "/projects/{project}/rollouts/{rollout_id}/{action_path}": [
             f"{HERE}/rollouts/{rollout.id}/rollback", f"{HERE}/rollouts/{rollout.id}/{bad.replace('/', '')}",
         ],
+        "/projects/{project}/rollouts/{rollout_id}/slices": [f"{HERE}/rollouts/{rollout.id}/slices"],
         "/projects/{project}/monitoring": [
             f"{HERE}/monitoring", f"{HERE}/monitoring?name={bad[:60]}&period=custom&start={bad[:60]}",
         ],
@@ -293,6 +295,8 @@ def addresses(console, request, rollout, run):
         "/projects/{project}/flags/{environment}/{name}/{path}": [
             f"{HERE}/flags/production/planted/confirm", f"{HERE}/flags/production/planted/{bad.replace('/', '')}",
         ],
+        "/projects/{project}/flags/{environment}/{name}/preview": [f"{HERE}/flags/production/planted/preview"],
+        "/projects/{project}/systems/{name}/preview/{environment}": [f"{HERE}/systems/support/preview/production"],
         "/projects/{project}/retirement": [f"{HERE}/retirement"],
         "/projects/{project}/retirement/announcements": [
             f"{HERE}/retirement/announcements?version={bad}&successor={bad}&sunset={bad}"

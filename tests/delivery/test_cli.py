@@ -7,6 +7,7 @@ import pytest
 from assent.delivery import service
 from assent.delivery.jobs import measure_drills
 from assent_client.cli.main import main
+from assent_client.errors import Invalid
 from tests.delivery.releases import BAD, approve, plan_form, until
 
 
@@ -161,3 +162,23 @@ def drilled(desk, gateway, path):
     until(lambda: desk.read(service.list_drills, "shop"))
     gateway.post(path, {"gateway": "gw", "serial": desk.snapshot()[0].serial})
     measure_drills(desk.runtime)
+
+
+def test_who_gets_which_version_is_previewed_from_a_file(served, assent, tmp_path):
+    desk = served.desk
+    desk.adopt()
+    rollout = desk.file()
+    approve(desk, rollout)
+    desk.act(service.start, rollout)
+    users = tmp_path / "users.csv"
+    users.write_text("\n".join(["unit", *(f"u{i}" for i in range(2_500))]))
+    code, out, _ = assent("env", "preview", "production", "support", users, "--json")
+    found = json.loads(out)
+    assert (code, found["n"], set(found["counts"])) == (0, 2_500, {"stable", "canary"})
+    assert 80 < found["counts"]["canary"] < 170
+    assert found["lines"][0].keys() == {"unit", "variant", "version", "rule", "reason", "bucket"}
+    assert "2,3" in assent("env", "preview", "production", "support", users)[1]
+    with served.api("operator") as api:
+        path = api.path("environments", "production", "routes", "support", "previews")
+        with pytest.raises(Invalid):
+            api.post(path, {"contexts": [{"unit": "x"}] * 10_001})

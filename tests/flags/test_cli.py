@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from assent_client.cli.flag_forms import read_contexts
+from assent_client.cli.flag_forms import read_file
 from assent_client.cli.main import main
 from assent_client.errors import Invalid
 from assent_client.typed import read_condition
@@ -164,15 +164,34 @@ def test_conditions_and_contexts_are_read_strictly(tmp_path):
     file = tmp_path / "x.jsonl"
     for text, message in (
         ("[1]\n", "line 1: not a JSON object"),
+        ('{"a": \n', "line 1: not JSON: Expecting value"),
         ('{"a": 1}\n', "no field `unit` or `user`"),
     ):
         file.write_text(text)
         with pytest.raises(Invalid, match=message):
-            read_contexts(file, "user")
+            read_file(file, "user")
+    for text, message in (
+        ("user,country\nada,DE\nbob\n", "line 3: 1 field, the header has 2"),
+        ("user,user\nada,DE\n", "line 1: the header has a name twice"),
+        ('user,country\n"ada,DE\n', "not CSV: unexpected end of data"),
+        ("name\nada\n", "line 2: no field `unit` or `user`"),
+    ):
+        file.write_text(text)
+        with pytest.raises(Invalid, match=message):
+            read_file(file, "user")
+    file.write_text("\n".join(["user,country", *["ada"] * 30]))
+    with pytest.raises(Invalid, match=r"30 lines of .*; the first 20 are named") as refused:
+        read_file(file, "user")
+    assert len(refused.value.reasons) == 20
+    file.write_text("\ufeffuser,age,plan\n1e5,7,\n\n007,8,pro\n")  # ids stay as they are written
+    assert read_file(file, "user") == [
+        {"unit": "1e5", "context": {"user": "1e5", "age": 7}},
+        {"unit": "007", "context": {"user": "007", "age": 8, "plan": "pro"}},
+    ]
     with file.open("wb") as big:
         big.truncate(50_000_001)
     with pytest.raises(Invalid, match="more than"):
-        read_contexts(file, "user")
+        read_file(file, "user")
 
 
 FILE = """\

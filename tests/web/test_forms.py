@@ -81,7 +81,9 @@ def test_a_form_from_elsewhere_is_refused(held, token, headers):
     ("content", "media_type", "status"),
     [
         (b"{}", "application/json", 422),
-        (b"--x--", "multipart/form-data; boundary=x", 422),
+        (b"--x--", "multipart/form-data; boundary=x", 403),  # a form without fields
+        (b"--x", "multipart/form-data; boundary=y", 422),
+        (b"--x--", "multipart/form-data", 422),
         (b"a=1", "", 422),
         (b"a=%ff", "application/x-www-form-urlencoded", 422),
         (b"\xff\xfe", "application/x-www-form-urlencoded", 422),

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from assent_client.cli.connection import connect
+from assent_client.cli.flag_forms import read_file
+from assent_client.cli.flag_look import in_batches, print_preview
 from assent_client.cli.output import Column, cell, emit, note
 from assent_client.cli.rollout import confirm
 
@@ -83,6 +85,27 @@ def adopt(
     body = {"subject": version, "reason": reason, "unit": unit}
     with connect() as api:
         emit(api.post(api.path("environments", environment, "adoptions"), body))
+
+
+@app.command()
+def preview(
+    environment: Environment,
+    name: Name,
+    contexts: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Contexts: JSON lines, or CSV with a header.")
+    ],
+    *,
+    lines: Annotated[bool, typer.Option("--lines", help="Show every line, not counts only.")] = False,
+) -> None:
+    """Say who would get which version of what is live, for a file of contexts.
+
+    Example: assent env preview production customer-support-assistant users.csv --lines
+    """
+    with connect() as api:
+        path = api.path("environments", environment, "routes", name)
+        given = read_file(contexts, api.get(path)["unit"])
+        found = in_batches(api, f"{path}/previews", given, None)
+    emit(found, lambda shown: print_preview(shown, lines=lines))
 
 
 @app.command()

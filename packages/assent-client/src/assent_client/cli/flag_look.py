@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from assent_client.api import Api
 from assent_client.cli.connection import OPTIONS, connect
-from assent_client.cli.flag_forms import flag_path, read_contexts, read_pairs, read_shares
+from assent_client.cli.flag_forms import flag_path, read_file, read_pairs, read_shares
 from assent_client.cli.output import Column, emit, note, print_json
 from assent_client.cli.strict_yaml import read
 
-__all__ = ["explain", "export", "history", "preview", "stale"]
+__all__ = ["explain", "export", "history", "in_batches", "preview", "print_preview", "stale"]
 
 BATCH = 2000
 
@@ -72,14 +73,19 @@ def preview(
     document = _proposed(file, share)
     with connect() as api:
         unit = api.get(flag_path(api, environment, "flags", name))["document"]["unit"]
-        given = read_contexts(contexts, unit)
-        path = flag_path(api, environment, "flags", name, "previews")
-        parts = [
-            api.post(path, {"contexts": given[start : start + BATCH], "document": document})
-            for start in range(0, len(given), BATCH)
-        ]
-    found = _summed(parts, has_change=document is not None)
-    emit(found, lambda shown: _print_preview(shown, lines=lines))
+        given = read_file(contexts, unit)
+        found = in_batches(api, flag_path(api, environment, "flags", name, "previews"), given, document)
+    emit(found, lambda shown: print_preview(shown, lines=lines))
+
+
+def in_batches(api: Api, path: str, given: list[dict[str, Any]], document: Any) -> dict[str, Any]:
+    """Ask who would get what, some thousand contexts at a time; `document` is what is only proposed."""
+    more = {} if document is None else {"document": document}
+    parts = [
+        api.post(path, {"contexts": given[start : start + BATCH], **more})
+        for start in range(0, len(given), BATCH)
+    ]
+    return _summed(parts, has_change=document is not None)
 
 
 def history(
@@ -185,7 +191,7 @@ def _summed(parts: list[Any], *, has_change: bool) -> dict[str, Any]:
     then: Counter[str] = Counter()
     for part in parts:
         counts.update(part["counts"])
-        then.update(part["counts_then"] or {})
+        then.update(part.get("counts_then") or {})
     return {
         "n": sum(part["n"] for part in parts),
         "counts": dict(counts),
@@ -195,7 +201,8 @@ def _summed(parts: list[Any], *, has_change: bool) -> dict[str, Any]:
     }
 
 
-def _print_preview(found: Any, *, lines: bool) -> None:
+def print_preview(found: Any, *, lines: bool) -> None:
+    """Print who would get what, for people."""
     n, then = found["n"] or 1, found["counts_then"]
     names = sorted({*found["counts"], *(then or {})})
     rows = [
@@ -212,5 +219,5 @@ def _print_preview(found: Any, *, lines: bool) -> None:
     if then is not None:
         note(f"{found['n_changed']:,} of {found['n']:,} would get another variant.")
     if lines:
-        shown = [{**one, "then": (one["then"] or {}).get("variant")} for one in found["lines"]]
+        shown = [{**one, "then": (one.get("then") or {}).get("variant")} for one in found["lines"]]
         emit(shown, ["unit", "variant", "rule", "reason", "then"])

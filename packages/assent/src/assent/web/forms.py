@@ -16,10 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from assent.kernel.errors import Forbidden, Invalid, TooLarge
+from assent.web.uploads import MULTIPART, read_parts
 
 MAX_BYTES = 128 * 1024
+MAX_UPLOAD_BYTES = 1_000_000
 MAX_FIELDS = 100
 MAX_DIGITS = 18
+URL_ENCODED = "application/x-www-form-urlencoded"
 TOKEN_FIELD = "form_token"  # noqa: S105 -- the name of a field
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
@@ -126,25 +129,38 @@ def check_form(request: Request, form: Form) -> None:
 
 
 async def posted_form(request: Request) -> Form:
-    """Read a URL-encoded form and check where it came from. Raises: Invalid, TooLarge, Forbidden."""
+    """Read a form and check where it came from. Raises: Invalid, TooLarge, Forbidden."""
     return await read_form(request, MAX_BYTES, MAX_FIELDS)
+
+
+async def posted_upload(request: Request) -> Form:
+    """Read a form that may have a text file in it, likewise."""
+    return await read_form(request, MAX_UPLOAD_BYTES, MAX_FIELDS)
 
 
 async def read_form(request: Request, max_bytes: int, max_fields: int) -> Form:
     """Read a form within bounds of its own. Raises: Invalid, TooLarge, Forbidden."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        raise Invalid(f"A form must be application/x-www-form-urlencoded, not {media_type or 'untyped'}.")
+    if media_type not in {URL_ENCODED, MULTIPART}:
+        raise Invalid(f"A form must be {URL_ENCODED}, not {media_type or 'untyped'}.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
             raise TooLarge(f"A form may have {max_bytes:,} bytes.", remedy="Shorten the text.")
+    if media_type == MULTIPART:
+        fields = await read_parts(request.headers, bytes(body), max_fields)
+    else:
+        fields = _url_encoded(bytes(body), max_fields)
+    form = Form(fields)
+    request.state.posted = form
+    check_form(request, form)
+    return form
+
+
+def _url_encoded(body: bytes, max_fields: int) -> dict[str, str]:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=max_fields)
     except ValueError as error:
         raise Invalid(f"The form cannot be read: {error}.") from error
-    form = Form(dict(pairs))
-    request.state.posted = form
-    check_form(request, form)
-    return form
+    return dict(pairs)

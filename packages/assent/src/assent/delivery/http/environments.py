@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 import pydantic
@@ -10,6 +11,7 @@ from fastapi import APIRouter
 from assent.delivery import service
 from assent.delivery.domain import Unit
 from assent.delivery.http.wire import Reason, Wire, changing, route_wire
+from assent.flags import service as flags
 from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
@@ -30,6 +32,19 @@ class NeededReason(Wire):
     """Why somebody does it: it must be said."""
 
     reason: str = pydantic.Field(min_length=1, max_length=2000)
+
+
+class OneOfMany(Wire):
+    """One line of a preview."""
+
+    unit: str = pydantic.Field(max_length=1000)
+    context: dict[str, Any] = pydantic.Field(default_factory=dict)
+
+
+class Many(Wire):
+    """Whose answers are asked for."""
+
+    contexts: list[OneOfMany] = pydantic.Field(max_length=flags.MAX_CONTEXTS)
 
 
 class NewKill(NeededReason):
@@ -67,6 +82,31 @@ def get_route(
     """Show a route."""
     with call.read() as reader:
         return route_wire(service.get_route(reader, _place(call, environment, name)))
+
+
+@router.post("/routes/{name}/previews")
+def preview(
+    environment: str, name: str, body: Many, call: Annotated[Call, requires(Permission.ROLLOUT_READ)]
+) -> dict[str, Any]:
+    """Say who would get which version; nothing is recorded."""
+    subjects = [flags.Subject(unit=one.unit, context=one.context) for one in body.contexts]
+    with call.read() as reader:
+        found = service.preview(reader, _place(call, environment, name), subjects)
+    return {
+        "n": len(found),
+        "counts": dict(Counter(one.variant for one in found)),
+        "lines": [
+            {
+                "unit": subject.unit,
+                "variant": one.variant,
+                "version": one.value,
+                "rule": one.rule,
+                "reason": one.reason,
+                "bucket": one.bucket,
+            }
+            for subject, one in zip(subjects, found, strict=True)
+        ],
+    }
 
 
 @router.post("/adoptions", status_code=201)

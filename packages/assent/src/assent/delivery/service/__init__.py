@@ -5,6 +5,7 @@ from assent.delivery.service.emergency import EmergencyStart, settle_break_glass
 from assent.delivery.service.evaluating import Counted, RateLimit, ServedFlags, flags_in, served_flags
 from assent.delivery.service.feed import TOPIC, Feed
 from assent.delivery.service.judging import latest_judgement
+from assent.delivery.service.previewing import preview
 from assent.delivery.service.release import Release, release_winner, request_release
 from assent.delivery.service.rollouts import (
     Ask,
@@ -90,6 +91,7 @@ __all__ = [
     "list_warm",
     "measure_due",
     "pause",
+    "preview",
     "promote",
     "reason_text",
     "ref_of",

@@ -82,6 +82,13 @@ def preview(
     )
 
 
+def proposed(reader: Reader, place: Place) -> dict[str, Any] | None:
+    """Give the fields of what waits for a second person; None where nothing does. Raises: NotFound."""
+    held = get(reader, place).proposal
+    document = None if held is None else document_at(reader, held.body)
+    return None if document is None else {name: value for name, value in document.items() if name != "salt"}
+
+
 def history(
     reader: Reader, place: Place, before: int | None = None, limit: int = 50
 ) -> list[store.Generation]:
