@@ -53,9 +53,8 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--url", default="http://127.0.0.1:8401/v1", help="the gateway (default: %(default)s)"
-    )
+    gateway = os.environ.get("ASSENT_GATEWAY", "http://127.0.0.1:8401")
+    parser.add_argument("--url", default=gateway + "/v1", help="the gateway (default: $ASSENT_GATEWAY/v1)")
     parser.add_argument(
         "--key", default=os.environ.get("ASSENT_KEY"), help="an application's key (default: $ASSENT_KEY)"
     )
@@ -70,7 +69,7 @@ def _options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     if not options.key:
-        parser.error("give --key or set ASSENT_KEY; `assent key create` makes one")
+        parser.error("give --key or set ASSENT_KEY; `assent key issue` makes one")
     return options
 
 

@@ -47,7 +47,7 @@ NAMES = {
 def payload(forge: Forge, upstream: Upstream) -> dict[str, Any]:
     documents = {digest(document): document for document in NAMES.values()}
     key = {"id": "app-1", "hash": hashlib.sha256(KEY.encode()).hexdigest(), "names": ["*"]}
-    times = {"connect_timeout_s": 1.0, "first_token_timeout_s": 1.0, "idle_timeout_s": 1.0}
+    times = {"connect_timeout_s": 1.0, "first_token_timeout_s": 3.0, "idle_timeout_s": 1.0}
     found = forge.payload(*documents.values(), prompts=(PROMPT,))
     gone = {"retired": {"status": 410, "reason": "it ended on 1 March", "successor": "assistant"}}
     return found | {

@@ -15,6 +15,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```|((?:^    .*\n)+)", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^\s*(?:[$] )?(assent (?:.|(?<=\\)\n)+)$", re.MULTILINE)
 INLINE = re.compile(r"`(assent [^`]+)`")
+COMMAND = re.compile(r"\bassent ([a-z][a-z-]*) ([a-z][a-z-]*)")
 ELLIPSIS = "…"  # stands for what the reader knows
 USAGE_ERROR = BadParameter.__base__
 SHELL = {">", "|", "&", "&&"}
@@ -66,3 +67,25 @@ def typed(command, name, words):
     except USAGE_ERROR as error:
         return type(error).__name__
     return None
+
+
+def told():
+    """Give the commands that errors, pages and examples tell people to type: `assent NOUN VERB`."""
+    for folder in ("packages", "examples"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in {".py", ".html", ".yaml"}:
+                for words in COMMAND.findall(path.read_text(encoding="utf-8")):
+                    yield path.relative_to(ROOT), words
+
+
+def test_every_command_that_the_product_tells_people_to_type_is_there():
+    nouns = {noun for noun, command in commands(root()) if isinstance(command, TyperGroup)}
+    verbs = {(noun, verb) for noun in nouns for verb, _ in commands(find([noun])[0])}
+    wrong = [(str(path), *words) for path, words in told() if words[0] in nouns and words not in verbs]
+    assert not wrong
+
+
+def commands(group):
+    """Give the commands of a group by their names."""
+    context = group.make_context("assent", [], resilient_parsing=True)
+    return [(name, group.get_command(context, name)) for name in group.list_commands(context)]

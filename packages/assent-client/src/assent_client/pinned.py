@@ -36,7 +36,7 @@ def choose(snapshot: Snapshot, name: str, unit: str | None, context: Mapping[str
         departed = payload.gone[name]
         remedy = f"Use {departed.successor}." if departed.successor else None
         kind = Gone if departed.status == _GONE else NotFound
-        raise kind(f"{name} is not served: {departed.reason}", remedy=remedy)
+        raise kind(f"{name} is not served: {departed.reason}.", remedy=remedy)
     if name in payload.routes:
         served = _by_route(snapshot, name, unit, context)
         if served is None:

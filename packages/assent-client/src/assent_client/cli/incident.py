@@ -111,7 +111,7 @@ def timeline(incident: Incident) -> None:
     """Show what the ledger holds of an incident, oldest first."""
     with connect() as api:
         found = api.get(api.path("incidents", incident, "timeline"))
-    emit(found, ["at", Column("leaf", right=True), "type", "actor", "text"])
+    emit(found, ["at", Column("leaf", right=True), "type", Column("actor_name", "actor"), "text"])
 
 
 @app.command()

@@ -20,7 +20,7 @@ COLUMNS: Columns = [
     "name",
     Column("names", "models"),
     Column("limits", "limits"),
-    Column("created_at", "created"),
+    Column("issued_at", "issued"),
     Column("revoked_at", "revoked"),
 ]
 

@@ -15,7 +15,7 @@ from assent_client.cli.connection import project, server
 from assent_client.cli.output import Column, cell, emit, note, print_json
 from assent_client.cli.rollout import confirm
 from assent_client.cli.strict_yaml import read
-from assent_client.errors import AssentError, Unavailable
+from assent_client.errors import AssentError, Invalid, Unavailable
 from assent_client.targets import Desired, Receipt, Settings, Target, desired_of, read_settings, render
 
 if TYPE_CHECKING:
@@ -119,9 +119,13 @@ def _client(environment: str, folder: Path) -> Iterator[Client]:
     from assent_client.client import Client, ClientSettings  # noqa: PLC0415 -- slow to load, and only for this
 
     url, token = server()
+    if not token:
+        raise Invalid(
+            "No token was given.", remedy="Set ASSENT_TOKEN to that of a service account of the role application."
+        )
     settings = ClientSettings(
         url=url,
-        token=token or "",
+        token=token,
         project=project(),
         environment=environment,
         data_dir=folder / ".snapshots",

@@ -38,7 +38,7 @@ class Served(served.Served):
                 401,
                 "invalid_api_key",
                 f"The API key is missing or unknown in {self.environment}. "
-                "Send an application's key as 'Authorization: Bearer …' (`assent key create` makes one).",
+                "Send an application's key as 'Authorization: Bearer …' (`assent key issue` makes one).",
             )
         return key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from assent.delivery.domain.detection import Detectability, detectability, units_needed
@@ -70,7 +71,10 @@ def time_reasons(rollout: Rollout, now: datetime) -> list[Reason]:
     elapsed, least = elapsed_s(rollout, now), rollout.current.min_time_s
     if elapsed >= least:
         return []
-    return [Reason("min_time", "The step's shortest time is not over.", "Wait.", int(elapsed), least)]
+    wait = f"Wait {math.ceil(least - elapsed):,} s."
+    return [
+        Reason("min_time", "The step's shortest time is not over.", wait, f"{int(elapsed)} s", f"{least} s")
+    ]
 
 
 def elapsed_s(rollout: Rollout, now: datetime) -> float:

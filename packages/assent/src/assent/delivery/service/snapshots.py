@@ -151,7 +151,7 @@ class _Content:
 
     def _add(self, name: str, route: Route) -> None:
         if not route.enabled:
-            self.gone[name] = _gone(f"{name} is switched off in {self._scope.environment}.")
+            self.gone[name] = _gone(f"{name} is switched off in {self._scope.environment}")
             if route.cut:
                 self.gone[name]["cut"] = True
             return
@@ -163,7 +163,7 @@ class _Content:
         route = without_ended(route, now)
         admitted = {digest for digest in route.digests if self._has(digest, name)}
         if route.stable not in admitted:
-            self.gone[name] = _gone(f"{name} has no version that a decision in the ledger admits.")
+            self.gone[name] = _gone(f"{name} has no version that a decision in the ledger admits")
             return
         if route.canary is not None and route.canary not in admitted:
             route = without_canary(route)

@@ -80,7 +80,7 @@ def get_drill(reader: Reader, project: str, drill_id: str) -> dict[str, Any]:
     """Get a drill. Raises: NotFound."""
     rows = store.list_drills(reader.conn, {"project": project, "id": drill_id}, limit=1)
     if not rows:
-        raise NotFound(f"There is no drill {drill_id!r}.", remedy="`assent rollout drills` lists them.")
+        raise NotFound(f"There is no drill {drill_id!r}.", remedy="`assent env drills` lists them.")
     return rows[0]
 
 

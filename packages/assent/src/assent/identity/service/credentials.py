@@ -168,7 +168,7 @@ def issue_link(tx: Tx, person: str) -> str:
         raise NotFound(f"There is no account {person!r}.", remedy="`assent user list` shows all.")
     if account.kind != "person":
         raise Invalid(
-            f"{account.name} is a service account.", remedy="Give it a token: `assent token create`."
+            f"{account.name} is a service account.", remedy="Give it a token: `assent token issue`."
         )
     code = secrets.token_urlsafe(32)
     link = new_id("lnk")

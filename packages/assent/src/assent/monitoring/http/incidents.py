@@ -8,6 +8,7 @@ import pydantic
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
 
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.tx import Reader
 from assent.ledger.domain import Leaf
@@ -151,8 +152,10 @@ def review_incident(
 
 def _wire(reader: Reader, incident: sa.Row[Any]) -> dict[str, Any]:
     learned = service.incidents.review_of(reader, incident) or {"text": None, "causes": [], "actions": []}
+    people = {by: getattr(incident, by) for by in ("acknowledged_by", "resolved_by", "reviewed_by")}
     return {
         **incident._asdict(),
+        **{by: person and identity.name_of(reader, person) for by, person in people.items()},
         "state": service.incidents.state_of(incident),
         "clock": service.incidents.clock(incident, reader.now()),
         "title": service.incidents.text_of(reader, incident.title),
@@ -171,6 +174,7 @@ def _entry(reader: Reader, leaf: Leaf) -> dict[str, Any]:
         "at": leaf.at,
         "type": leaf.type,
         "actor": leaf.actor,
+        "actor_name": identity.name_of(reader, leaf.actor),
         "text": service.incidents.text_of(reader, said if leaf.type in WITH_TEXT else None),
         "data": told["data"],
     }
