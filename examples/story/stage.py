@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,13 +178,33 @@ def _key(story: Story) -> str:
     return key
 
 
+def _link(story: Story, who: str) -> str:
+    url: str = story.desk.admin("user", "link", who).value["url"]
+    return url
+
+
+def _to_paste(story: Story, links: Mapping[str, str]) -> list[str]:
+    """Give the lines that make a terminal one of this system: `as otto rollout list`."""
+    gateway = story.gateway.removesuffix("/v1")
+    return [
+        ". .venv/bin/activate",
+        f"export ASSENT_URL={story.desk.url} ASSENT_PROJECT={story.desk.project}",
+        f"export ASSENT_GATEWAY={gateway} ASSENT_KEY={_key(story)}",
+        f'as() {{ who=$1; shift; XDG_CONFIG_HOME={story.desk.folder}/people/$who assent "$@"; }}',
+        *(f"as {who} login --link {link}" for who, link in links.items()),
+    ]
+
+
 def _stay(story: Story) -> None:
-    admin, narrator = story.desk.admin, story.narrator
-    narrator.chapter("The system stays up; the links work once and live 15 minutes")
-    narrator.say(f"console: {story.desk.url}\ngateway: {story.gateway}\nkey of an application: {_key(story)}")
-    for who, role in PEOPLE:
-        narrator.say(f"{role:13} {admin('user', 'link', who).value['url']}")
-    narrator.say("on the command line: assent login --link LINK\nCtrl-C ends it.")
+    narrator = story.narrator
+    narrator.chapter("The system stays up; each link works once and lives 15 minutes")
+    browser, terminal = ({who: _link(story, who) for who, _ in PEOPLE} for _ in range(2))
+    narrator.say(
+        "\n".join(["", f"console: {story.desk.url}", *(f"{role:13} {browser[who]}" for who, role in PEOPLE)])
+    )
+    narrator.say(f"\nfor a terminal of your own, in this folder ({', '.join(browser)} are who acts):\n")
+    print("\n".join(_to_paste(story, terminal)), flush=True)
+    narrator.say("\nCtrl-C ends it.")
     while True:
         story.cast.children.check()
         time.sleep(1)
