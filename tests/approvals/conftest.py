@@ -2,12 +2,9 @@
 
 import json
 import shutil
-import socket
-import threading
 from contextlib import contextmanager
 
 import pytest
-import uvicorn
 
 from assent.app import create_app
 from assent.identity import service as identity
@@ -20,6 +17,7 @@ from assent_client.cli.connection import OPTIONS
 from assent_client.cli.main import main
 from tests.approvals.shop import PLAN, PROJECT, Desk, Shop, open_shop
 from tests.conftest import KeptJobs, installed
+from tests.serving import listening
 
 
 @pytest.fixture(scope="session")
@@ -63,22 +61,6 @@ def shop_on_each(installation):
     return open_shop(installation)
 
 
-@contextmanager
-def listening(app):
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
 class Served:
     """The shop behind its HTTP server; everybody has a token that is as recent as their sign-in."""
 
@@ -98,8 +80,8 @@ class Served:
 
 @pytest.fixture
 def served(shop):
-    with listening(create_app(shop.desk.runtime)) as url:
-        yield Served(url, shop)
+    with listening(create_app(shop.desk.runtime)) as port:
+        yield Served(f"http://127.0.0.1:{port}", shop)
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 """A desk with an assistant in two versions, what was measured of them, and the people who write its card."""
 
 import itertools
-import socket
-import threading
-from contextlib import contextmanager
 
 import msgspec
 import pytest
-import uvicorn
 
 from assent.cards import service
 from assent.evaluation import service as evaluation
@@ -23,6 +19,7 @@ from assent.providers.domain import Upstream
 from assent.registry import service as registry
 from assent_client.api import Api
 from tests.conftest import installed
+from tests.serving import listening
 
 PROJECT, NAME = "shop", "customer-support-assistant"
 FORM = {
@@ -203,22 +200,6 @@ def measured(desk):
     desk.evaluate()
     desk.evaluate("safety")
     return desk
-
-
-@contextmanager
-def listening(app):
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield bound.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(10)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from assent.kernel.tx import SYSTEM
 from assent.web.api import install_errors
 from assent_client.cli.main import main
 from tests.databases import prepared
-from tests.ledger.conftest import listening, open_installation
+from tests.ledger.conftest import open_installation
+from tests.serving import listening
 
 TEXT = """\
 assent: 1

@@ -20,7 +20,7 @@ from assent.ledger import service as ledger
 from assent.web.api import install_errors
 from assent_client.cli.main import main
 from tests.databases import prepared
-from tests.ledger.conftest import NoJobs, listening
+from tests.serving import NoJobs, listening
 
 evaluation_http = pytest.importorskip("assent.evaluation.http", exc_type=ImportError)
 evaluation_store = pytest.importorskip("assent.evaluation.store")

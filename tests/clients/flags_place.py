@@ -15,7 +15,7 @@ from assent.flags import service  # noqa: E402 -- found on the path set above
 from assent.identity import service as identity  # noqa: E402 -- as above
 from tests.approvals.shop import PROJECT, open_shop  # noqa: E402 -- as above
 from tests.conftest import installed  # noqa: E402 -- as above
-from tests.delivery.conftest import listening  # noqa: E402 -- as above
+from tests.serving import listening  # noqa: E402 -- as above
 
 RULE = {"id": "acme", "when": [{"attribute": "organisation", "op": "in", "value": ["acme"]}], "variant": "on"}
 FLAGS: dict[str, dict[str, Any]] = {

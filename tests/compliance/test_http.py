@@ -13,8 +13,9 @@ from assent_client.api import Api
 from assent_client.cli.main import main
 from assent_client.verify.pack import verify_pack
 from tests.approvals.shop import PROJECT
-from tests.cards.conftest import NAME, listening
+from tests.cards.conftest import NAME
 from tests.compliance.conftest import ANSWERS
+from tests.serving import listening
 
 REF = f"{NAME}@2.1.0"
 

@@ -13,7 +13,7 @@ from tests.approvals.shop import open_shop
 from tests.conftest import installed
 from tests.contract.fuzzing import KINDS, Campaign, Known, Server, without_security
 from tests.contract.seeds import seeds
-from tests.delivery.conftest import listening
+from tests.serving import listening
 
 N_PARTS = 3
 ROLES = {

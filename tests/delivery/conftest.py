@@ -1,14 +1,12 @@
 """An installation on a real database, with versions of an assistant to deliver, served over HTTP."""
 
 import os
-import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from assent.delivery import service
@@ -29,16 +27,10 @@ from assent_client.snapshot import Root, verify
 from assent_client.snapshot import Scope as Wanted
 from tests.databases import prepared
 from tests.delivery.releases import PROJECT, PROJECTIONS, plan_form, register, set_up, until
+from tests.serving import NoJobs, listening
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 OPERATOR = Actor("usr_operator", "person")
-
-
-class NoJobs:
-    """Delivery enqueues nothing: what it does is done at once."""
-
-    def enqueue(self, conn, job, arguments):
-        raise AssertionError(job)
 
 
 @dataclass
@@ -185,21 +177,3 @@ def token_for(tx, role):
     account = identity.add_service(tx, f"{role}-1")
     identity.bind(tx, account.id, role, PROJECT)
     return identity.issue_token(tx, account.id, f"for {role}", None)
-
-
-@contextmanager
-def listening(app):
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen(512)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield bound.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(10)

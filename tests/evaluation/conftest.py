@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -11,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from assent.evaluation import http, jobs, service, store
@@ -42,6 +40,7 @@ from assent.web.api import install_errors
 from assent_client.api import Api
 from assent_client.cli.connection import OPTIONS
 from assent_client.cli.main import main
+from tests.serving import listening
 
 
 def completion(text, **message):
@@ -331,22 +330,6 @@ def working(desk):
     finally:
         ended.set()
         thread.join(20)
-
-
-@contextmanager
-def listening(app):
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield bound.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(10)
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from assent.identity import service as identity
 from assent.kernel.tx import SYSTEM, Actor
 from assent.web.api import install_errors
 from assent_client.api import Api
-from tests.delivery.conftest import Desk, desk, listening, open_desk, opened_desk  # noqa: F401 -- fixtures
+from tests.delivery.conftest import Desk, desk, open_desk, opened_desk  # noqa: F401 -- fixtures
 from tests.delivery.releases import PROJECT
+from tests.serving import listening
 
 
 @dataclass

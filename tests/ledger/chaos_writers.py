@@ -20,14 +20,10 @@ from assent.kernel.db import connect
 from assent.kernel.signing import load_signers
 from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import service
+from tests.serving import NoJobs
 
 DEADLINE_S = 60.0
 MAX_WRITES_BEFORE_KILL = 4
-
-
-class NoJobs:
-    def enqueue(self, conn, job, arguments):
-        raise AssertionError(job)
 
 
 def write_for_ever(url, folder, number):

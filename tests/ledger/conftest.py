@@ -1,15 +1,11 @@
 """A ledger on a real database, with the slices that a replay needs."""
 
 import os
-import socket
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from fastapi import FastAPI
 
 import assent.identity.store as identity
@@ -26,15 +22,9 @@ from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import http, service
 from assent.web.api import install_errors
 from assent_client.api import Api
+from tests.serving import NoJobs, listening
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
-
-
-class NoJobs:
-    """The session of these tests enqueues nothing."""
-
-    def enqueue(self, conn, job, arguments):
-        raise AssertionError(job)
 
 
 @dataclass
@@ -142,20 +132,3 @@ def served(installed):
     install_errors(app)
     with listening(app) as port:
         yield Served(f"http://127.0.0.1:{port}", token, installed)
-
-
-@contextmanager
-def listening(app):
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    )
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield bound.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(10)

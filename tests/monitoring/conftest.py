@@ -1,9 +1,6 @@
 """A release desk with one running rollout, on a real database with a real ledger."""
 
 import os
-import socket
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from fastapi import FastAPI
 
 from assent.delivery import http as delivery_http
@@ -40,6 +36,7 @@ from assent.registry import store as registry_store
 from assent.web.api import install_errors
 from assent_client.api import Api
 from assent_client.observe import Call, Exposure, Feedback
+from tests.serving import NoJobs, listening
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 STABLE, CANARY = "sha256:" + "aa" * 32, "sha256:" + "cc" * 32
@@ -55,13 +52,6 @@ PLAN = {
     "block_s": 1,
     "expected_units_per_s": 100,
 }
-
-
-class NoJobs:
-    """The session of these tests enqueues nothing."""
-
-    def enqueue(self, conn, job, arguments):
-        raise AssertionError(job)
 
 
 @dataclass
@@ -279,19 +269,3 @@ def serve(running):
     install_errors(app)
     with listening(app) as port:
         yield Served(f"http://127.0.0.1:{port}", running, tokens)
-
-
-@contextmanager
-def listening(app):
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        bound.listen()
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield bound.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(10)

@@ -1,12 +1,8 @@
 """The routes and `assent hook`, against a server on the loopback."""
 
 import json
-import socket
-import threading
-from contextlib import contextmanager
 
 import pytest
-import uvicorn
 
 from assent.identity import service as identity
 from assent.identity.domain import ROLES, Permission
@@ -15,28 +11,15 @@ from assent_client.cli.main import main
 from assent_client.errors import AssentError, Forbidden, Invalid, NotFound
 from assent_client.verify.webhook import verify_webhook
 from tests.notifications.conftest import PROJECT, Answer
+from tests.serving import listening
 
 PATH = f"/v1/projects/{PROJECT}"
 
 
-@contextmanager
-def listening(app):
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
-
-
 @pytest.fixture
 def url(office):
-    with listening(office.app) as found:
-        yield found
+    with listening(office.app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -27,16 +27,10 @@ from assent.prompts import service as prompts
 from assent.registry import http as registry_http
 from assent.registry import service as registry
 from assent.web.api import install_errors
+from tests.serving import NoJobs
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 PROJECT = "shop"
-
-
-class NoJobs:
-    """Registering enqueues nothing."""
-
-    def enqueue(self, conn, job, arguments):
-        raise AssertionError(job)
 
 
 @dataclass

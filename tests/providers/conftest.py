@@ -8,12 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from assent.identity import http as identity_http
@@ -30,16 +28,10 @@ from assent.ledger import service as ledger
 from assent.providers import http, service
 from assent.web.api import install_errors
 from assent_client.api import Api
+from tests.serving import NoJobs, listening
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 PROJECT = "shop"
-
-
-class NoJobs:
-    """Providers enqueue nothing."""
-
-    def enqueue(self, conn, job, arguments):
-        raise AssertionError(job)
 
 
 @dataclass
@@ -107,22 +99,8 @@ def served(desk):
     app.include_router(identity_http.router)
     app.include_router(http.router)
     install_errors(app)
-    with _listening(app) as port:
+    with listening(app) as port:
         yield Served(desk, f"http://127.0.0.1:{port}", admin)
-
-
-@contextmanager
-def _listening(app):
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
 
 
 class ReplayProcess:

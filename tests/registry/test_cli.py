@@ -9,8 +9,8 @@ from assent.kernel.tx import SYSTEM
 from assent_client.cli.connection import OPTIONS
 from assent_client.cli.main import main
 from tests.databases import prepared
-from tests.ledger.conftest import listening
 from tests.prompts.shelf import PROJECT, opened_shelf
+from tests.serving import listening
 
 PROMPT = """\
 name: greeting

@@ -1,0 +1,29 @@
+"""Parts that every installation of these tests has: HTTP on a free port of the loopback, and no jobs."""
+
+import socket
+import threading
+from contextlib import contextmanager
+
+import uvicorn
+
+
+@contextmanager
+def listening(app):
+    """Serve an application; give its port."""
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as bound:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield bound.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+class NoJobs:
+    """Where jobs would go; these tests enqueue none."""
+
+    def enqueue(self, conn, job, arguments):
+        raise AssertionError(job)
