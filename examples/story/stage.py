@@ -190,7 +190,7 @@ def _to_paste(story: Story, links: Mapping[str, str]) -> list[str]:
         ". .venv/bin/activate",
         f"export ASSENT_URL={story.desk.url} ASSENT_PROJECT={story.desk.project}",
         f"export ASSENT_GATEWAY={gateway} ASSENT_KEY={_key(story)}",
-        f'as() {{ who=$1; shift; XDG_CONFIG_HOME={story.desk.folder}/people/$who assent "$@"; }}',
+        f'as() {{ who=$1; shift; XDG_CONFIG_HOME="{story.desk.folder}/people/$who" assent "$@"; }}',
         *(f"as {who} login --link {link}" for who, link in links.items()),
     ]
 
@@ -202,8 +202,9 @@ def _stay(story: Story) -> None:
     narrator.say(
         "\n".join(["", f"console: {story.desk.url}", *(f"{role:13} {browser[who]}" for who, role in PEOPLE)])
     )
+    lines = _to_paste(story, terminal)
     narrator.say(f"\nfor a terminal of your own, in this folder ({', '.join(browser)} are who acts):\n")
-    print("\n".join(_to_paste(story, terminal)), flush=True)
+    print("\n".join(lines), flush=True)
     narrator.say("\nCtrl-C ends it.")
     while True:
         story.cast.children.check()

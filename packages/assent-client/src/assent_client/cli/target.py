@@ -121,7 +121,8 @@ def _client(environment: str, folder: Path) -> Iterator[Client]:
     url, token = server()
     if not token:
         raise Invalid(
-            "No token was given.", remedy="Set ASSENT_TOKEN to that of a service account of the role application."
+            "No token was given.",
+            remedy="Set ASSENT_TOKEN to that of a service account of the role application.",
         )
     settings = ClientSettings(
         url=url,
