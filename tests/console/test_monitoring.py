@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
+from assent.delivery.domain.events import SamplingSet
 from assent.kernel.tx import SYSTEM
 from assent.monitoring import service as monitoring
+from assent.monitoring.store.sample_tables import samples
 from tests.approvals.shop import PROJECT
 from tests.console.shop import words_of
 
@@ -87,3 +90,31 @@ def test_what_is_no_time_is_said_and_the_live_part_comes_alone(served):
 def test_who_may_not_read_figures_is_refused(console):
     console.person("greta", "gateway")
     assert console.signed_in("greta").get(ADDRESS).status_code == 403
+
+
+def test_judged_quality_stands_with_its_interval_and_its_judge(served):
+    sample = {"id": "a" * 32, "sealed": "A" * 80, "n_redacted": 0, "is_cut": True}
+    digest = served.version("2.0.0").digest
+    row = {
+        "kind": "sample", "at": served.clock.now().isoformat(), "environment": "production", "route": "support",
+        "variant": "stable", "version": digest, "rule": None, "reason": "static", "rollout": None, "unit": "u1",
+        "completion_id": "c1", **sample,
+    }  # fmt: skip
+    event = SamplingSet(
+        project=PROJECT, environment="production", name="support", judge="polite", share="0.05", per_day=500,
+        keep_days=7, enabled=True, salt="s", key="k",
+    )  # fmt: skip
+    served.do(SYSTEM, lambda tx: tx.record(event))
+    body = msgspec.json.encode({"batch": "s1", "instance": "g", "project": PROJECT, "observations": [row]})
+    served.do(SYSTEM, lambda tx: monitoring.take(tx, monitoring.parse(body, tx.now()), body))
+    page = words_of(served.signed_in("ada").get(ADDRESS))
+    assert "Judged quality" in page
+    assert "support@2.0.0, stable production none yet 0 0 0 1 0 0 1" in page
+    assert "support production polite may not grade 5 % 500 of 500" in page
+    assert "the judge polite has no passport for support" in page
+    scored = sa.update(samples).values(state="judged", score=0.25, judged_at=0.0)
+    served.do(SYSTEM, lambda tx: tx.conn.execute(scored))
+    page = served.signed_in("ada").get(ADDRESS)
+    assert "0.250 [0.000, 0." in words_of(page)
+    assert "What judges say, 1 is good" in page.text
+    assert "Judged quality" not in words_of(served.signed_in("ada").get(ADDRESS, params={"name": "other"}))

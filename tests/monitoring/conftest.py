@@ -16,6 +16,7 @@ from assent.delivery import store as delivery_store
 from assent.delivery.domain import Move, compile_route, parse_plan, plan_document
 from assent.delivery.domain.events import RolloutPlanned, RolloutStarted, VersionAdopted
 from assent.delivery.domain.route import Route
+from assent.evaluation import store as evaluation_store
 from assent.evidence import store as evidence_store
 from assent.identity import http as identity_http
 from assent.identity import service as identity
@@ -32,6 +33,7 @@ from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import service as ledger
 from assent.monitoring import http, service
 from assent.monitoring import store as monitoring_store
+from assent.providers import store as providers_store
 from assent.registry import store as registry_store
 from assent.web.api import install_errors
 from assent_client.api import Api
@@ -171,10 +173,10 @@ class Desk:
                 break
         return moves
 
-    def plan(self, plan):
-        """Plan and start a rollout whose receipt is the adopted version."""
+    def plan(self, plan, kind="prompt"):
+        """Plan and start a rollout whose receipt is the adopted version; `kind` is that of its route."""
         parsed = parse_plan(plan)
-        values = {"kind": "prompt", "unit": "user", "salt": "s"}
+        values = {"kind": kind, "unit": "user", "salt": "s"}
         before = Route(key=ROUTE, stable=STABLE, generation=1, **values)
         after = Route(
             key=ROUTE,
@@ -216,6 +218,8 @@ def desk(database, tmp_path: Path):
                 for store in (
                     identity_store,
                     evidence_store,
+                    evaluation_store,
+                    providers_store,
                     registry_store,
                     delivery_store,
                     monitoring_store,

@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 
 from assent_client.errors import AssentError, Unavailable
+from assent_client.sampling import TAKES
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Follower:
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
             params={"audience": "sdk"},
-            headers={"authorization": f"Bearer {token}"},
+            headers={"authorization": f"Bearer {token}", **TAKES},
             timeout=httpx.Timeout(10.0, connect=3.0, read=_SILENCE_S),
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("http:") else True,
         )  # reading all certificates takes 40 to 130 ms; a plain address needs none

@@ -17,6 +17,7 @@ import msgspec
 from assent_client.calls.core import About, Core
 from assent_client.calls.feedback import Thumb
 from assent_client.calls.places import Upstream
+from assent_client.calls.sampling import Samples, Taken
 from assent_client.calls.transport import AsyncTransport, Transport
 from assent_client.decide import Decision
 from assent_client.errors import AssentError, Conflict, Gone, Invalid, NotFound, Unavailable
@@ -48,6 +49,7 @@ class Local:
         self._store: SnapshotStore | None = None
         self._follower: Follower | None = None
         self._observations: Observations | None = None
+        self._samples: Samples | None = None
         self._sink: HttpSink | None = None
         self._listeners: tuple[Listen, ...] = ()
         self.flags = Flags(
@@ -220,6 +222,11 @@ class Local:
         if observations is not None:
             observations.add(row)
 
+    def _sample(self, taken: Taken) -> None:
+        samples = self._samples
+        if samples is not None:
+            samples.take(taken)
+
     @property
     def snapshot(self) -> Snapshot | None:
         """Give the snapshot in use."""
@@ -254,7 +261,7 @@ class Local:
             unit_key=self._unit_key,
             max_staleness_s=settings.max_staleness_s,
         )
-        self._core = Core(lambda: self.snapshot, self._observe, about)
+        self._core = Core(lambda: self.snapshot, self._observe, about, take=self._sample)
         root = read_root(self._root_path)
         if root is not None:
             self._load(root)
@@ -267,10 +274,13 @@ class Local:
         with self._lock:
             follower, self._follower = self._follower, None
             observations, self._observations = self._observations, None
+            samples, self._samples = self._samples, None
         if follower is not None:
             follower.close()
         if observations is not None:
             observations.close()
+        if samples is not None:
+            samples.close()
         if self._sink is not None:
             self._sink.close()
 
@@ -316,6 +326,8 @@ class Local:
             spool = Spool(settings.data_dir / "observations")
             self._observations = Observations(self._sink, spool, labels)
             self._observations.start()
+            self._samples = Samples(self._sink, settings.data_dir / "samples", labels)
+            self._samples.start()
 
     def _take(self, envelope: bytes, http: httpx.Client) -> None:
         """Offer a snapshot to the store; the first one may need the root document. Raises: AssentError."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import httpx
 import msgspec
@@ -115,7 +115,29 @@ class Exposure(msgspec.Struct, frozen=True, tag_field="kind", tag="exposure", gc
     unit: str
 
 
-Row = Call | Feedback | Exposure
+class Sample(msgspec.Struct, frozen=True, tag_field="kind", tag="sample", gc=False, kw_only=True):
+    """Question and answer of a sampled call, redacted and sealed to the server's key under the name `id`.
+
+    `n_redacted` places were struck out; `is_cut` tells whether a text was too long.
+    """
+
+    id: str
+    at: datetime
+    environment: str
+    route: str
+    variant: str
+    version: str
+    rule: str | None
+    reason: str
+    rollout: str | None
+    unit: str
+    completion_id: str | None
+    sealed: str
+    n_redacted: int
+    is_cut: bool
+
+
+Row = Call | Feedback | Exposure | Sample
 
 
 def hash_unit(key: bytes, unit: str) -> str:
@@ -173,7 +195,8 @@ class Observations:
 
     A batch goes to disk before it is sent, so only rows in memory (those of one interval) can be lost when
     the process is killed; the next one that opens the folder reports how many those were.
-    `add` is safe from any thread. `on_batch` sees each batch's rows before they leave.
+    `add` is safe from any thread. `on_batch` sees each batch's rows before they leave. `make`, where it is
+    given, turns what was added into a row, in that thread; None counts as lost.
     """
 
     def __init__(
@@ -183,14 +206,17 @@ class Observations:
         labels: Mapping[str, str],
         pace: Pace = Pace(),
         on_batch: Callable[[Sequence[Row]], None] | None = None,
+        *,
+        make: Callable[[Any], Row | None] | None = None,
     ) -> None:
         self._sink, self._spool, self._pace, self._on_batch = sink, spool, pace, on_batch
+        self._make = make
         self._labels = dict(labels)
         self.instance = secrets.token_hex(8)
         self.n_delivered = 0
         self._life = Life.begin(spool.folder, self.instance)
         self._adopted = False
-        self._ring: deque[Row] = deque()
+        self._ring: deque[Any] = deque()
         self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -201,8 +227,8 @@ class Observations:
         self._thread = threading.Thread(target=self._deliver_until_closed, name="observations", daemon=True)
         self._thread.start()
 
-    def add(self, row: Row) -> None:
-        """Take one row; a full ring drops it and counts it."""
+    def add(self, row: Any) -> None:
+        """Take one row, or what `make` makes one of; a full ring drops it and counts it."""
         with self._lock:
             if len(self._ring) >= self._pace.capacity:
                 self._life.n_dropped += 1
@@ -266,7 +292,7 @@ class Observations:
             self._spool.put(batch, 0, self._body(batch, life.instance, life.n_lost + life.n_dropped, ()))
             life.end()
 
-    def _take(self) -> list[Row]:
+    def _take(self) -> list[Any]:
         ring = self._ring
         return [ring.popleft() for _ in range(min(len(ring), self._pace.batch_rows))]
 
@@ -274,20 +300,24 @@ class Observations:
         head = {"batch": batch, "instance": instance, **self._labels, "n_dropped": n_dropped}
         return _encode({**head, "observations": rows})
 
-    def _keep(self, rows: list[Row]) -> None:
+    def _keep(self, rows: list[Any]) -> None:
         """Make rows durable; where the disk refuses them, the server may still take them."""
-        batch = _new_batch()
+        batch, n_taken = _new_batch(), len(rows)
+        if self._make is not None:
+            rows = [row for row in map(self._make, rows) if row is not None]
+            self.lose(n_taken - len(rows))
         body = self._body(batch, self.instance, self.n_dropped, rows)
-        self._life.settles(batch, len(rows))
+        self._life.settles(batch, n_taken)
         try:
-            self._lose(self._spool.put(batch, len(rows), body))
+            self.lose(self._spool.put(batch, len(rows), body))
         except OSError as error:
             if not self._delivered(batch, len(rows), body):
-                self._lose(len(rows))
+                self.lose(len(rows))
                 log.error("observations: %d rows lost, the spool cannot be written: %s", len(rows), error)  # noqa: TRY400 -- the cause is in the text
-        self._life.settled(len(rows))
+        self._life.settled(n_taken)
 
-    def _lose(self, n_rows: int) -> None:
+    def lose(self, n_rows: int) -> None:
+        """Count rows that are lost."""
         with self._lock:
             self._life.n_dropped += n_rows
 
@@ -307,7 +337,7 @@ class Observations:
             self._back_off(f"no answer: {error!r}")
             return False
         if status in _HOPELESS:
-            self._lose(n_rows)
+            self.lose(n_rows)
             log.error("observations: the server refuses batch %s for good: %d", batch, status)
         elif not 200 <= status < 300:  # noqa: PLR2004 -- the 2xx class
             self._back_off(f"status {status}")

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from assent_client.decide import Decide, RouteError, compile_routes
 from assent_client.errors import Invalid
+from assent_client.sampling import Sampling
 from assent_client.verify.merkle import VerificationError, leaf_hash, verify_inclusion
 from assent_client.verify.note import Checkpoint, parse_vkey, verify_note
 
@@ -181,6 +182,7 @@ class Payload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prices: dict[Digest, Price] = {}
     """Of versions, where a key has a budget in money; a version that is not there has no known price."""
     segments: dict[str, dict[str, Any]] = {}
+    sampling: dict[str, Sampling] = {}
 
     @property
     def position(self) -> tuple[int, int]:

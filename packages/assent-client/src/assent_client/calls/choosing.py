@@ -18,6 +18,7 @@ from assent_client.calls.stream import Outcome
 from assent_client.conversations import new_conversation
 from assent_client.decide import Decision
 from assent_client.observe import SHADOW, Call
+from assent_client.sampling import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Chosen:
     """How many versions were asked in vain before this one; comparisons leave such calls out."""
     guardrails: tuple[str, ...] | None = None
     """The guardrails that the call hit; None where none looked at it."""
+    sampling: Sampling | None = None
+    """How its question and answer are kept for a judge; None for most calls."""
 
     def note(self, hit: Sequence[Guard | Hook]) -> None:
         """Keep the names of guardrails that looked and hit, as many as an observation holds."""

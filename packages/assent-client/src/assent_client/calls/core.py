@@ -20,6 +20,7 @@ from assent_client.calls.edit import Ask
 from assent_client.calls.feedback import Remembered, Thumb, opinion, read_thumb
 from assent_client.calls.places import NOWHERE, Place, Upstream, place_of
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.sampling import Given, Taken, sampling_of
 from assent_client.calls.served import Served, ServedVersion, model_entry, models_body
 from assent_client.calls.stream import Outcome
 from assent_client.observe import Row, hash_unit
@@ -103,10 +104,12 @@ class Core:
         record: Callable[[Row], None],
         about: About,
         now: Callable[[], datetime] = utc_now,
+        take: Callable[[Taken], None] | None = None,
     ) -> None:
         self.now = now
         self._current = current
         self._record = record
+        self._take = take
         self._about = about
         self._completions = Remembered(10_000)
         self._served: Served | None = None
@@ -175,6 +178,7 @@ class Core:
             unit=one,
             sticky=unit is not None,
             application=self._about.application,
+            sampling=sampling_of(route, one, dialect),
         )
 
     @staticmethod
@@ -192,12 +196,14 @@ class Core:
 
         return next_hop(before, hops, place)
 
-    def record(self, chosen: Chosen, outcome: Outcome, ending: Ending) -> None:
-        """Write a call down."""
+    def record(self, chosen: Chosen, outcome: Outcome, ending: Ending, given: Given | None = None) -> None:
+        """Write a call down; `given` is the answer of a sampled one, where it was read whole."""
         row = choosing.observed(chosen, outcome, ending, hash_unit(self._about.unit_key, chosen.unit))
         self._record(row)
         if row.completion_id is not None:
             self._completions.remember(row.completion_id, row)
+        if given is not None and chosen.sampling is not None and self._take is not None:
+            self._take(Taken(row, chosen.sampling, chosen.ask, *given))
 
     def feedback(self, thumb: Thumb) -> bool:
         """Write an opinion down, and tell whether this process made the call."""

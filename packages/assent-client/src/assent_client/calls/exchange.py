@@ -17,10 +17,12 @@ from assent_client.calls.dialects import MESSAGES
 from assent_client.calls.guarding import blocked
 from assent_client.calls.places import ANTHROPIC_VERSION, CREDENTIALS, HOP_BY_HOP, REPLACED
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.sampling import Given
 from assent_client.calls.stream import EventWatch, Outcome
 
 _FIXED: Sequence[Header] = ((b"content-type", b"application/json"), (b"accept-encoding", b"identity"))
 _OURS = b"x-assent-"
+_MOST_KEPT_BYTES = 8_388_608
 
 
 class Send(NamedTuple):
@@ -172,7 +174,8 @@ class Exchange:
         refusal, body = self._judge(status, body, watch, is_plain=is_plain)
         if refusal is not None:
             return self._refused(refusal)
-        self.record(status, None if status in SUCCESS else f"upstream_{status}")
+        given = Given(body, watch is not None) if status in SUCCESS and is_plain else None
+        self.record(status, None if status in SUCCESS else f"upstream_{status}", given=given)
         return Answer(status, [*headers, (b"content-length", b"%d" % len(body))], body, response)
 
     def _watch(self) -> EventWatch:
@@ -211,10 +214,16 @@ class Exchange:
         kind, length = (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))
         return Answer(status, [kind, length, *_lines(lines)], body, None)
 
-    def record(self, status: int, error_class: str | None, ttft_s: float | None = None) -> None:
+    def record(
+        self,
+        status: int,
+        error_class: str | None,
+        ttft_s: float | None = None,
+        given: Given | None = None,
+    ) -> None:
         """Observe the call, or this attempt of it."""
         ending = Ending(status, error_class, monotonic() - self.started_at, ttft_s)
-        self.core.record(self.chosen, self.outcome, ending)
+        self.core.record(self.chosen, self.outcome, ending, given)
 
 
 class Passing:
@@ -224,6 +233,9 @@ class Passing:
         self._exchange, self._status, self._watch = exchange, status, watch
         self._ttft_s: float | None = None
         self._is_done = False
+        is_kept = watch is not None and status in SUCCESS and exchange.chosen.sampling is not None
+        self._kept: list[bytes] | None = [] if is_kept else None
+        self._n_kept = 0
 
     def feed(self, piece: bytes) -> bytes:
         """Take what arrived and give what may go on. Raises: the library's error where a kill cut it."""
@@ -234,7 +246,17 @@ class Passing:
         if exchange.core.is_cut(name):
             self._end(self._status, "killed")
             raise exchange.wire.broken(f"{name} was switched off with the calls under way")
+        if self._kept is not None:
+            self._keep(piece)
         return piece if self._watch is None else self._watch.feed(piece)
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a copy for a sample; above the limit there is none."""
+        self._n_kept += len(piece)
+        if self._n_kept > _MOST_KEPT_BYTES:
+            self._kept = None
+        elif self._kept is not None:
+            self._kept.append(piece)
 
     def rest(self) -> bytes:
         """Give what was held back, at the end of a whole answer."""
@@ -262,7 +284,9 @@ class Passing:
     def _end(self, status: int, error_class: str | None) -> None:
         if not self._is_done:
             self._is_done = True
-            self._exchange.record(status, error_class, self._ttft_s if self._watch is not None else None)
+            given = None if error_class or self._kept is None else Given(b"".join(self._kept), is_stream=True)
+            ttft_s = self._ttft_s if self._watch is not None else None
+            self._exchange.record(status, error_class, ttft_s, given)
 
 
 def passing(headers: Sequence[Header]) -> list[Header]:

@@ -17,6 +17,7 @@ from assent_client.calls.edit import Editor
 from assent_client.calls.guarding import Guards
 from assent_client.calls.refusals import Refusal
 from assent_client.decide import Decide
+from assent_client.sampling import Sampling
 from assent_client.snapshot import Deprecation, Snapshot, Version
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class ServedRoute:
     ends: Mapping[str, Deprecation]
     shadow: Mapping[str, Any] | None = None
     """The route's document, where its calls are mirrored."""
+    sampling: Sampling | None = None
 
 
 def ending(end: Deprecation, ref: str, now: datetime) -> Refusal | None:
@@ -128,7 +130,9 @@ class Served:
         ending = {name: self.payload.versions[digest].deprecation for name, digest in variants.items()}
         ends = {name: end for name, end in ending.items() if end is not None}
         shadow = route if "shadow" in route else None
-        return ServedRoute(route["key"], decide, route["unit"], route["rollout"], headers, ends, shadow)
+        key = route["key"]
+        sampling = self.payload.sampling.get(key)
+        return ServedRoute(key, decide, route["unit"], route["rollout"], headers, ends, shadow, sampling)
 
     def headers(self, variant: str, digest: str) -> bytes:
         """Write our headers on a version's answers."""

@@ -66,6 +66,7 @@ COMMANDS: dict[str, Entry] = {
     "breakglass": Entry("Break-glass: what went out before its policy was fulfilled."),
     "monitor": Entry("Monitoring: what each version does, in figures with intervals."),
     "watch": Entry("Watches: whether what is live has become worse."),
+    "quality": Entry("Quality: judges that grade a share of the live calls, and what they say."),
     "alert": Entry("Alerts: what is watched, what fires, who is silent."),
     "target": Entry("Targets: other engines that route as Assent decides."),
     "flag": Entry("Flags: who gets which variant, by rules and shares."),

@@ -35,6 +35,7 @@ KINDS = {
     Kind.DRIFT: "Inputs, outputs or latency drift",
     Kind.SUITE: "What is live fails a suite",
     Kind.REGRESSION: "What is live has become worse",
+    Kind.JUDGE: "A judge of live calls cannot be relied on",
 }
 FIELDS = ("name", "environment", "route", "kind", "metric", "above", "budget", "factor", "window_s", "min_n")
 LENGTHS = {"1800": "30 minutes", "7200": "2 hours", "86400": "1 day", "604800": "7 days"}

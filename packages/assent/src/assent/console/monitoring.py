@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from markupsafe import Markup
 
+from assent.console import judged
 from assent.console.visit import PageRoute, Visit, visits
 from assent.identity import service as identity
 from assent.identity.domain import Permission
@@ -86,6 +87,7 @@ class MonitoringView:
     environments: Sequence[str]
     drift: Sequence[DriftRow]
     spans: Mapping[str, Any] | None
+    judged: judged.Judged
     live_address: str
 
 
@@ -261,6 +263,7 @@ def build(reader: Reader, project: str, asked: Asked) -> MonitoringView:
         environments=[one.name for one in identity.list_environments(reader, project)],
         drift=_drift(reader, project, narrowed),
         spans=monitoring.span_export.document(reader),
+        judged=judged.build(reader, project, period, narrowed),
         live_address=f"{address}/live?{asked.query}",
     )
 
@@ -275,7 +278,14 @@ def _show(visit: Visit, asked: Asked, template: str) -> Response:
             errors, status = error.reasons or (error,), error.status
             view = build(reader, visit.project, Asked())
     return visit.page(
-        template, status=status, view=view, asked=asked, periods=PERIODS, heads=HEADS, errors=errors
+        template,
+        status=status,
+        view=view,
+        asked=asked,
+        periods=PERIODS,
+        heads=HEADS,
+        judged_heads=judged.HEADS,
+        errors=errors,
     )
 
 

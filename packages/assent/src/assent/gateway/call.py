@@ -20,6 +20,7 @@ from assent_client.calls.choosing import FALLING, SUCCESS, Ending, error_class_o
 from assent_client.calls.guarding import blocked
 from assent_client.calls.places import HOP_BY_HOP
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.sampling import Given
 from assent_client.calls.stream import EventWatch, Outcome
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,9 @@ class Call:
 
     __slots__ = (
         "_chosen", "_connection", "_head", "_headers", "_held", "_is_chunked", "_is_guarded", "_n_held",
-        "_n_seen", "_out", "_outcome", "_recorder", "_request", "_seen", "_shared", "_started_at", "_status",
-        "_task", "_ttft_s",
-        "_was_retried", "_watch", "client", "deadline", "is_done",
+        "_n_seen", "_out", "_outcome", "_recorder", "_replaced", "_request", "_seen", "_shared",
+        "_started_at", "_status", "_task", "_ttft_s", "_was_retried", "_watch",
+        "client", "deadline", "is_done",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,7 @@ class Call:
         self._held: list[bytes] | None = None
         self._n_held = self._n_seen = 0
         self._seen: list[bytes] | None = None
+        self._replaced: bytes | None = None
         self._headers: list[Header] = []
         self._head: bytes | None = None
         self._out: list[bytes] = []
@@ -131,7 +133,8 @@ class Call:
                 encoding = value.lower()
         guards = self._chosen.version.guards
         self._is_guarded = status in SUCCESS and guards.holds
-        self._seen = [] if status in SUCCESS and guards.watching else None
+        is_kept = guards.watching or self._chosen.sampling is not None
+        self._seen = [] if status in SUCCESS and is_kept else None
         self._headers = headers
         if encoding not in {b"", b"identity"}:
             pass  # nobody asked for it; the bytes go on as they are, unread
@@ -182,7 +185,7 @@ class Call:
             self._out, self._held = self._held, None
 
     def _keep(self, content: bytes) -> None:
-        """Keep a copy of what passes, for guardrails that only record; above a limit they get none."""
+        """Keep a copy of what passes, for a sample and guardrails that only record, up to a limit."""
         if self._seen is not None:
             self._seen.append(content)
             self._n_seen += len(content)
@@ -236,7 +239,7 @@ class Call:
         body, is_stream = b"".join(self._out), self._watch is not None
         judged = await judge_answer(self._shared.hooks, self._chosen, body, is_stream=is_stream)
         if judged is not body:
-            self._out, self._is_chunked = [judged], False
+            self._out, self._is_chunked, self._replaced = [judged], False, judged
             self._write_head(self._status, self._headers, len(judged))
         self._complete()
 
@@ -367,15 +370,23 @@ class Call:
         ending = Ending(status, error_class, monotonic() - self._started_at, ttft_s)
         if self._chosen.mirror is not None and status != CLIENT_LEFT and error_class != "killed":
             self._chosen.mirror()
+        given = None if self._chosen.sampling is None else self._given(ending)
         if self._chosen.version.guards.watching:
-            self._shared.spawn(self._watched(ending))
+            self._shared.spawn(self._watched(ending, given))
         else:
-            self._recorder.call(self._chosen, self._outcome, ending)
+            self._recorder.call(self._chosen, self._outcome, ending, given)
 
-    async def _watched(self, ending: Ending) -> None:
+    def _given(self, ending: Ending) -> Given | None:
+        """Give the answer of a call that ended well, as the client got it."""
+        if self._seen is None or ending.error_class is not None or ending.status not in SUCCESS:
+            return None
+        answer = b"".join(self._seen) if self._replaced is None else self._replaced
+        return Given(answer, self._watch is not None)
+
+    async def _watched(self, ending: Ending, given: Given | None) -> None:
         """Write the call down once the guardrails that only record have looked at it."""
         body = None if self._seen is None else b"".join(self._seen)
         try:
             await watch(self._shared.hooks, self._chosen, body, is_stream=self._watch is not None)
         finally:
-            self._recorder.call(self._chosen, self._outcome, ending)
+            self._recorder.call(self._chosen, self._outcome, ending, given)

@@ -37,6 +37,7 @@ from assent_client.calls.edit import Ask
 from assent_client.calls.feedback import read_thumb
 from assent_client.calls.places import ANTHROPIC_VERSION
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.sampling import sampling_of
 from assent_client.calls.served import ServedVersion, model_entry, models_body
 from assent_client.decide import Decision, is_mirrored
 from assent_client.observe import SHADOW
@@ -177,7 +178,7 @@ class Core:
         decision = Decision(SHADOW, digest, None, SHADOW, None)
         mirrored = replace(
             chosen, ask=ask, version=version, decision=decision, upstream=upstream, start=start, limits=None,
-            hold=None, mirror=None, next=None, guardrails=None, hop=0,
+            hold=None, mirror=None, next=None, guardrails=None, hop=0, sampling=None,
         )  # fmt: skip
         mirror(self._shared, self._recorder, mirrored, request.lines)
 
@@ -204,6 +205,7 @@ class Core:
             "unit": unit,
             "sticky": is_sticky,
             "application": key.id,
+            "sampling": sampling_of(route, unit, dialect),
         }
         try:
             upstream, start = self._target(served, version, dialect, request)

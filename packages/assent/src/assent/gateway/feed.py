@@ -18,6 +18,7 @@ import httpx
 
 from assent.gateway.settings import GatewaySettings
 from assent_client.errors import Invalid
+from assent_client.sampling import TAKES
 from assent_client.snapshot import Root, Scope, Snapshot, SnapshotRefused
 from assent_client.store import SnapshotStore, pin_root, read_root
 
@@ -45,7 +46,7 @@ class Feed:
         self._acks_path = f"{base}/acks"
         self._http = httpx.AsyncClient(
             base_url=settings.server_url.rstrip("/"),
-            headers={"authorization": f"Bearer {settings.token}"},
+            headers={"authorization": f"Bearer {settings.token}", **TAKES},
             verify=tls,
             timeout=httpx.Timeout(10.0, connect=3.0, read=_SILENCE_S),
         )

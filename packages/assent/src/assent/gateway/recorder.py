@@ -15,6 +15,7 @@ from assent_client.calls import choosing
 from assent_client.calls.choosing import Ending
 from assent_client.calls.feedback import Thumb, opinion
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.sampling import Given, Samples, Taken
 from assent_client.calls.stream import Outcome
 from assent_client.snapshot import KeyLimits
 
@@ -39,9 +40,15 @@ class Recorder:
     """Where calls are written down; `unit_key` (32 bytes) hides who a unit was."""
 
     def __init__(
-        self, observations: observe.Observations, completions: Completions, unit_key: bytes, quotas: Quotas
+        self,
+        observations: observe.Observations,
+        completions: Completions,
+        unit_key: bytes,
+        quotas: Quotas,
+        samples: Samples,
     ) -> None:
         self.quotas = quotas
+        self._samples = samples
         self._observations = observations
         self._completions = completions
         self._unit_key = unit_key
@@ -52,10 +59,11 @@ class Recorder:
         return {
             "batches_waiting": self._observations.n_waiting,
             "observations_dropped": self._observations.n_dropped,
+            "samples_dropped": self._samples.n_dropped,
         }
 
-    def call(self, chosen: Chosen, outcome: Outcome, ending: Ending) -> None:
-        """Write a call down."""
+    def call(self, chosen: Chosen, outcome: Outcome, ending: Ending, given: Given | None = None) -> None:
+        """Write a call down; `given` is the answer of a sampled one."""
         unit = observe.hash_unit(self._unit_key, chosen.unit)
         row = choosing.observed(chosen, outcome, ending, unit)
         self._observations.add(row)
@@ -66,6 +74,8 @@ class Recorder:
             chosen.hold.settle(outcome, ending)
         if row.completion_id is not None and row.reason != observe.SHADOW:
             self._completions.remember(row.completion_id, row)
+        if given is not None and chosen.sampling is not None:
+            self._samples.take(Taken(row, chosen.sampling, chosen.ask, *given))
 
     def refused(self, chosen: choosing.Chosen, refusal: Refusal, latency_s: float) -> None:
         """Write a call down whose version was never asked."""

@@ -27,6 +27,7 @@ from assent.gateway.targets import tls_context
 from assent.gateway.workers import supervise
 from assent.kernel.addresses import parse_allowed
 from assent.kernel.errors import Conflict, Unavailable
+from assent_client.calls.sampling import Samples
 from assent_client.observe import HttpSink, Observations, Pace, load_unit_key
 from assent_client.snapshot import Snapshot
 from assent_client.spool import Spool
@@ -102,13 +103,14 @@ async def serve(
 
     Raises: Conflict (port in use), Unavailable (folder not writable), Invalid (root document).
     """
-    shared, core, observations, sink = _prepare(settings)
+    shared, core, outboxes, sink = _prepare(settings)
     feed = Feed(settings, shared.tls, lambda snapshot: _swap(core, settings, snapshot))
     feed.open()
     listener = listener or _bind(settings)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: ClientConnection(shared, core), sock=listener)
-    observations.start()
+    for outbox in outboxes:
+        outbox.start()
     tasks = [loop.create_task(feed.run()), loop.create_task(_sweep(shared))]
     ready(listener.getsockname()[1])
     try:
@@ -121,7 +123,8 @@ async def serve(
         await asyncio.gather(*tasks, return_exceptions=True)
         shared.close_pools()
         core.close()
-        await asyncio.to_thread(observations.close)
+        for outbox in outboxes:
+            await asyncio.to_thread(outbox.close)
         sink.close()
 
 
@@ -134,12 +137,16 @@ async def _first_end(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> No
         task.result()
 
 
-def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, HttpSink]:
+def _prepare(
+    settings: GatewaySettings,
+) -> tuple[Shared, Core, tuple[Observations, Samples], HttpSink]:
     folder = settings.data_dir
     try:
         completions = Completions(folder)
         book = Book(settings.common_dir / "quotas.json")
         spool = Spool(folder / "observations")
+        samples_folder = folder / "samples"
+        samples_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         unit_key = load_unit_key(settings.common_dir / "unit.key", settings.unit_key)
         tls = tls_context(settings.upstream_ca)
     except OSError as error:
@@ -148,11 +155,12 @@ def _prepare(settings: GatewaySettings) -> tuple[Shared, Core, Observations, Htt
     pace = Pace(interval_s=settings.observation_interval_s)
     sink = HttpSink(settings.server_url, settings.token, tls=tls)
     observations = Observations(sink, spool, labels, pace, completions.write)
+    samples = Samples(sink, samples_folder, labels, settings.observation_interval_s)
     quotas = Quotas(book, settings.n_workers, settings.quota_share, settings.now)
-    recorder = Recorder(observations, completions, unit_key, quotas)
+    recorder = Recorder(observations, completions, unit_key, quotas, samples)
     hooks = Hooks(parse_allowed(settings.hook_allow), settings.hook_http, settings.limits, tls)
     shared = Shared(settings.limits, tls, hooks)
-    return shared, Core(shared, recorder, settings), observations, sink
+    return shared, Core(shared, recorder, settings), (observations, samples), sink
 
 
 def _unusable(error: OSError, folder: Path) -> Unavailable:

@@ -9,6 +9,7 @@ import secrets
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -34,6 +35,11 @@ def seal(secret: bytes, purpose: str, owner: str, plain: bytes) -> str:
     nonce = secrets.token_bytes(NONCE_BYTES)
     sealed = AESGCM(derive(secret, purpose)).encrypt(nonce, plain, owner.encode())
     return base64.urlsafe_b64encode(nonce + sealed).decode()
+
+
+def box_key(secret: bytes, purpose: str) -> X25519PrivateKey:
+    """Derive the key that opens boxes of a purpose (`assent_client.sealed`); its public half seals them."""
+    return X25519PrivateKey.from_private_bytes(derive(secret, f"box {purpose}"))
 
 
 def unseal(secret: bytes, purpose: str, owner: str, sealed: str) -> bytes:

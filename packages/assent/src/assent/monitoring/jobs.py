@@ -1,4 +1,4 @@
-"""Ticks: watch every running rollout each second, look at alerts, and keep the ring small."""
+"""Ticks: watch every rollout each second, look at alerts, have answers judged, keep the ring small."""
 
 import logging
 import time
@@ -92,6 +92,28 @@ def export_spans(runtime: Runtime) -> None:
         with runtime.session.begin(SYSTEM) as tx:
             if not service.span_export.settle(tx, page, outcome):
                 return
+
+
+@tick("monitoring.judge", every_s=5)
+def judge(runtime: Runtime) -> None:
+    """Have sampled answers judged within the day's budget; one judge's trouble is no other's."""
+    with runtime.session.read() as reader:
+        samplings = service.grading.list_due(reader)
+    troubles: list[Exception] = []
+    for sampling in samplings:
+        try:
+            with runtime.session.begin(SYSTEM) as tx:
+                claimed = service.grading.claim(tx, sampling)
+            if claimed is None:
+                continue
+            grades = service.grading.ask(claimed, runtime.signers.secret)
+            with runtime.session.begin(SYSTEM) as tx:
+                service.grading.settle(tx, claimed, grades)
+        except Exception as trouble:
+            log.exception("judging %s in %s failed", sampling.name, sampling.environment)
+            troubles.append(trouble)
+    if troubles:
+        raise ExceptionGroup("some answers could not be judged", troubles)
 
 
 @tick("monitoring.prune", every_s=30)

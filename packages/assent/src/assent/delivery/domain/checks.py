@@ -53,17 +53,22 @@ def shortfalls(rollout: Rollout, judgement: Judgement, now: datetime) -> list[Re
                     "pass",
                 )
             )
-    elif needed is not None and judgement.n_canary_units < needed:
+    elif needed is not None and (found := _n_detecting(judgement)) < needed:
         reasons.append(
             Reason(
                 "detectable",
                 "The declared harm would not have been found yet.",
                 "Wait for traffic.",
-                judgement.n_canary_units,
+                found,
                 needed,
             )
         )
     return reasons
+
+
+def _n_detecting(judgement: Judgement) -> int:
+    n = judgement.n_detecting
+    return judgement.n_canary_units if n is None else n
 
 
 def time_reasons(rollout: Rollout, now: datetime) -> list[Reason]:

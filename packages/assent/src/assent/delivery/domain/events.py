@@ -224,3 +224,23 @@ class RouteRestored(RouteEvent):
     """A killed name answers again, with the stable version."""
 
     TYPE: ClassVar[str] = "delivery.route.restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSet(Event):
+    """A share of a name's units is sampled: a judge grades their answers on live calls, so many a day.
+
+    Contents are sealed to `key` (public, X25519) and erased after `keep_days`. Without `enabled` nothing is.
+    """
+
+    TYPE: ClassVar[str] = "delivery.sampling.set"
+    project: str
+    environment: str
+    name: str
+    judge: str
+    share: str
+    per_day: int
+    keep_days: int
+    enabled: bool
+    salt: str
+    key: str

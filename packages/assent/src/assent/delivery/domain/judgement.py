@@ -24,6 +24,7 @@ class Judgement:
         stable lies below its margin; else inconclusive.
     guard: the one with the largest w·E. e_value: Σ w·E.
     n_canary_units, n_stable_units: units scored so far in the whole rollout.
+    n_detecting: canary units scored by the metric of the declared harm, where only some are (a judge's).
     n_shadow: calls mirrored to the new version so far in a step that is a shadow.
     broken: the service level objectives that are broken; one freezes the ramp.
     unknown: guards whose metric could not be computed.
@@ -35,6 +36,7 @@ class Judgement:
     e_value: float = 1.0
     n_canary_units: int = 0
     n_stable_units: int = 0
+    n_detecting: int | None = None
     n_shadow: int = 0
     broken: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()

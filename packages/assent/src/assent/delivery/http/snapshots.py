@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import pydantic
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
@@ -42,6 +42,9 @@ AudienceQuery = Annotated[
         description="Who will use it: `gateway` (with keys and providers) or `sdk`; by default by the role."
     ),
 ]
+Takes = Annotated[
+    str, Header(alias="assent-takes", max_length=200, description="`sampling`: the caller knows of it.")
+]
 
 
 class Acknowledgement(Wire):
@@ -61,7 +64,7 @@ def feed_of(app: FastAPI, call: Call) -> service.Feed:
         return feed
 
 
-def _scope(call: Call, environment: str, audience: service.Audience | None) -> service.Scope:
+def _scope(call: Call, environment: str, audience: service.Audience | None, takes: str) -> service.Scope:
     """Say which snapshot is meant; application keys go to gateways only. Raises: Forbidden."""
     with call.read() as reader:
         is_gateway = identity.authorised(reader, call.actor, Permission.SNAPSHOT_ACKNOWLEDGE, call.project)
@@ -70,7 +73,8 @@ def _scope(call: Call, environment: str, audience: service.Audience | None) -> s
             "Only a gateway may have the gateways' snapshot.",
             remedy="Use a service account of the role gateway.",
         )
-    return service.Scope(call.project, environment, audience or ("gateway" if is_gateway else "sdk"))
+    given = audience or ("gateway" if is_gateway else "sdk")
+    return service.Scope(call.project, environment, given, "sampling" in takes.split(","))
 
 
 @router.get("/snapshot", responses=gives("application/json"), openapi_extra=KNOWN)
@@ -79,9 +83,10 @@ def get_snapshot(
     request: Request,
     call: Annotated[Call, requires(Permission.SNAPSHOT_READ)],
     audience: AudienceQuery = None,
+    takes: Takes = "",
 ) -> Response:
     """Give the signed snapshot in force; 304 where the caller has it."""
-    issue = feed_of(request.app, call).current(_scope(call, environment, audience))
+    issue = feed_of(request.app, call).current(_scope(call, environment, audience, takes))
     headers = {
         "etag": f'"{issue.etag}"',
         "cache-control": "private, no-cache",
@@ -101,10 +106,11 @@ async def stream_snapshots(
     request: Request,
     call: Annotated[Call, requires(Permission.SNAPSHOT_READ)],
     audience: AudienceQuery = None,
+    takes: Takes = "",
 ) -> StreamingResponse:
     """Stream the snapshot in force and each one after it."""
     feed = feed_of(request.app, call)
-    scope = await run_in_threadpool(_scope, call, environment, audience)
+    scope = await run_in_threadpool(_scope, call, environment, audience, takes)
     first = await run_in_threadpool(feed.current, scope)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_frames(feed, scope, first), media_type=EVENTS, headers=headers)

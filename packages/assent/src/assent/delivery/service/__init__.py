@@ -35,6 +35,15 @@ from assent.delivery.service.routes import (
     list_live,
     restore,
 )
+from assent.delivery.service.sampling import (
+    SEALED_FOR,
+    Sampling,
+    find_sampling,
+    get_sampling,
+    list_samplings,
+    set_sampling,
+    stop_sampling,
+)
 from assent.delivery.service.snapshots import EPOCH, Audience, Issue, Scope, compile_snapshot
 from assent.delivery.service.subjects import Subject, find_subject, ref_of
 from assent.delivery.service.warmth import (
@@ -50,6 +59,7 @@ from assent.kernel.reasons import reason_text
 
 __all__ = [
     "EPOCH",
+    "SEALED_FOR",
     "TOPIC",
     "Adoption",
     "Ask",
@@ -62,6 +72,7 @@ __all__ = [
     "Place",
     "RateLimit",
     "Release",
+    "Sampling",
     "Scope",
     "ServedFlags",
     "Stepped",
@@ -73,12 +84,14 @@ __all__ = [
     "conclude",
     "cool",
     "drill",
+    "find_sampling",
     "find_subject",
     "flags_in",
     "get",
     "get_drill",
     "get_route",
     "get_row",
+    "get_sampling",
     "has_drills_due",
     "kill",
     "latest_judgement",
@@ -87,6 +100,7 @@ __all__ = [
     "list_drills",
     "list_live",
     "list_running",
+    "list_samplings",
     "list_waiting",
     "list_warm",
     "measure_due",
@@ -101,9 +115,11 @@ __all__ = [
     "resume",
     "roll_back",
     "served_flags",
+    "set_sampling",
     "settle_break_glass",
     "start",
     "start_by_break_glass",
     "step",
+    "stop_sampling",
     "verdict",
 ]

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from assent.delivery import store
 from assent.delivery.domain import Route, compile_route, read_route, without_canary, without_ended
 from assent.delivery.domain.pinning import ends_at
+from assent.delivery.service.sampling import published
 from assent.delivery.service.subjects import Subject, end_of, find_subject
 from assent.flags import service as flags
 from assent.flags.domain import published_condition
@@ -45,6 +46,8 @@ class Scope:
     project: str
     environment: str
     audience: Audience
+    takes_sampling: bool = False
+    """Whether who asks knows of sampling; a snapshot with it is refused by older programs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
     keys = _keys(reader, scope) if scope.audience == "gateway" else []
     limits = identity.key_limits(reader, [key["id"] for key in keys])
     prices = content.prices() if any("currency" in limit for limit in limits.values()) else {}
+    sampled = published(reader, scope.project, scope.environment) if scope.takes_sampling else {}
     payload = {
         "v": 1,
         "project": scope.project,
@@ -93,6 +97,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
         "limits": limits,
         **({"prices": prices} if prices else {}),
         **({"segments": content.segments} if content.segments else {}),
+        **({"sampling": sampled} if sampled else {}),
     }
     envelope = _sign(canonical(payload), signer)
     return Issue(

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from assent.delivery.domain import PREVIOUS, State, events
-from assent.delivery.store.tables import admissions, drills, rollouts, routes
+from assent.delivery.store.tables import admissions, drills, rollouts, routes, samplings
 from assent.kernel.events import Recorded
 from assent.kernel.tx import Projections, Writer
 
@@ -207,3 +207,12 @@ def _admit(conn: Writer, event: Any, kind: str, admitted_by: str, at: datetime) 
     key = {"project": event.project, "environment": event.environment, "subject": event.subject}
     conn.execute(sa.delete(admissions).where(*(admissions.c[name] == value for name, value in key.items())))
     conn.execute(sa.insert(admissions).values(**key, kind=kind, event=admitted_by, admitted_at=at))
+
+
+@projections.on(events.SamplingSet)
+def _sampled(conn: Writer, r: Recorded[events.SamplingSet]) -> None:
+    e, s = r.event, samplings.c
+    here = sa.and_(s.project == e.project, s.environment == e.environment, s.name == e.name)
+    conn.execute(sa.delete(samplings).where(here))
+    values = {column.name: getattr(e, column.name) for column in samplings.c if hasattr(e, column.name)}
+    conn.execute(sa.insert(samplings).values(set_at=r.at, set_by=r.actor, **values))

@@ -10,7 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from assent.delivery.domain import Rollout, State, parse_plan
-from assent.delivery.store.tables import acknowledgements, admissions, drills, judgements, rollouts, routes
+from assent.delivery.store.tables import (
+    acknowledgements,
+    admissions,
+    drills,
+    judgements,
+    rollouts,
+    routes,
+    samplings,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +66,17 @@ def list_warm(conn: sa.Connection, until: datetime) -> list[RouteRow]:
     """List the routes whose version before has been kept warm for long enough."""
     query = sa.select(routes).where(routes.c.warm_until <= until).order_by(routes.c.name)
     return [RouteRow(**row) for row in conn.execute(query).mappings()]
+
+
+def list_samplings(
+    conn: sa.Connection, project: str | None, environment: str | None = None, name: str | None = None
+) -> list[sa.Row[Any]]:
+    """List samplings, of a project or of all, by project, environment and name."""
+    s = samplings.c
+    query = sa.select(samplings).order_by(s.project, s.environment, s.name)
+    for column, value in ((s.project, project), (s.environment, environment), (s.name, name)):
+        query = query if value is None else query.where(column == value)
+    return list(conn.execute(query))
 
 
 def list_drills(conn: sa.Connection, where: Mapping[str, Any], limit: int = 50) -> list[dict[str, Any]]:

@@ -66,6 +66,22 @@ admissions = table(
     sa.Column("admitted_at", Utc, nullable=False),
     kind="governed",
 )
+samplings = table(
+    "delivery_samplings",  # whose answers a judge grades on live calls; a name that has none is not sampled
+    sa.Column("project", NAME, primary_key=True),
+    sa.Column("environment", NAME, primary_key=True),
+    sa.Column("name", NAME, primary_key=True),
+    sa.Column("judge", NAME, nullable=False),
+    sa.Column("share", sa.String(10), nullable=False),
+    sa.Column("per_day", sa.Integer, nullable=False),
+    sa.Column("keep_days", sa.Integer, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("salt", sa.String(64), nullable=False),
+    sa.Column("key", sa.String(44), nullable=False),
+    sa.Column("set_at", Utc, nullable=False),
+    sa.Column("set_by", ID, nullable=False),
+    kind="governed",
+)
 judgements = table(
     "delivery_judgements",
     sa.Column("rollout", ID, primary_key=True),

@@ -1,6 +1,6 @@
 """Evaluation's use cases: register what is asked, run it, publish what came of it, prove it again."""
 
-from assent.evaluation.service import judging, labelling, packs, reports
+from assent.evaluation.service import grading, judging, labelling, packs, reports
 from assent.evaluation.service.bindings import (
     NewBinding,
     bind_suite,
@@ -101,6 +101,7 @@ __all__ = [
     "get_passport",
     "get_run",
     "get_suite",
+    "grading",
     "judging",
     "labelling",
     "list_bindings",

@@ -87,10 +87,12 @@ class Permission(StrEnum):
     VERSION_ADOPT = "delivery.version.adopt"
     ROUTE_KILL = "delivery.route.kill"
     ROUTE_RESTORE = "delivery.route.restore"
+    SAMPLING_CHANGE = "delivery.sampling.change"
     SNAPSHOT_READ = "delivery.snapshot.read"
     SNAPSHOT_ACKNOWLEDGE = "delivery.snapshot.acknowledge"
     OBSERVATION_RECORD = "monitoring.observation.record"
     OBSERVATION_EXPORT = "monitoring.observation.export"
+    SAMPLE_OPEN = "monitoring.sample.open"
     MONITORING_READ = "monitoring.window.read"
     ALERT_CHANGE = "monitoring.alert.change"
     ALERT_SILENCE = "monitoring.alert.silence"
@@ -201,6 +203,7 @@ ROLES: Mapping[str, frozenset[Permission]] = {
         Permission.ALERT_SILENCE,
         Permission.INCIDENT_RESOLVE,
         Permission.OBSERVATION_EXPORT,
+        Permission.SAMPLING_CHANGE,
         Permission.SUBSCRIPTION_CHANGE,
         Permission.DELIVERY_REPEAT,
         Permission.SNAPSHOT_READ,

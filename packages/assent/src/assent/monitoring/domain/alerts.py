@@ -32,6 +32,7 @@ class Kind(StrEnum):
     DRIFT = "drift"
     SUITE = "suite"
     REGRESSION = "regression"
+    JUDGE = "judge"
 
 
 RATES = ("error_rate", "refusal_rate", "guardrail_rate", "thumbs_down_rate", "not_as_approved_rate")

@@ -1,5 +1,6 @@
 """What monitoring does: take observations in, watch rollouts, open incidents, show figures."""
 
+from assent.monitoring.domain.quality import State as SampleState
 from assent.monitoring.service import (
     alerts,
     baseline,
@@ -7,12 +8,15 @@ from assent.monitoring.service import (
     evidence,
     export,
     exposition,
+    grading,
     incidents,
     live,
     metrics,
     otlp,
+    quality,
     regressions,
     report,
+    samples,
     slices,
     span_export,
     spans,
@@ -28,6 +32,7 @@ from assent.monitoring.service.watching import apply, needs_writing, watch_of
 
 __all__ = [
     "Batch",
+    "SampleState",
     "Sight",
     "alerts",
     "apply",
@@ -37,6 +42,7 @@ __all__ = [
     "evidence",
     "export",
     "exposition",
+    "grading",
     "incidents",
     "live",
     "look",
@@ -46,8 +52,10 @@ __all__ = [
     "parse",
     "prepare",
     "prune",
+    "quality",
     "regressions",
     "report",
+    "samples",
     "slices",
     "span_export",
     "spans",

@@ -2,7 +2,7 @@
 
 The form is that of `assent_client.observe`:
 {"batch", "instance", "project", "environment", "gateway", "n_dropped",
- "observations": [{"kind": "call|feedback|exposure", …}]}
+ "observations": [{"kind": "call|feedback|exposure|sample", …}]}
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,7 +85,26 @@ class Exposure(observe.Exposure, frozen=True, forbid_unknown_fields=True, gc=Fal
     unit: Id
 
 
-Row = Call | Feedback | Exposure
+class Sample(observe.Sample, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """Question and answer of a sampled call, sealed, with the limits that the store relies on."""
+
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    at: Moment
+    environment: Name
+    route: Word
+    variant: Word
+    version: Digest
+    rule: Word | None
+    reason: Id
+    rollout: Id | None
+    unit: Id
+    completion_id: Word | None
+    sealed: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+={0,2}$", min_length=64, max_length=600_000)]
+    n_redacted: Count
+    is_cut: bool
+
+
+Row = Call | Feedback | Exposure | Sample
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -118,7 +137,7 @@ class Rejection:
 class Batch:
     """A batch, its rows by kind; `rejections` holds every row that is not among them.
 
-    A call comes with its index in the batch and its time in seconds.
+    A call comes with its index in the batch and its time in seconds, a sample with its index.
     """
 
     id: str
@@ -128,6 +147,7 @@ class Batch:
     calls: Sequence[tuple[int, float, Call]] = ()
     feedback: Sequence[Feedback] = ()
     exposures: Sequence[Exposure] = ()
+    samples: Sequence[tuple[int, Sample]] = ()
     rejections: Sequence[Rejection] = field(default=())
 
 
@@ -149,6 +169,7 @@ def parse(body: bytes, now: datetime) -> Batch:
     calls: list[tuple[int, float, Call]] = []
     feedback: list[Feedback] = []
     exposures: list[Exposure] = []
+    samples: list[tuple[int, Sample]] = []
     rejections: list[Rejection] = []
     oldest, newest = present - ANCIENT_S, present + FUTURE_S
     for index, row in _readable(envelope.observations, rejections):
@@ -159,10 +180,12 @@ def parse(body: bytes, now: datetime) -> Batch:
             calls.append((index, at, row))
         elif isinstance(row, Feedback):
             feedback.append(row)
+        elif isinstance(row, Sample):
+            samples.append((index, row))
         else:
             exposures.append(row)
     head = (envelope.batch, envelope.instance, envelope.project, envelope.n_dropped)
-    return Batch(*head, calls, feedback, exposures, sorted(rejections))
+    return Batch(*head, calls, feedback, exposures, samples, sorted(rejections))
 
 
 def _read(body: bytes) -> Envelope:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from assent.flags import service as flags
 from assent.kernel.errors import Conflict
 from assent.kernel.tx import Tx
+from assent.monitoring.service import samples
 from assent.monitoring.service.batch import MAX_SHOWN_REJECTIONS, Batch, Feedback
 from assent.monitoring.service.facets import Calls
 from assent.monitoring.service.live_units import LiveUnits
@@ -51,14 +52,14 @@ def take(tx: Tx, batch: Batch, body: bytes, prepared: Prepared | None = None) ->
     if batch.exposures:
         given = Counter((one.environment, one.route, one.variant) for one in batch.exposures)
         flags.see(tx, batch.project, given, tx.now())
+    n_samples, refused = samples.take(tx, batch.project, batch.samples)
+    rejections = sorted([*batch.rejections, *refused])
     receipt = {
         "batch": batch.id,
-        "n_accepted": len(calls) + len(batch.feedback) + len(batch.exposures),
-        "n_duplicates": len(batch.calls) - len(calls),
-        "n_rejected": len(batch.rejections),
-        "rejections": [
-            {"index": r.index, "reason": r.reason} for r in batch.rejections[:MAX_SHOWN_REJECTIONS]
-        ],
+        "n_accepted": len(calls) + len(batch.feedback) + len(batch.exposures) + n_samples,
+        "n_duplicates": len(batch.calls) - len(calls) + len(batch.samples) - n_samples - len(refused),
+        "n_rejected": len(rejections),
+        "rejections": [{"index": r.index, "reason": r.reason} for r in rejections[:MAX_SHOWN_REJECTIONS]],
     }
     store.finish_batch(tx.conn, seq, receipt)
     return receipt

@@ -6,14 +6,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from assent.delivery import service as delivery
-from assent.delivery.domain import Rollout
+from assent.delivery.domain import Judgement, Metric, Rollout
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import state as states
 from assent.monitoring.domain.events import counts_document
 from assent.monitoring.domain.scores import Arm
-from assent.monitoring.service import report
+from assent.monitoring.service import quality, report
 from assent.monitoring.service.looking import SLOT_S, figure_document, look
 from assent.monitoring.store import blocks, reading
+from assent.monitoring.store.samples import Place
 
 NEWEST_BLOCKS = 60
 
@@ -79,7 +80,7 @@ def rollout_figures(reader: Reader, project: str, rollout: str) -> dict[str, Any
         "threshold": sight.judgement.figures["threshold"],
         "alpha": terms.alpha,
         "unknown": list(sight.judgement.unknown),
-        "alarms": _alarms(found, sight.judgement.unknown, sight.judgement.figures["broken_objectives"]),
+        "alarms": _alarms(reader, found, sight.judgement),
         "slo_kept": sight.judgement.slo_kept,
         "units_to_detect": sight.judgement.figures["units_to_detect"],
         "interval_method": "beta confidence sequence, 95 %, valid at every look",
@@ -96,10 +97,16 @@ def rollout_figures(reader: Reader, project: str, rollout: str) -> dict[str, Any
     }
 
 
-def _alarms(rollout: Rollout, unknown: tuple[str, ...], broken: list[str]) -> list[str]:
-    alarms = [f"{name} cannot be computed: no scores arrive for it" for name in unknown]
-    alarms += [f"{name} is over its limit in both arms; the ramp is frozen" for name in broken]
-    return alarms if rollout.share else []
+def _alarms(reader: Reader, rollout: Rollout, judgement: Judgement) -> list[str]:
+    if not rollout.share:
+        return []
+    why = dict.fromkeys(judgement.unknown, "no scores arrive for it")
+    if Metric.JUDGE in why:
+        place = Place(rollout.project, rollout.environment, rollout.name)
+        why[Metric.JUDGE] = quality.trouble(reader, place) or "it has graded no call of one of the versions"
+    alarms = [f"{name} cannot be computed: {reason}" for name, reason in why.items()]
+    broken = judgement.figures["broken_objectives"]
+    return [*alarms, *(f"{name} is over its limit in both arms; the ramp is frozen" for name in broken)]
 
 
 def _arm(row: sa.Row[Any] | None, arm: Arm, judgement: Any) -> dict[str, Any]:

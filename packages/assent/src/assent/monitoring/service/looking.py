@@ -1,6 +1,6 @@
 """Looking at a rollout: which blocks are due, what they say, and what follows. Reads only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -17,11 +17,13 @@ from assent.monitoring.domain.latency import quantile
 from assent.monitoring.domain.scores import LEVELS, Arm, Histogram, block_index, quantise, tally
 from assent.monitoring.domain.state import Terms, Watched
 from assent.monitoring.domain.verdict import Look, judge, units_to_detect
+from assent.monitoring.service import quality
 from assent.monitoring.service.experiments import read_test, with_amounts
 from assent.monitoring.service.shadowing import with_shadow
 from assent.monitoring.store import blocks as store
 from assent.monitoring.store import reading
 from assent.monitoring.store.blocks import UnitTally, Watch
+from assent.monitoring.store.samples import Place
 
 GRACE_S = 2.0
 """How long after a block's end its observations may still be on their way (gateways send every second)."""
@@ -32,6 +34,11 @@ BASELINE_S = 3_600
 SLOT_S = 10
 SLOW_SHARE = 0.95
 LARGEST = 1e300
+_LOOKED_AT: Mapping[str, Callable[[UnitTally], int]] = {
+    Metric.GUARDRAIL.value: lambda row: row.n_guarded,
+    Metric.JUDGE.value: lambda row: row.n_judged,
+}
+"""Metrics of which only some units have a score: how many of a unit's calls were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,19 @@ def look(reader: Reader, rollout: Rollout) -> Sight:
     for block in due:
         watched = states.take(watched, block.guards)
     guards = guard_figures(watched, terms)
-    judgement = _judgement(rollout.plan, watch, terms, watched, guards)
+    missing = {*missing_metrics(watch, terms), *_unseen(watched, terms)}
+    if Metric.JUDGE in terms.metrics and quality.trouble(reader, _place(rollout)) is not None:
+        missing.add(Metric.JUDGE.value)
+    judgement = _judgement(rollout.plan, terms, watched, guards, sorted(missing))
     judgement = with_shadow(reader, rollout, judgement)
     if rollout.plan.experiment is not None:
         figures = {**judgement.figures, "experiment": _experiment(reader, rollout, due)}
         judgement = replace(judgement, figures=figures)
     return Sight(watch, found is None, due, terms, watched, judgement, guards)
+
+
+def _place(rollout: Rollout) -> Place:
+    return Place(rollout.project, rollout.environment, rollout.name)
 
 
 def _experiment(reader: Reader, rollout: Rollout, due: Sequence[BlockClosed]) -> Any:
@@ -117,18 +131,26 @@ def state_after(reader: Reader, watch: Watch, terms: Terms) -> Watched:
 
 def missing_metrics(watch: Watch, terms: Terms) -> tuple[str, ...]:
     """List the metrics for which no scores can be made."""
-    computable = {Metric.ERROR, Metric.REFUSAL, Metric.THUMBS_DOWN, Metric.GUARDRAIL}
+    computable = {Metric.ERROR, Metric.REFUSAL, Metric.THUMBS_DOWN, Metric.GUARDRAIL, Metric.JUDGE}
     if watch.slow_above_s is not None:
         computable.add(Metric.SLOW)
     return tuple(name for name in terms.metrics if name not in computable)
 
 
-def _unseen(watched: Watched, terms: Terms) -> tuple[str, ...]:
-    """List the metrics that no unit had a score of although units were scored: no guardrail looked."""
-    if not watched.n_canary + watched.n_stable or Metric.GUARDRAIL not in terms.metrics:
-        return ()
-    guard = watched.guards[Metric.GUARDRAIL]
-    return () if guard.process.n_stable + guard.proof.n_canary else (Metric.GUARDRAIL.value,)
+def _unseen(watched: Watched, terms: Terms) -> list[str]:
+    """List the metrics that no unit had a score of although units were scored: nobody looked.
+
+    A judge must have looked at both arms: what it says of one alone compares nothing.
+    """
+    if not watched.n_canary + watched.n_stable:
+        return []
+    return [name for name in terms.metrics if name in _LOOKED_AT and not _n_seen(watched, name)]
+
+
+def _n_seen(watched: Watched, metric: str) -> int:
+    guard = watched.guards[metric]
+    n_stable, n_canary = guard.process.n_stable, guard.proof.n_canary
+    return min(n_stable, n_canary) if metric == Metric.JUDGE else n_stable + n_canary
 
 
 def _due(
@@ -162,8 +184,9 @@ def _counts(metric: str, rows: Sequence[UnitTally]) -> GuardCounts:
 
 
 def scores_of(metric: str, rows: Sequence[UnitTally]) -> Histogram:
-    """Give the scores of units; whom no guardrail looked at has none for guardrails."""
-    counted = [row for row in rows if row.n_guarded] if metric == Metric.GUARDRAIL else rows
+    """Give the scores of units; whom no guardrail (no judge) looked at has none for guardrails (judges)."""
+    looked_at = _LOOKED_AT.get(metric)
+    counted = rows if looked_at is None else [row for row in rows if looked_at(row)]
     return tally((_score(metric, row), row.n_units) for row in counted)
 
 
@@ -173,6 +196,8 @@ def _score(metric: str, row: UnitTally) -> int:
         return quantise(row.badness, row.n_feedback)
     if metric == Metric.GUARDRAIL:
         return quantise(row.n_hits, row.n_guarded)
+    if metric == Metric.JUDGE:
+        return quantise(row.judged_badness, row.n_judged)
     bad = {Metric.ERROR: row.n_errors, Metric.REFUSAL: row.n_refusals, Metric.SLOW: row.n_slow}
     return quantise(bad[Metric(metric)], row.n_calls)
 
@@ -210,10 +235,9 @@ def _share(value: float) -> str:
 
 
 def _judgement(
-    plan: Plan, watch: Watch, terms: Terms, watched: Watched, guards: Sequence[GuardFigures]
+    plan: Plan, terms: Terms, watched: Watched, guards: Sequence[GuardFigures], missing: Sequence[str]
 ) -> Judgement:
     weighed = states.weighing(watched, terms)
-    missing = tuple(sorted({*missing_metrics(watch, terms), *_unseen(watched, terms)}))
     broken = states.broken_objectives(watched, terms)
     verdict = Verdict.INCONCLUSIVE
     if weighed is not None:
@@ -232,8 +256,9 @@ def _judgement(
         e_value=min(float(weighed.total), LARGEST) if weighed else 1.0,
         n_canary_units=watched.n_canary,
         n_stable_units=watched.n_stable,
+        n_detecting=_n_detecting(plan, watched),
         broken=broken,
-        unknown=missing,
+        unknown=tuple(missing),
         figures={
             "guards": [figure_document(guard) for guard in guards],
             "threshold": f"{1 / terms.alpha:g}",
@@ -241,6 +266,13 @@ def _judgement(
             "units_to_detect": _to_detect(plan, watched),
         },
     )
+
+
+def _n_detecting(plan: Plan, watched: Watched) -> int | None:
+    """Give the canary units that the metric of the declared harm has scored, where those are not all."""
+    if plan.detect is None or plan.detect.metric != Metric.JUDGE or Metric.JUDGE not in watched.guards:
+        return None
+    return watched.guards[Metric.JUDGE].proof.n_canary
 
 
 def _to_detect(plan: Plan, watched: Watched) -> int | None:

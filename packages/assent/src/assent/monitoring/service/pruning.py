@@ -3,7 +3,7 @@
 from itertools import takewhile
 
 from assent.kernel.tx import Tx
-from assent.monitoring.service import regressions, span_export
+from assent.monitoring.service import regressions, samples, span_export
 from assent.monitoring.service.sums import SLOT_S
 from assent.monitoring.store import compaction
 from assent.monitoring.store import observations as store
@@ -27,6 +27,7 @@ def prune(tx: Tx) -> int:
     }
     span_export.drop(tx, before["calls"])
     gone = store.prune(tx.conn, before, ROWS_AT_ONCE) + regressions.forget(tx, ROWS_AT_ONCE)
+    gone += samples.forget(tx, ROWS_AT_ONCE)
     return gone + _fold(tx, int((now_s - SLOTS_KEPT_S) // SLOT_S))
 
 

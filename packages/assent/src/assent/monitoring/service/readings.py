@@ -17,7 +17,7 @@ from assent.monitoring.domain.figures import Tally, merge
 from assent.monitoring.domain.kinds import Kind as Histogram
 from assent.monitoring.domain.latency import quantile
 from assent.monitoring.domain.quantiles import bucket_interval
-from assent.monitoring.service import drift, regressions, report
+from assent.monitoring.service import drift, quality, regressions, report
 from assent.monitoring.store import reading
 from assent.monitoring.store import regressions as store
 
@@ -238,6 +238,20 @@ def _unwatched(watch: Any, condition: Condition) -> list[str]:
     return [metric for metric in condition.metrics if metric not in known]
 
 
+def _judges(reader: Reader, scope: Scope, _condition: Condition) -> Finding:
+    """Look whether the judges of live calls can be relied on."""
+    found = [
+        one
+        for one in quality.list_(reader, scope.project)
+        if one["enabled"] and one["environment"] == scope.environment and scope.route in {None, one["name"]}
+    ]
+    if not found:
+        return Finding(None, f"no judge grades live calls in {scope.environment}", None, 0)
+    told = [f"{one['name']}: {one['trouble']}" for one in found if one["trouble"] is not None]
+    text = "; ".join(told) or f"{len(found)} judges answer"
+    return Finding(bool(told), text, float(len(told)), len(found))
+
+
 Finder = Callable[[Reader, Scope, Condition], Finding]
 _FINDERS: Mapping[Kind, Finder] = {
     Kind.THRESHOLD: _figures,
@@ -248,4 +262,5 @@ _FINDERS: Mapping[Kind, Finder] = {
     Kind.DRIFT: _drift,
     Kind.SUITE: _suites,
     Kind.REGRESSION: _regression,
+    Kind.JUDGE: _judges,
 }

@@ -92,8 +92,9 @@ class UnitSums:
     """Outcomes of units, within their windows or late. A row has the columns of `monitoring_units`."""
 
     ARM, FIRST_AT, BLOCK, CALLS, ERRORS, REFUSALS, SLOW, FEEDBACK, BADNESS, LATE, LATE_BADNESS = range(2, 13)
-    LATENCY, TOKENS_IN, TOKENS_OUT, GUARDED, HITS, APPLICATION, LANGUAGE = range(13, 20)
-    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0, 0, 0, None, None)
+    LATENCY, TOKENS_IN, TOKENS_OUT, GUARDED, HITS, JUDGED, JUDGED_BADNESS = range(13, 20)
+    APPLICATION, LANGUAGE = range(20, 22)
+    NOTHING = (0, 0, 0, 0, 0, 0.0, 0, 0.0, 0.0, 0, 0, 0, 0, 0, 0.0, None, None)
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
@@ -181,6 +182,14 @@ class UnitSums:
         counts = self._counts(row, at)
         row[self.FEEDBACK if counts else self.LATE] += n
         row[self.BADNESS if counts else self.LATE_BADNESS] += badness
+        return counts
+
+    def add_judged(self, key: UnitKey, at: float, badness: float) -> bool:
+        """Add what a judge said of a call of that time to a known unit; tell whether it counts."""
+        row = self._rows[key]
+        counts = self._counts(row, at)
+        row[self.JUDGED if counts else self.LATE] += 1
+        row[self.JUDGED_BADNESS if counts else self.LATE_BADNESS] += badness
         return counts
 
     def write(self, conn: sa.Connection) -> None:

@@ -39,6 +39,8 @@ class UnitTally(NamedTuple):
     badness: float
     n_guarded: int
     n_hits: int
+    n_judged: int
+    judged_badness: float
     n_units: int
 
 
@@ -117,7 +119,7 @@ def tallies(
     of = u.rollout.in_(keys or [watch.rollout])
     due = sa.and_(of, u.block > watch.closed_through, u.block < before_block)
     wanted = sa.select(*alike, sa.func.count()).where(due).group_by(*alike).order_by(u.block)
-    return [UnitTally(*row) for row in conn.execute(wanted)]
+    return [UnitTally._make(row) for row in conn.execute(wanted)]
 
 
 def amounts(

@@ -32,6 +32,7 @@ ROLLUP_SUMS = (
 UNIT_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_slow", "n_feedback", "badness", "n_late", "late_badness",
     "latency_s", "tokens_in", "tokens_out", "n_guarded", "n_hits",
+    "n_judged", "judged_badness",
 )  # fmt: skip
 UNIT_FIRSTS = ("application", "language")
 

@@ -245,6 +245,8 @@ units = table(
     sa.Column("tokens_out", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("n_guarded", sa.BigInteger, nullable=False, server_default="0"),  # calls that a guardrail saw
     sa.Column("n_hits", sa.BigInteger, nullable=False, server_default="0"),  # of these, those that one hit
+    sa.Column("n_judged", sa.BigInteger, nullable=False, server_default="0"),  # calls that a judge graded
+    sa.Column("judged_badness", sa.Double, nullable=False, server_default="0"),  # the sum of 1 - its score
     sa.Column("application", KEY),  # of the first call, as is the language; null before it
     sa.Column("language", sa.String(16)),  # empty where nobody said it
     sa.Index("ix_monitoring_units_block", "rollout", "block"),

@@ -1,0 +1,67 @@
+"""Routes of samplings: which share of a name's live calls a judge grades."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pydantic
+from fastapi import APIRouter
+
+from assent.delivery import service
+from assent.delivery.domain.sampling import read_wanted
+from assent.delivery.http.wire import Wire, changing
+from assent.identity.domain import Permission
+from assent.web.api import Call, requires
+
+router = APIRouter(prefix="/environments/{environment}/samplings/{name}")
+
+Changes = Annotated[Call, requires(Permission.SAMPLING_CHANGE)]
+Why = Annotated[str, pydantic.Field(min_length=1, max_length=2000)]
+
+
+class NewSampling(Wire):
+    """Which judge grades which share of the units, how often a day at most, and how long texts are kept."""
+
+    judge: Annotated[str, pydantic.Field(min_length=1, max_length=63)]
+    share: Annotated[float, pydantic.Field(allow_inf_nan=False)]
+    per_day: int
+    keep_days: int = 7
+    reason: Why
+
+
+class NeededReason(Wire):
+    """Why somebody does it: it must be said."""
+
+    reason: Why
+
+
+@router.put("")
+def set_sampling(environment: str, name: str, body: NewSampling, call: Changes) -> dict[str, Any]:
+    """Have a judge with a usable passport grade a share of a name's live calls, or change how."""
+    wanted = read_wanted(body.judge, body.share, body.per_day, body.keep_days)
+    with changing(call) as tx:
+        place = service.Place(project=call.project, environment=environment, name=name)
+        return _wire(service.set_sampling(tx, place, wanted, call.runtime.signers.secret, body.reason))
+
+
+@router.post("/stops", status_code=201)
+def stop_sampling(environment: str, name: str, body: NeededReason, call: Changes) -> dict[str, Any]:
+    """Sample a name no more; contents that are kept are erased when their days are over."""
+    with changing(call) as tx:
+        place = service.Place(project=call.project, environment=environment, name=name)
+        return _wire(service.stop_sampling(tx, place, body.reason))
+
+
+def _wire(found: service.Sampling) -> dict[str, Any]:
+    wanted = found.wanted
+    return {
+        "environment": found.environment,
+        "name": found.name,
+        "enabled": wanted.enabled,
+        "judge": wanted.judge,
+        "share": float(wanted.share),
+        "per_day": wanted.per_day,
+        "keep_days": wanted.keep_days,
+        "set_at": found.set_at,
+        "set_by": found.set_by,
+    }
