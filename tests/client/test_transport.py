@@ -1,6 +1,7 @@
 """Governed calls by unchanged clients of model libraries, in the application's own process."""
 
 import asyncio
+import base64
 import gzip
 import json
 import os
@@ -12,16 +13,19 @@ import httpx
 import httpx2
 import openai
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from forge import digest, model_document, prompt_document, route
 from plane import STREAM_HEAD, USAGE, chunk, chunked, completion, events, http
 from served import until
 
 from assent_client.client import AsyncClient, Client, Upstream
 from assent_client.errors import Conflict
+from assent_client.sealed import open_sealed
 
 VARIABLES = {"customer": {"required": True, "schema": {"type": "string"}}}
 PROMPT = prompt_document("You help {{ customer }}.", variables=VARIABLES)
 USER = [{"role": "user", "content": "Hi?"}]
+BOX = X25519PrivateKey.generate()
 HELLO = [chunk("Hel"), chunk("lo."), chunk(finish="stop"), chunk(usage=USAGE) | {"choices": []}, "[DONE]"]
 
 
@@ -508,3 +512,35 @@ def test_a_version_with_a_webhook_for_guardrail_is_called_through_a_gateway_only
         with pytest.raises(openai.InternalServerError, match="call the version through one"):
             ask(world.llm(client))
     assert world.rows()[0]["error_class"] == "version_unusable"
+
+
+def sampled(world, document=None):
+    document = document or model_document()
+    key = base64.b64encode(BOX.public_key().public_bytes_raw()).decode()
+    given = {"end": 1_000_000, "salt": "pepper", "key": key, "max_bytes": 1000}
+    world.publish(document, sampling={"assistant": given})
+
+
+def contents(row):
+    return json.loads(open_sealed(BOX, row["id"], row["sealed"]))
+
+
+def test_sampled_calls_leave_the_process_redacted_and_sealed(world):
+    sampled(world)
+    with Client(world.settings) as client:
+        assert client.wait()
+        llm = world.llm(client)
+        said = [{"role": "user", "content": "I am ann@example.com"}]
+        llm.chat.completions.create(model="assistant", messages=said)
+        (row,) = world.rows(kind="sample")
+        assert contents(row) == {"question": "I am [email]", "answer": "Hello."}
+        (call,) = world.rows()
+        assert (row["at"], row["unit"], row["version"]) == (call["at"], call["unit"], call["version"])
+        world.upstream.answer = STREAM_HEAD + chunked(*events(*HELLO))
+        list(ask(llm, stream=True))
+        assert contents(world.rows(2, "sample")[1])["answer"] == "Hello."
+        world.upstream.answer = http({"error": {}}, "500 No")
+        with pytest.raises(openai.InternalServerError):
+            ask(llm)
+        world.rows(3)
+    assert len(world.rows(2, "sample")) == 2

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -28,16 +29,27 @@ PARSER = {"labels": ["good", "bad"], "positive": "good"}
 
 
 class Judge(ThreadingHTTPServer):
-    """`says` gives the reply to what it is asked: a text, or a status to refuse with."""
+    """`says` gives the reply to what it is asked: a text, or a status to refuse with.
+
+    Other models than the judge's answer as `answers` says.
+    """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Bench)
         self.says = lambda asked: "bad" if "BAD" in asked else "good"
+        self.answers = lambda model: f"I am {model}."
         self.asked = []
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+def completion(model, said):
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": said}}
+    usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+    whole = {"id": f"c-{uuid.uuid4().hex}", "object": "chat.completion", "created": 1, "model": model}
+    return {**whole, "choices": [choice], "usage": usage}
 
 
 class Bench(BaseHTTPRequestHandler):
@@ -47,11 +59,12 @@ class Bench(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         asked = body["messages"][-1]["content"]
         self.server.asked.append(asked)
-        said = self.server.says(asked)
+        said = self.server.says(asked) if body["model"] == "judge-1" else self.server.answers(body["model"])
         status = said if isinstance(said, int) else 200
-        told = {"error": asked} if status != 200 else {"choices": [{"message": {"content": said}}]}
+        told = {"error": asked} if status != 200 else completion(body["model"], said)
         content = json.dumps(told).encode()
         self.send_response(status)
+        self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
