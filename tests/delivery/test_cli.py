@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from assent.delivery import service
+from assent.delivery.domain import Judgement, Verdict
 from assent.delivery.jobs import measure_drills
 from assent_client.cli.main import main
 from assent_client.errors import Invalid
@@ -135,6 +136,8 @@ def test_an_ab_test_is_concluded_and_its_winner_s_release_is_filed(served, assen
     approve(desk, rollout)
     desk.act(service.start, rollout)
     assert assent("rollout", "conclude", rollout.id, "--winner", "green")[0] == 10
+    counted = {"experiment": {"metrics": [{"n_canary": 400, "n_stable": 400}]}}
+    desk.step(rollout, Judgement(verdict=Verdict.PASS, figures=counted))
     code, out, err = assent(
         "rollout", "conclude", rollout.id, "--winner", "canary", "--plan", plan(), "--reason", "liked more"
     )

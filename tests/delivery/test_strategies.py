@@ -260,10 +260,15 @@ def test_an_ab_test_never_grows_and_waits_for_a_person_at_its_end(desk):
     assert desk.step(stepped.rollout, BAD).move is Move.ROLL_BACK  # guards stay on
 
 
+def counted(n_canary, n_stable, **more):
+    return {"experiment": {"metrics": [{"n_canary": n_canary, "n_stable": n_stable}], **more}}
+
+
 def test_a_winner_is_recorded_and_goes_out_by_a_release_of_its_own(desk):
     rollout = begun(desk, **AB_TEST)
-    assert reasons_of(desk.do, service.conclude, ask_of(rollout), Winner.CANARY) == {"min_time"}
+    assert reasons_of(desk.do, service.conclude, ask_of(rollout), Winner.CANARY) == {"min_time", "unread"}
     desk.clock.advance(11)
+    desk.step(rollout, Judgement(verdict=Verdict.PASS, figures=counted(400, 400)))
     concluded = desk.do(service.conclude, ask_of(rollout, "fewer thumbs down"), Winner.CANARY)
     row = desk.read(service.get_row, rollout.id)
     assert (concluded.state, row["winner"], concluded.share) == (State.CONCLUDED, "canary", 0)
@@ -279,10 +284,10 @@ def test_a_winner_is_recorded_and_goes_out_by_a_release_of_its_own(desk):
 def test_what_did_not_win_is_not_released_and_harm_does_not_win(desk):
     rollout = begun(desk, **AB_TEST)
     desk.clock.advance(11)
-    figures = {"experiment": {"verdict": "stable_better", "exposure": {"ok": False}}}
+    figures = counted(400, 0, verdict="stable_better", exposure={"ok": False})
     desk.step(rollout, Judgement(verdict=Verdict.INCONCLUSIVE, figures=figures))
     told = reasons_of(desk.do, service.conclude, ask_of(rollout), Winner.CANARY)
-    assert told == {"exposure", "winner"}
+    assert told == {"exposure", "unread", "winner"}
     concluded = desk.do(service.conclude, ask_of(rollout), Winner.STABLE)
     with pytest.raises(Conflict, match="did not win"):
         desk.do(service.release_winner, concluded, plan_form(), None)

@@ -28,7 +28,7 @@ EXPERIMENT = Experiment(
     looks=1,
     units=None,
 )
-TERMS = Terms(experiment=EXPERIMENT, alpha=0.05, share=0.5)
+TERMS = Terms(experiment=EXPERIMENT, alpha=0.05, share=0.5, window_s=600)
 EVEN = {"canary": 5_000, "stable": 5_000}
 
 
@@ -110,6 +110,12 @@ def test_before_there_are_units_it_waits():
         Finding.INCONCLUSIVE,
         "it waits for 100 units in each arm: 0 and 0 so far",
     )
+
+
+def test_units_that_were_called_lately_are_said_to_wait():
+    found = read(TERMS, {}, EVEN)
+    assert found.because == "a unit counts once the 600 s after its first call are over; 10,000 wait so"
+    assert found.exposure.counts == EVEN
 
 
 def test_arms_with_other_shares_than_planned_stop_the_verdict():

@@ -65,11 +65,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What an A/B test is read by: its plan's experiment, its alpha, and the canary's share."""
+    """What an A/B test is read by: its plan's experiment, its alpha, the canary's share, a unit's window."""
 
     experiment: Experiment
     alpha: float
     share: float
+    window_s: int
 
 
 def named_metrics(experiment: Experiment) -> tuple[str, ...]:
@@ -92,6 +93,10 @@ def read(terms: Terms, strata: Mapping[str, Sequence[Stratum]], counts: Mapping[
         for found in [strata.get(name, ())]
     )
     primary, finding, because, looks = _primary(terms, strata.get(experiment.primary.value, ()))
+    if not strata and (n_open := sum(counts.values())):
+        because = (
+            f"a unit counts once the {terms.window_s} s after its first call are over; {n_open:,} wait so"
+        )
     if exposure.broken:
         finding, because = Finding.INCONCLUSIVE, "the arms got other shares of the units than planned"
     return Reading(

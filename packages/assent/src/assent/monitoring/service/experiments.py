@@ -53,7 +53,8 @@ def read_test(reader: Reader, rollout: Rollout, due: Sequence[BlockClosed]) -> d
         return None
     blocks: list[store.ClosedBlock | BlockClosed] = [*store.closed_blocks(reader.conn, rollout.id), *due]
     counts = {arm: int(row.n_units) for arm, row in reading.unit_counts(reader.conn, rollout.id).items()}
-    terms = Terms(experiment=experiment, alpha=rollout.plan.alpha, share=rollout.plan.first_share)
+    plan = rollout.plan
+    terms = Terms(experiment=experiment, alpha=plan.alpha, share=plan.first_share, window_s=plan.window_s)
     return read(terms, _strata(experiment, blocks), counts).document()
 
 

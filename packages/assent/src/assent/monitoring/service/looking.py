@@ -83,9 +83,10 @@ def _place(rollout: Rollout) -> Place:
 
 
 def _experiment(reader: Reader, rollout: Rollout, due: Sequence[BlockClosed]) -> Any:
-    """Read an A/B test anew when a block closes; between blocks nothing of it changes."""
+    """Read an A/B test anew when a block closes; between blocks only units that wait for the first change."""
     kept = delivery.latest_judgement(reader, rollout.id).figures.get("experiment")
-    return read_test(reader, rollout, due) if due or kept is None else kept
+    is_new = kept is None or not any(one["n_canary"] + one["n_stable"] for one in kept["metrics"])
+    return read_test(reader, rollout, due) if due or is_new else kept
 
 
 def new_watch(reader: Reader, rollout: Rollout) -> Watch:

@@ -41,7 +41,8 @@ def slices(reader: Reader, project: str, rollout: str) -> dict[str, Any]:
         raise Conflict(
             f"The rollout of {found.ref} is no A/B test.", remedy="Slices compare the arms of an A/B test."
         )
-    terms = Terms(experiment=experiment, alpha=found.plan.alpha, share=found.plan.first_share)
+    plan = found.plan
+    terms = Terms(experiment=experiment, alpha=plan.alpha, share=plan.first_share, window_s=plan.window_s)
     n = rules.n_comparisons(experiment)
     names = identity.key_names(reader, project)
     cells = _cells(reader, found, terms)
