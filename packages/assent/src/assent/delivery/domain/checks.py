@@ -127,7 +127,7 @@ def conclusion_reasons(rollout: Rollout, facts: Facts, now: datetime, winner: Wi
                 "Find out which units are lost; conclude with `none`.",
             )
         )
-    primary = next(iter(experiment.get("metrics", ())), {})
+    primary: dict[str, int] = next(iter(experiment.get("metrics", ())), {})
     if not (primary.get("n_canary") and primary.get("n_stable")):
         text = "No units of both arms have been counted, so nothing says so."
         reasons.append(Reason("unread", text, "Wait for units; else conclude with `none`."))
