@@ -86,7 +86,7 @@ class Console(Shop):
                 self.n += 1
                 canary = i % 4 == 0
                 down = (self.n * 0.6180339887) % 1 < (canary_down if canary else stable_down)
-                rows += self._call(rollout, canary=canary, down=down)
+                rows += self.called(rollout, canary=canary, down=down)
             envelope = {"batch": f"b{self.n}-{second}", "instance": "gateway", "project": PROJECT}
             body = msgspec.json.encode({**envelope, "n_dropped": 0, "observations": rows})
             self.do(SYSTEM, lambda tx, body=body: monitoring.take(tx, monitoring.parse(body, tx.now()), body))
@@ -102,7 +102,7 @@ class Console(Shop):
             return Move.HOLD
         return self.do(SYSTEM, monitoring.apply, found, sight)
 
-    def _call(self, rollout, *, canary, down):
+    def called(self, rollout, *, canary, down):
         at = self.clock.now() - timedelta(milliseconds=10)
         call = Call(
             at=at, environment=rollout.environment, route=rollout.name,

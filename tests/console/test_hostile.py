@@ -259,6 +259,7 @@ def addresses(console, request, rollout, run):
         n = ledger.head(reader).size
         incidents, _ = monitoring.incidents.list_(reader, PROJECT)
         watches, _ = monitoring.watch_report.list_(reader, PROJECT)
+        keys = [one["id"] for one in identity.list_keys(reader, PROJECT)]
     return {
         "/sign-in": [f"/sign-in?next={bad}"],
         "/sign-in/{code}": [f"/sign-in/{bad.replace('/', '')}"],
@@ -308,6 +309,9 @@ def addresses(console, request, rollout, run):
         "/projects/{project}/retirement/{name}/{version}/end": [f"{HERE}/retirement/support/2.0.0/end"],
         "/leaves/{index}": [f"/leaves/{index}" for index in range(n)],
         "/projects/{project}/people": [f"{HERE}/people"],
+        "/projects/{project}/keys": [f"{HERE}/keys"],
+        "/projects/{project}/keys/{key}": [f"{HERE}/keys/{key}" for key in keys],
+        "/projects/{project}/keys/{key}/revocation": [f"{HERE}/keys/{key}/revocation" for key in keys],
         "/projects/{project}/notifications": [
             f"{HERE}/notifications", f"{HERE}/notifications?name={bad[:60]}&state={bad[:60]}",
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,20 @@ COLUMNS: Columns = [
 ]
 
 
+def _cost(cost: dict[str, float]) -> str:
+    return ", ".join(f"{amount:,.4f} {currency}" for currency, amount in sorted(cost.items())) or "-"
+
+
+USAGE: Columns = [
+    Column("period"),
+    Column("n_calls", "calls", right=True),
+    Column("tokens_in", right=True),
+    Column("tokens_out", right=True),
+    Column("cost", right=True, show=_cost),
+    Column("n_cost_unknown", "calls of unknown cost", right=True),
+]
+
+
 @app.command("list")
 def list_(environment: Annotated[str | None, typer.Option("--env", help="Only of this one.")] = None) -> None:
     """List keys, without their secrets."""
@@ -37,6 +51,16 @@ def show(key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show a key, without its secret: what it may call and how much."""
     with connect() as api:
         emit(api.get(api.path("keys", key)), COLUMNS)
+
+
+@app.command()
+def usage(key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show what a key was used for, this day and this month (UTC), beside its limits.
+
+    Example: assent key usage key_0190… --json
+    """
+    with connect() as api:
+        emit(api.get(api.path("keys", key, "usage")), _print_usage)
 
 
 @app.command()
@@ -91,3 +115,9 @@ def revoke(key: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     with connect() as api:
         api.delete(api.path("keys", key))
     emit({"id": key, "revoked": True})
+
+
+def _print_usage(found: Any) -> None:
+    rows = [{"period": period, **found[period]} for period in ("day", "month")]
+    emit([*rows, *({"period": one["ref"], **one} for one in found["versions"])], USAGE)
+    emit(found["limits"] or "No limits.")

@@ -26,6 +26,7 @@ PLACES = (
     Place("Policies", "/policies", Permission.POLICY_READ),
     Place("Flags", "/flags", Permission.FLAG_READ),
     Place("People", "/people", Permission.PERSON_READ),
+    Place("Keys", "/keys", Permission.KEY_READ),
     Place("Monitoring", "/monitoring", Permission.MONITORING_READ),
     Place("Alerts", "/alerts", Permission.MONITORING_READ),
     Place("Incidents", "/incidents", Permission.MONITORING_READ),

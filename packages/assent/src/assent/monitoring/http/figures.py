@@ -6,6 +6,7 @@ import pydantic
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from assent.delivery.service import Place
+from assent.identity import service as identity
 from assent.identity.domain import Permission
 from assent.kernel.errors import Invalid, NotFound
 from assent.kernel.tx import Reader
@@ -177,6 +178,20 @@ def version_metrics(
 def _where(environment: str | None, route: str | None, version: str | None) -> dict[str, str]:
     given = {"environment": environment, "route": route, "version": version}
     return {name: value for name, value in given.items() if value is not None}
+
+
+@router.get("/projects/{project}/keys/{key}/usage")
+def key_usage(
+    project: ProjectPath, key: str, call: Annotated[Call, requires(Permission.KEY_READ)]
+) -> dict[str, Any]:
+    """Show what an application used of its key, this day and this month (UTC), as told so far."""
+    with call.read() as reader:
+        identity.get_key(reader, project, key)
+        return {
+            "id": key,
+            "limits": identity.key_limits(reader, [key]).get(key, {}),
+            **service.usage.of_application(reader, project, key),
+        }
 
 
 @router.get("/projects/{project}/observers")

@@ -20,6 +20,7 @@ from assent.monitoring.service import (
     slices,
     span_export,
     spans,
+    usage,
     watch_report,
 )
 from assent.monitoring.service.batch import Batch, parse
@@ -60,6 +61,7 @@ __all__ = [
     "span_export",
     "spans",
     "take",
+    "usage",
     "watch_of",
     "watch_report",
 ]

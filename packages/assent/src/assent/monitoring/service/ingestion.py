@@ -99,6 +99,7 @@ def _count(tx: Tx, ready: Prepared, calls: Calls) -> None:
     tally.units.write(tx.conn)
     sums.write(tx.conn)
     store.add_to_latencies(tx.conn, tally.histograms)
+    store.add_to_usage(tx.conn, tally.usage)
 
 
 def _kept_under(call: store.Called, live: LiveUnits) -> list[str]:

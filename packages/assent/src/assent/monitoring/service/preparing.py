@@ -14,7 +14,7 @@ from assent.monitoring.domain.latency import buckets_of
 from assent.monitoring.service.batch import Batch, Exposure
 from assent.monitoring.service.facets import Calls, by_column, fell
 from assent.monitoring.service.live_units import LiveUnits
-from assent.monitoring.service.sums import Outcome, Slots, UnitSums, bucket_rows, sum_rows
+from assent.monitoring.service.sums import Outcome, Slots, UnitSums, bucket_rows, sum_rows, usage_rows
 from assent.monitoring.store import blocks
 from assent.monitoring.store.blocks import Watch
 
@@ -23,10 +23,11 @@ _UNCALLED = (False, False, False, 0.0, 0, 0, False, False, ())
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What calls and exposures add up to: rows of roll-ups and histograms, outcomes, and units."""
+    """What calls and exposures add up to: rows of roll-ups, histograms and usage, outcomes, and units."""
 
     sums: Sequence[tuple[Any, ...]]
     histograms: Sequence[tuple[int, ...]]
+    usage: Sequence[tuple[Any, ...]]
     outcomes: Sequence[Outcome]
     units: UnitSums
 
@@ -68,9 +69,10 @@ def add_up(
     units = UnitSums({**watches, **live.by_key()})
     units.add(outcomes)
     if not calls:
-        return Tally([], [], outcomes, units)
+        return Tally([], [], [], outcomes, units)
     slots = Slots([facet.row.series for facet in calls.shared], calls.facets, calls.at)
-    return Tally(sum_rows(slots, _columns(calls)), _histograms(slots, calls), outcomes, units)
+    rows = (sum_rows(slots, _columns(calls)), _histograms(slots, calls), usage_rows(calls))
+    return Tally(*rows, outcomes, units)
 
 
 def _outcomes_of_calls(calls: Calls, watches: Mapping[str, Watch]) -> list[Outcome]:

@@ -11,6 +11,7 @@ from assent.monitoring.store import observations as store
 CALLS_KEPT_S = 2 * 86_400.0
 FEEDBACK_KEPT_S = 30 * 86_400.0
 BATCHES_KEPT_S = 8 * 86_400.0  # longer than the age up to which rows are taken, so none is taken twice
+USAGE_KEPT_S = 92 * 86_400.0
 SLOTS_KEPT_S = BATCHES_KEPT_S  # until then rows come in late
 SLOTS_PER_HOUR = 3_600 // SLOT_S
 HOURS_AT_ONCE = 2
@@ -24,6 +25,7 @@ def prune(tx: Tx) -> int:
         "calls": now_s - CALLS_KEPT_S,
         "feedback": now_s - FEEDBACK_KEPT_S,
         "batches": now_s - BATCHES_KEPT_S,
+        "usage": now_s - USAGE_KEPT_S,
     }
     span_export.drop(tx, before["calls"])
     gone = store.prune(tx.conn, before, ROWS_AT_ONCE) + regressions.forget(tx, ROWS_AT_ONCE)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from assent.monitoring.domain.latency import LAST_BUCKET
 from assent.monitoring.domain.scores import Arm, block_index
+from assent.monitoring.service.facets import Calls
 from assent.monitoring.store import observations as store
 from assent.monitoring.store.blocks import Watch
 
@@ -68,6 +69,24 @@ def bucket_rows(
         (*slots.keys[key // _BUCKETS], kind, key % _BUCKETS, n)
         for key, n in zip(both.tolist(), counts.tolist(), strict=True)
     ]
+
+
+def usage_rows(calls: Calls) -> list[tuple[Any, ...]]:
+    """Add up what each application used by day and series: application, day, series, then `USAGE_SUMS`."""
+    days = (np.array(calls.at, float) // store.DAY_S).astype(np.int64)
+    first = int(days.min())
+    span = int(days.max()) - first + 1
+    pairs, which = np.unique(np.array(calls.facets, np.int64) * span + (days - first), return_inverse=True)
+    into, out = np.array(calls.tokens_in, float), np.array(calls.tokens_out, float)
+    counted = ~(np.isnan(into) | np.isnan(out))
+    columns = (np.ones(len(which)), counted, np.nan_to_num(into), np.nan_to_num(out))
+    sums = [np.bincount(which, column, len(pairs)).astype(np.int64).tolist() for column in columns]
+    merged: dict[tuple[str, int, int], tuple[int, ...]] = {}
+    for pair, *row in zip(pairs.tolist(), *sums, strict=True):
+        facet = calls.shared[pair // span]
+        key = (facet.row.application, first + pair % span, facet.row.series)
+        merged[key] = tuple(map(sum, zip(merged.get(key, (0, 0, 0, 0)), row, strict=True)))
+    return [(*key, *row) for key, row in merged.items()]
 
 
 class SeriesSums:

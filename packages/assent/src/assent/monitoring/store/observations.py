@@ -19,10 +19,12 @@ from assent.monitoring.store.tables import (
     rollups,
     series,
     units,
+    usage,
 )
 
 Row = Mapping[str, Any]
 ROWS_PER_BATCH = 1 << 15
+DAY_S = 86_400
 FACET_SEEN_EVERY_S = 3600.0
 ROLLUP_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_not_as_approved",
@@ -34,6 +36,7 @@ UNIT_SUMS = (
     "latency_s", "tokens_in", "tokens_out", "n_guarded", "n_hits",
     "n_judged", "judged_badness",
 )  # fmt: skip
+USAGE_SUMS = ("n_calls", "n_counted", "tokens_in", "tokens_out")
 UNIT_FIRSTS = ("application", "language")
 
 
@@ -151,6 +154,11 @@ def add_to_latencies(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> No
     _add(conn, latencies, rows, ("n",))
 
 
+def add_to_usage(conn: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add to what applications used by day and series."""
+    _add(conn, usage, rows, USAGE_SUMS)
+
+
 def find_feedback(conn: sa.Connection, completions: Sequence[str]) -> dict[str, Said]:
     """Find the feedback on these completions."""
     if not completions:
@@ -181,6 +189,7 @@ def prune(conn: sa.Connection, before: Mapping[str, float], limit: int) -> int:
         (feedback, f.completion, f.at < before["feedback"]),
         (batches, b.seq, b.received_at < before["batches"]),
         (facets, shared.id, shared.seen_at < before["batches"]),
+        (usage, usage.c.day, usage.c.day < before["usage"] // DAY_S),
     )
     gone = 0
     for table, key, is_old in aged:

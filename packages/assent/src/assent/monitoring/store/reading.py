@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assent.monitoring.store.observations import ROLLUP_SUMS
+from assent.monitoring.store.observations import ROLLUP_SUMS, USAGE_SUMS
 from assent.monitoring.store.tables import (
     calls,
     facets,
@@ -14,6 +14,7 @@ from assent.monitoring.store.tables import (
     rollups,
     series,
     units,
+    usage,
 )
 from assent_client.observe import SHADOW
 
@@ -99,3 +100,17 @@ def count_callers(
     wanted = wanted.where(s.project == project, s.version == version, s.variant != SHADOW, c.at >= since)
     rows = conn.execute(wanted.group_by(day, f.application).order_by(day.desc(), f.application))
     return [(int(number), str(who), int(n)) for number, who, n in rows]
+
+
+def usage_since(
+    conn: sa.Connection, project: str, from_day: int, application: str | None = None
+) -> list[sa.Row[Any]]:
+    """Sum what applications used since a day, by application, day and version; without mirrored calls."""
+    s, t = series.c, usage.c
+    columns = (t.application, t.day, s.version)
+    sums = [sa.func.sum(t[name]).label(name) for name in USAGE_SUMS]
+    wanted = sa.select(*columns, *sums).select_from(usage.join(series, t.series == s.id))
+    wanted = wanted.where(s.project == project, t.day >= from_day, s.variant != SHADOW)
+    if application is not None:
+        wanted = wanted.where(t.application == application)
+    return list(conn.execute(wanted.group_by(*columns).order_by(*columns)))

@@ -213,6 +213,17 @@ latencies = table(
     sa.Column("n", sa.BigInteger, nullable=False),
     kind="operational",
 )
+usage = table(
+    "monitoring_usage",  # what applications used, by day (UTC, since 1970): for their budgets
+    sa.Column("application", KEY, primary_key=True),
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("series", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("n_calls", sa.BigInteger, nullable=False),
+    sa.Column("n_counted", sa.BigInteger, nullable=False),  # calls with known tokens
+    sa.Column("tokens_in", sa.BigInteger, nullable=False),
+    sa.Column("tokens_out", sa.BigInteger, nullable=False),
+    kind="operational",
+)
 watches = table(
     "monitoring_watches",  # one per rollout: fixed at its first look, and how far blocks are closed
     sa.Column("rollout", ID, primary_key=True),
