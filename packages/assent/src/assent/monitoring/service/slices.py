@@ -26,6 +26,7 @@ SCORED = {
     Metric.REFUSAL: (units.c.n_refusals, units.c.n_calls),
     Metric.THUMBS_DOWN: (units.c.badness, units.c.n_feedback),
     Metric.GUARDRAIL: (units.c.n_hits, units.c.n_guarded),
+    Metric.JUDGE: (units.c.judged_badness, units.c.n_judged),
     Metric.SLOW: (units.c.n_slow, units.c.n_calls),
 }
 
@@ -91,7 +92,7 @@ def _metrics(
     found = {
         metric.value: _score(metric)
         for metric in (experiment.primary, *experiment.metrics)
-        if metric in SCORED and (has_limit or metric is not Metric.SLOW)
+        if has_limit or metric is not Metric.SLOW
     }
     u = units.c
     for amount in experiment.amounts:
@@ -108,7 +109,7 @@ def _score(metric: Metric) -> sa.ColumnElement[float]:
     bad, of = SCORED[metric]
     mean = sa.cast(bad, sa.Double) / of
     score = sa.func.floor(mean * LEVELS + 0.5) / float(LEVELS)
-    if metric is Metric.GUARDRAIL:  # whom no guardrail looked at has none
+    if metric in {Metric.GUARDRAIL, Metric.JUDGE}:  # whom no guardrail (no judge) looked at has none
         return sa.case((of > 0, score))
     return sa.case((of > 0, score), else_=0.0)
 
