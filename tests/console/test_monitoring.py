@@ -41,7 +41,7 @@ def served(console):
     console.register("3.0.0", base_model="gpt-4o", upstream_model="gpt-4o")
     serve(console, 150)
     serve(console, 120, "3.0.0", variant="canary")
-    serve(console, 2, "3.0.0", status=500, environment="staging")
+    serve(console, 2, "3.0.0", status=500, environment="staging", unguarded=True)
     return console
 
 
@@ -56,6 +56,7 @@ def test_versions_stand_side_by_side_with_intervals_and_a_table(served):
     assert "per 1,000 calls [" in words
     assert "gpt-4o: 2.5 in and 10 out per million tokens, USD, as of" in words
     assert "272 requests, cost" in words
+    assert "2 calls passed a guardrail that gave no answer and fails open." in words
     assert 'aria-current="page">Monitoring' in page.text
 
 

@@ -163,6 +163,7 @@ def test_without_an_answer_that_counts_a_closed_hook_lets_nothing_pass_and_an_op
     assert [(row["status"], row["error_class"], row["guardrails"]) for row in rows] == [
         (200, None, []), (503, "guardrail_unavailable", []),
     ]  # fmt: skip
+    assert [row.get("unguarded", False) for row in rows] == [True, False]
     assert world.ready()["guardrails_passed_by"] == 1
 
 
@@ -245,7 +246,7 @@ def test_a_flag_without_an_answer_is_a_hit_only_where_it_fails_closed(world, gua
     serve(world, hook(guard, "answer", action="flag"), hook(guard, name="b", action="flag", fail="open"))
     guard.answer = http(b"", "500 No")
     assert world.ask().status_code == 200
-    assert world.calls()[0]["guardrails"] == ["words"]
+    assert (world.calls()[0]["guardrails"], world.calls()[0]["unguarded"]) == (["words"], True)
     world.upstream.answer = http({"error": {}}, "400 No")
     assert world.ask().status_code == 400
     assert world.calls(2)[1]["guardrails"] == []

@@ -62,6 +62,21 @@ def bad(desk, n, of=20):
     desk.send(*(desk.call(f"u{desk.n}", rollout=None, status=500 if i < n else 200) for i in range(of)))
 
 
+def test_calls_that_passed_a_guardrail_unseen_fire_an_alert(place):
+    watched(place, kind="threshold", metric="unguarded", above=0, window_s=60, resolve_after_s=60)
+    place.send(*(place.call(f"u{n}") for n in range(5)))
+    assert look(place).holds is False
+    place.send(*(place.call(f"v{n}", unguarded=n < 2) for n in range(5)))
+    found = look(place)
+    assert (found.firing, found.value, found.n) == (True, 2, 10)
+    assert "unguarded 2 over 60 s of 10 calls" in found.last_says
+    row = place.read(service.report.report, PROJECT, place.read(service.report.last, 60))["versions"][0]
+    assert row["n_unguarded"] == 2
+    place.clock.advance(80)
+    place.send(place.call("w"))
+    assert not look(place).firing
+
+
 def test_an_alert_fires_once_is_told_again_and_is_over(place):
     watched(place, repeat_s=600, resolve_after_s=120)
     assert look(place).holds is None

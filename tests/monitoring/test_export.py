@@ -57,7 +57,7 @@ def test_a_file_of_more_columns_and_longer_texts_than_short_forms_hold(tmp_path)
 
 @pytest.fixture
 def three(running):
-    first = running.call("u1", ago_s=5, guardrails=("pii", "words"), language="de")
+    first = running.call("u1", ago_s=5, guardrails=("pii", "words"), language="de", unguarded=True)
     running.send(
         first,
         running.thumb(first, 0.25),
@@ -76,6 +76,7 @@ def test_each_form_holds_the_same_rows(three, tmp_path):
     lines = [json.loads(line) for line in exported(three, "jsonl").splitlines()]
     assert [line["unit"] for line in lines] == ["u1", "u2", "u3"]
     assert (lines[0]["feedback"], lines[0]["guardrails"], lines[0]["language"]) == (0.25, "pii,words", "de")
+    assert (lines[0]["unguarded"], lines[1]["unguarded"]) == (True, False)
     assert (lines[2]["environment"], lines[2]["ttft_s"], lines[2]["as_approved"]) == ("staging", 0.5, None)
     at = three.clock.now() - timedelta(seconds=5)
     assert lines[0]["called_at"] == f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -79,7 +79,14 @@ def take_in(desk, body, project):
 
 def test_a_collector_gets_each_call_as_a_span_of_the_conventions(running, collector):
     one = running.call(
-        "u1", "canary", stream=True, ttft_s=0.1, latency_s=0.25, rule="beta", guardrails=("pii", "secrets")
+        "u1",
+        "canary",
+        stream=True,
+        ttft_s=0.1,
+        latency_s=0.25,
+        rule="beta",
+        guardrails=("pii", "secrets"),
+        unguarded=True,
     )
     running.send(one, running.call("u2", status=502, error_class="upstream", finish_reason=None))
     running.send(running.thumb(one, 0.0))
@@ -117,6 +124,7 @@ def test_a_collector_gets_each_call_as_a_span_of_the_conventions(running, collec
         "assent.serial": 7,
         "assent.as_approved": True,
         "assent.guardrails": ("pii", "secrets"),
+        "assent.unguarded": True,
         "assent.application": "key_1",
     }
     assert collector.spans[1].attributes["error.type"] == "upstream"

@@ -49,8 +49,9 @@ class Call(
 
     `unit` is a keyed hash; `sticky` tells whether the caller named it; `as_approved` is None where the
     upstream did not say which model answered; `guardrails` names those that stopped the call (None where no
-    guardrail looked at it); `language` is the tag of the question's language, if somebody guessed it. Times
-    are seconds. A call whose variant and reason are `shadow` was mirrored and answered nobody.
+    guardrail looked at it); `language` is that of the question where the caller names it; `unguarded` tells
+    that a guardrail which fails open gave no answer and was passed. Times are seconds. A call whose variant
+    and reason are `shadow` was mirrored and answered nobody.
     """
 
     at: datetime
@@ -78,6 +79,7 @@ class Call(
     application: str
     guardrails: tuple[str, ...] | None = None
     language: str | None = None
+    unguarded: bool = False
 
 
 class Feedback(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback", gc=False, kw_only=True):

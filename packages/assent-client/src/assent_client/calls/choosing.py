@@ -55,6 +55,8 @@ class Chosen:
     """The guardrails that the call hit; None where none looked at it."""
     sampling: Sampling | None = None
     """How its question and answer are kept for a judge; None for most calls."""
+    unguarded: bool = False
+    """Whether a guardrail that fails open gave no answer, so that the call passed it unseen."""
 
     def note(self, hit: Sequence[Guard | Hook]) -> None:
         """Keep the names of guardrails that looked and hit, as many as an observation holds."""
@@ -157,7 +159,14 @@ def next_hop(
             n = before.hop + 1
             headers = served.headers(before.decision.variant or "", digest) + b"x-assent-fallback: %d\r\n" % n
             hop = replace(
-                before, version=version, body=body, hop=n, headers=headers, guardrails=None, **where
+                before,
+                version=version,
+                body=body,
+                hop=n,
+                headers=headers,
+                guardrails=None,
+                unguarded=False,
+                **where,
             )
             if version.guards:
                 hop.note(hit)
@@ -194,6 +203,7 @@ def observed(chosen: Chosen, outcome: Outcome, ending: Ending, unit: str) -> Cal
         application=chosen.application,
         guardrails=chosen.guardrails,
         language=language_of(chosen.ask),
+        unguarded=chosen.unguarded,
     )
 
 

@@ -79,6 +79,7 @@ class MonitoringView:
     period: monitoring.report.Period
     as_of: datetime
     n_calls: int
+    n_unguarded: int
     cost: str
     firing: Sequence[Any]
     rows: Sequence[Row]
@@ -255,6 +256,7 @@ def build(reader: Reader, project: str, asked: Asked) -> MonitoringView:
         period=period,
         as_of=reader.now(),
         n_calls=found["n_calls"],
+        n_unguarded=sum(row["n_unguarded"] for row in found["versions"]),
         cost=" + ".join(totals) or "unknown",
         firing=[one for one in monitoring.alerts.list_(reader, project) if one.firing],
         rows=[_row(row) for row in rows],

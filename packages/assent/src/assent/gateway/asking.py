@@ -60,6 +60,7 @@ async def _judged(
         except HookFailed:
             if not hook.is_open:
                 raise _unavailable(hook) from None
+            chosen.unguarded = True
             continue
         if verdict.action == "allow":
             continue
@@ -83,6 +84,7 @@ async def watch(hooks: Hooks, chosen: Chosen, body: bytes | None, *, is_stream: 
             is_hit = (await hooks.ask(hook, _facts(chosen), texts)).action != "allow"
         except (HookFailed, msgspec.MsgspecError, RecursionError):
             is_hit = not hook.is_open
+            chosen.unguarded |= hook.is_open
         chosen.note([hook] if is_hit else [])
 
 

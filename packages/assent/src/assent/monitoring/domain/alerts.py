@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 RATES = ("error_rate", "refusal_rate", "guardrail_rate", "thumbs_down_rate", "not_as_approved_rate")
 QUANTILES = ("latency_p50_s", "latency_p95_s", "latency_p99_s", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s")
-TOTALS = ("cost", "tokens")
+TOTALS = ("cost", "tokens", "unguarded")
 METRICS = (*RATES, *QUANTILES, *TOTALS)
 SCORED = ("error", "refusal", "thumbs_down", "slow", "guardrail")
 """What has one score a unit, as the guards of a rollout."""

@@ -35,6 +35,7 @@ COLUMNS = (
     Column("as_approved", Kind.BOOL),
     Column("guardrails", Kind.TEXT),
     Column("language", Kind.TEXT),
+    Column("unguarded", Kind.BOOL),
     Column("feedback", Kind.FLOAT),
 )
 """`unit` is a keyed hash; `feedback` is the last opinion on the call, 1 good and 0 bad."""

@@ -45,6 +45,7 @@ class Observed(NamedTuple):
     response_model: str | None
     as_approved: bool | None
     guardrails: str | None
+    unguarded: bool
     application: str
 
 
@@ -103,6 +104,7 @@ def attributes_of(call: Observed, asked: Asked) -> dict[str, Value]:
         "assent.serial": call.serial,
         "assent.as_approved": call.as_approved,
         "assent.guardrails": tuple(call.guardrails.split(",")) if call.guardrails else None,
+        "assent.unguarded": call.unguarded or None,
         "assent.application": call.application,
     }
     return {name: value for name, value in given.items() if name is not None and value is not None}

@@ -32,6 +32,7 @@ COUNTS = {
     "n_errors": ("assent_window_errors", "Failed calls within the last five minutes."),
     "n_refusals": ("assent_window_refusals", "Refused answers within the last five minutes."),
     "n_guardrails": ("assent_window_guardrail_hits", "Calls that a guardrail stopped in five minutes."),
+    "n_unguarded": ("assent_window_unguarded", "Calls that passed a guardrail unseen in five minutes."),
     "tokens_in": ("assent_window_tokens_in", "Tokens asked within the last five minutes."),
     "tokens_out": ("assent_window_tokens_out", "Tokens answered within the last five minutes."),
 }

@@ -17,6 +17,7 @@ _SHARED = attrgetter(
     "environment", "route", "variant", "version",
     "serial", "rule", "reason", "rollout", "sticky", "stream", "status", "error_class",
     "finish_reason", "response_model", "as_approved", "application", "guardrails", "language",
+    "unguarded",
 )  # fmt: skip
 
 
@@ -53,6 +54,7 @@ class FacetRow(NamedTuple):
     application: str
     guardrails: str | None
     language: str | None
+    unguarded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,8 @@ def _own(
 
 def _facet(project: str, values: tuple[Any, ...]) -> Facet:
     key = SeriesKey(project, *values[:4])
-    *shared, guardrails, language = values[4:]
-    row = FacetRow._make([key.id, *shared, ",".join(guardrails) if guardrails else None, language])
+    *shared, guardrails, language, unguarded = values[4:]
+    row = FacetRow._make([key.id, *shared, ",".join(guardrails) if guardrails else None, language, unguarded])
     failed = has_failed(row.status, row.error_class)
     return Facet(
         id=_number(msgspec.msgpack.encode(row)),

@@ -112,18 +112,24 @@ def _columns(calls: Calls) -> list[npt.NDArray[Any]]:
     """Give what is summed of calls, in the order of `ROLLUP_SUMS` between `n_calls` and `n_feedback`."""
     of_facet = np.array(
         [
-            (facet.failed, facet.refused, facet.row.as_approved is False, facet.row.guardrails is not None)
+            (
+                facet.failed,
+                facet.refused,
+                facet.row.as_approved is False,
+                facet.row.guardrails is not None,
+                facet.row.unguarded,
+            )
             for facet in calls.shared
         ],
         float,
     )
-    failed, refused, not_as_approved, stopped = of_facet[calls.facets].T
+    failed, refused, not_as_approved, *guarded = of_facet[calls.facets].T
     into, out = np.array(calls.tokens_in, float), np.array(calls.tokens_out, float)
     counted = ~(np.isnan(into) | np.isnan(out))
     known_in, known_out = np.where(counted, into, 0.0), np.where(counted, out, 0.0)
     tokens = (np.nan_to_num(into), np.nan_to_num(out))
     products = (known_in * known_in, known_in * known_out, known_out * known_out)
-    return [failed, refused, not_as_approved, *tokens, stopped, counted, *products]
+    return [failed, refused, not_as_approved, *tokens, *guarded, counted, *products]
 
 
 def _histograms(slots: Slots, calls: Calls) -> list[tuple[int, ...]]:

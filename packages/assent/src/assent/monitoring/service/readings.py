@@ -71,6 +71,8 @@ def _reading(reader: Reader, scope: Scope, condition: Condition, window_s: int) 
     n_calls = int(tally.of("n_calls"))
     if metric == "tokens":
         return Reading(tally.of("tokens_in") + tally.of("tokens_out"), None, n_calls)
+    if metric == "unguarded":
+        return Reading(tally.of("n_unguarded"), None, n_calls)
     if metric in SUMS:
         bad, n = (tally.of(name) for name in SUMS[metric])
         rate = figures.rate(bad, n)

@@ -92,6 +92,7 @@ def figures(tally: Tally, price: Price | None = None) -> dict[str, Any]:
         "refusals": rules.rate(tally.of("n_refusals"), n_calls),
         "guardrails": rules.rate(tally.of("n_guardrails"), n_calls),
         "thumbs_down": rules.rate(tally.of("badness"), tally.of("n_feedback")),
+        "n_unguarded": int(tally.of("n_unguarded")),
         "n_not_as_approved": int(tally.of("n_not_as_approved")),
         "tokens_in": int(tally.of("tokens_in")),
         "tokens_out": int(tally.of("tokens_out")),

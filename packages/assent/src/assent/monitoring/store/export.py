@@ -30,7 +30,7 @@ def page(conn: sa.Connection, asked: Asked, after: int, limit: int) -> list[tupl
         c.n, c.at, s.environment, s.route, s.variant, s.version, c.completion, c.unit, f.application,
         f.rollout, f.serial, f.rule, f.reason, f.sticky, f.stream, f.status, f.error_class, c.latency_s,
         c.ttft_s, c.tokens_in, c.tokens_out, f.finish_reason, f.response_model, f.as_approved,
-        f.guardrails, f.language, 1.0 - feedback.c.badness,
+        f.guardrails, f.language, f.unguarded, 1.0 - feedback.c.badness,
     )  # fmt: skip
     joined = _joined().outerjoin(feedback, feedback.c.completion == c.completion)
     wanted = sa.select(*columns).select_from(joined).where(_among(asked), c.n > after)

@@ -28,7 +28,7 @@ DAY_S = 86_400
 FACET_SEEN_EVERY_S = 3600.0
 ROLLUP_SUMS = (
     "n_calls", "n_errors", "n_refusals", "n_not_as_approved",
-    "tokens_in", "tokens_out", "n_guardrails", "n_counted", "in_in", "in_out", "out_out",
+    "tokens_in", "tokens_out", "n_guardrails", "n_unguarded", "n_counted", "in_in", "in_out", "out_out",
     "n_feedback", "badness",
 )  # fmt: skip
 UNIT_SUMS = (

@@ -155,6 +155,7 @@ facets = table(
     sa.Column("application", KEY, nullable=False),
     sa.Column("guardrails", KEY),  # names of those that stopped it, with commas
     sa.Column("language", sa.String(16)),
+    sa.Column("unguarded", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("seen_at", sa.Double, nullable=False),  # when a batch had it last, for pruning
     sa.Index("ix_monitoring_facets_seen_at", "seen_at"),
     kind="operational",
@@ -196,6 +197,7 @@ rollups = table(
     sa.Column("tokens_in", sa.BigInteger, nullable=False),
     sa.Column("tokens_out", sa.BigInteger, nullable=False),
     sa.Column("n_guardrails", sa.BigInteger, nullable=False, server_default="0"),  # calls that one stopped
+    sa.Column("n_unguarded", sa.BigInteger, nullable=False, server_default="0"),  # that passed one unseen
     sa.Column("n_counted", sa.BigInteger, nullable=False, server_default="0"),  # calls with known tokens
     sa.Column("in_in", sa.Double, nullable=False, server_default="0"),  # sums of squares and products,
     sa.Column("in_out", sa.Double, nullable=False, server_default="0"),  # from which any linear price
