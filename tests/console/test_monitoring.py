@@ -60,6 +60,12 @@ def test_versions_stand_side_by_side_with_intervals_and_a_table(served):
     assert 'aria-current="page">Monitoring' in page.text
 
 
+def test_a_project_that_is_not_there_has_no_page(served):
+    gone = served.signed_in("root").get("/projects/nowhere/monitoring")
+    assert gone.status_code == 404
+    assert "There is no project &#39;nowhere&#39;." in gone.text
+
+
 def test_a_place_a_name_and_a_period_narrow_it(served):
     browser = served.signed_in("ada")
     words = words_of(browser.get(ADDRESS, params={"environment": "staging", "by": "variant"}))

@@ -1,5 +1,6 @@
 """A shop with two environments, people of each role, and what they do with flags."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -82,9 +83,10 @@ class Served:
     flags: Flags
     tokens: dict[str, str]
     app: FastAPI
+    closing: ExitStack
 
     def api(self, who="ada"):
-        return Api(self.url, self.tokens[who], PROJECT)
+        return self.closing.enter_context(Api(self.url, self.tokens[who], PROJECT))
 
     def base(self, environment="staging"):
         return f"{self.url}/v1/projects/{PROJECT}/environments/{environment}"
@@ -110,5 +112,5 @@ def served(alone):
             account = identity.add_service(tx, f"{role}-1")
             identity.bind(tx, account.id, role, PROJECT)
             tokens[role] = identity.issue_token(tx, account.id, f"for {role}", None)
-    with listening(app) as port:
-        yield Served(f"http://127.0.0.1:{port}", alone, tokens, app)
+    with listening(app) as port, ExitStack() as closing:
+        yield Served(f"http://127.0.0.1:{port}", alone, tokens, app, closing)

@@ -26,6 +26,18 @@ def test_a_refusal_is_a_problem_document(door, verb, path, body, status, code):
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
+def test_a_project_that_is_not_there_has_no_lists(door):
+    """To who may see all; others are refused before, and are not told which projects there are."""
+    for list_ in ("environments", "groups"):
+        answer = door("GET", f"/v1/projects/bank/{list_}")
+        assert (answer.status_code, answer.json()["detail"]) == (404, "There is no project 'bank'.")
+        assert "assent project list" in answer.json()["remedy"]
+    assert (
+        door("GET", "/v1/projects/bank/groups", door.token("ada", "engineer", project="shop")).status_code
+        == 403
+    )
+
+
 def test_what_a_body_lacks_is_named_once(door):
     problem = door("POST", "/v1/sign-ins/password", json={"name": "ada", "password": "p", "code": "1"}).json()
     (reason,) = problem["reasons"]

@@ -1,6 +1,7 @@
 """A release desk with one running rollout, on a real database with a real ledger."""
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -247,9 +248,10 @@ class Served:
     url: str
     desk: Desk
     tokens: dict[str, str]
+    closing: ExitStack
 
     def api(self, who="admin"):
-        return Api(self.url, self.tokens[who], PROJECT)
+        return self.closing.enter_context(Api(self.url, self.tokens[who], PROJECT))
 
 
 @pytest.fixture
@@ -271,5 +273,5 @@ def serve(running):
     app.include_router(http.router)
     app.include_router(delivery_http.router)
     install_errors(app)
-    with listening(app) as port:
-        yield Served(f"http://127.0.0.1:{port}", running, tokens)
+    with listening(app) as port, ExitStack() as closing:
+        yield Served(f"http://127.0.0.1:{port}", running, tokens, closing)

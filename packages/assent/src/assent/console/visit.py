@@ -114,7 +114,10 @@ def signed_in(request: Request) -> Visit:
         if found is None:
             raise _unsigned()
         session, name = found
-        allowed = permissions_of(identity.roles_of(reader, session.person), project or None)
+        held = identity.roles_of(reader, session.person)
+        allowed = permissions_of(held, project or None)
+        if project and allowed and all(one.project != project for one in held):
+            identity.get_project(reader, project)  # who may everywhere is told that there is none
     return Visit(request, runtime, session, name, project, allowed)
 
 

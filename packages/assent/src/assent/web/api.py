@@ -46,7 +46,7 @@ class Authenticator(Protocol):
     """What identity offers: find out who calls, and refuse whoever may not."""
 
     def __call__(self, request: Request, permission: str, project: str | None) -> Actor:
-        """Give the caller. Raises: Unauthenticated, Forbidden."""
+        """Give the caller. Raises: Unauthenticated, Forbidden, NotFound (project)."""
         ...
 
 
@@ -83,7 +83,7 @@ class Authorisation(SecurityBase):
         self.permission = permission
 
     def __call__(self, request: Request) -> Call:
-        """Authorise. Raises: Unauthenticated, Forbidden."""
+        """Authorise. Raises: Unauthenticated, Forbidden, NotFound (project)."""
         project = request.path_params.get("project")
         authenticate: Authenticator = request.app.state.authenticate
         actor = authenticate(request, self.permission, project)

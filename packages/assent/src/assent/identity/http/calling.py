@@ -35,9 +35,12 @@ def authenticator(runtime: Runtime) -> Callable[[Request, str, str | None], Acto
         with runtime.session.read() as reader:
             held = service.authenticate(reader, secret)
             unkept = service.use_is_old(reader, held.token)
+            allowed = service.allows(held, permission, project)
+            if allowed and project is not None and all(one.project != project for one in held.bindings):
+                service.get_project(reader, project)  # who may everywhere is told that there is none
         if unkept:
             _note_use(runtime, held.token)
-        if not service.allows(held, permission, project):
+        if not allowed:
             where = f"in the project {project}" if project else "everywhere"
             message = f"This token lacks the permission {permission} {where}."
             raise Forbidden(message, remedy=_remedy(held.bindings, permission, project))
