@@ -150,6 +150,9 @@ def test_the_command_line_compares_and_lists(run, served):
     assert code == 0
     assert f"{REF}#1 (draft) \N{RIGHTWARDS ARROW} {REF}#2 (draft)" in out
     assert "+ b" in out
+    out = run("card", "diff", f"{REF}#1", REF)[1]  # from the first to the second
+    assert f"{REF}#1 (draft) \N{RIGHTWARDS ARROW} {REF}#2 (draft)" in out
+    assert "+ b" in out
     code, out, told = run("card", "diff", REF, f"{REF}#2")
     assert (code, "They say the same." in told) == (0, True)
     assert "nothing \N{RIGHTWARDS ARROW}" in run("card", "diff", f"{REF}#1")[1]

@@ -243,13 +243,17 @@ def comments(ref: Ref) -> None:
 @app.command()
 def diff(
     ref: Ref,
-    against: Annotated[
-        str | None, typer.Argument(metavar="[OTHER]", help="Another card; else the one before it.")
+    other: Annotated[
+        str | None, typer.Argument(metavar="[LATER]", help="The card that it is compared with.")
     ] = None,
 ) -> None:
-    """Show, word by word, what a card says that the one before it did not."""
+    """Show, word by word, what a later card says that this one does not; alone, what it says anew.
+
+    Example: assent card diff support@2.1.0#1 support@2.1.0
+    """
+    before, after = (None, ref) if other is None else (ref, other)
     with connect() as api:
-        found = api.get(api.path("cards", ref, "differences"), against=against)
+        found = api.get(api.path("cards", after, "differences"), against=before)
     emit(found, _print_difference)
 
 
