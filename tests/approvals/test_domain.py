@@ -534,3 +534,20 @@ def test_what_is_unknown_or_failed_is_never_approved(judged):
         counted = DEFAULT_POLICY.voters(judged)
         assert not {"ada", "bob"} & set(counted)
     assert all(r.remedy for r in results if r.ok is not Ok.PASS)
+
+
+def test_groups_with_fewer_people_than_votes_are_named_alone_and_together():
+    one = Approvals(
+        id="approvals",
+        factors=(
+            Factor(group="security", n=2),
+            Factor(group="reviewers", n=1),
+            Factor(group="legal", n=3, tiers=("high",)),
+        ),
+    )
+    enough = {"security": {"a", "b"}, "reviewers": {"c"}, "legal": {"d", "e", "f"}}
+    assert one.unfillable(enough) == {}
+    assert one.unfillable({**enough, "security": {"a"}}) == {"security": (2, 1)}
+    assert one.unfillable({"security": {"a", "b"}, "reviewers": {"c"}}) == {"legal": (3, 0)}
+    shared = one.unfillable({**enough, "reviewers": {"a"}})  # each group has enough, both together have not
+    assert shared in ({"security": (2, 2)}, {"reviewers": (1, 1)})

@@ -80,8 +80,8 @@ def test_policies_are_registered_listed_shown_bound_and_published(served, assent
     assert assent("ada", "policy", "show")[0] == 10
     shown = json.loads(assent("ada", "policy", "show", "--env", "production", "--json")[1])
     assert (shown["policy"], shown["bound"], shown["bound_by"]) == ("assent-default", False, None)
-    code, out, _ = assent("root", "policy", "bind", "ground", "--env", "production", "--json")
-    assert (code, json.loads(out)["bound_by"]) == (0, "root")
+    code, out, err = assent("root", "policy", "bind", "ground", "--env", "production", "--json")
+    assert (code, json.loads(out)["bound_by"], json.loads(out)["warnings"], err) == (0, "root", [], "")
     assert "ground@1.0.0" in assent("ada", "policy", "show", "--env", "production")[1]
     assert json.loads(assent("ada", "policy", "schema")[1])["properties"]["conditions"]
     check = ("policy", "check", "support@2.1.0", "--env", "staging", "--policy", "ground", "--json")
@@ -96,6 +96,13 @@ def test_policies_are_registered_listed_shown_bound_and_published(served, assent
     for text in ("[]", "conditions: []"):
         (tmp_path / "bad.yaml").write_text(text)
         assert assent("root", "policy", "register", "bad.yaml")[0] == 10
+    many = {**GROUND, "conditions": [{"kind": "approvals", "factors": [{"group": "reviewers", "n": 9}]}]}
+    (tmp_path / "many.yaml").write_text(json.dumps({"name": "many", **many}))
+    assert assent("root", "policy", "register", "many.yaml")[0] == 0
+    code, out, err = assent("root", "policy", "bind", "many", "--env", "staging")
+    assert (code, "many@1.0.0" in out) == (0, True)  # it is bound all the same
+    assert "Warning: reviewers: the policy asks for 9 votes, " in err
+    assert "assent group add reviewers PERSON" in err
 
 
 APPLIED = """

@@ -83,3 +83,15 @@ def test_the_pages_of_a_project_are_linked_for_whom_they_are(console):
 
 def console_confirmation():
     return approvals.Confirmation(project=PROJECT, environment="production", policy="strict")
+
+
+def test_a_group_that_is_too_small_for_its_policy_is_named(console):
+    console.bind()
+    conditions = [{"kind": "approvals", "factors": [{"group": "reviewers", "n": 9}]}]
+    version = register(console, "many", {"title": "Many", "conditions": conditions})
+    browser = console.signed_in("root")
+    assert "No request can pass ground@1.0.0" not in words_of(browser.get(ADDRESS))
+    console.do("root", approvals.bind_policy, PROJECT, "staging", version.ref)
+    assert "No request can pass many@1.0.0: reviewers: the policy asks for 9 votes," in words_of(
+        browser.get(ADDRESS)
+    )

@@ -123,13 +123,17 @@ def check(
 def bind(policy: Ref, environment: Environment) -> None:
     """Have an environment ask for a policy from now on; requests under way keep theirs.
 
-    A protected environment that is in use takes a second person: assent policy confirm.
+    A protected environment that is in use takes a second person: assent policy confirm. Groups that have
+    fewer people than votes are asked of them are named.
+
+    Example: assent policy bind strict --env production
     """
     with connect() as api:
         found = api.put(api.path("environments", environment, "policy"), {"policy": policy})
     if found["proposed"]:
         note(f"Proposed; a second person binds it: assent policy confirm {policy} --env {environment}")
     emit(found, BOUND)
+    _warn(found)
 
 
 @app.command()
@@ -137,7 +141,14 @@ def confirm(policy: Ref, environment: Environment) -> None:
     """Bind what somebody else proposed; look at its backtest first."""
     with connect() as api:
         path = api.path("environments", environment, "policy-confirmations")
-        emit(api.post(path, {"policy": policy}), BOUND)
+        found = api.post(path, {"policy": policy})
+    emit(found, BOUND)
+    _warn(found)
+
+
+def _warn(found: Mapping[str, Any]) -> None:
+    for one in found["warnings"]:
+        note(f"Warning: {one['message']} {one['remedy']}")
 
 
 @app.command()

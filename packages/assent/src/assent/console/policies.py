@@ -53,6 +53,7 @@ class InForce:
     chosen: bool
     conditions: Sequence[Condition]
     proposed: Proposed | None
+    warnings: Sequence[Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def _in_force(visit: Visit, reader: Reader, environment: identity.Environment, n
             and held.proposed_by != visit.session.person,
             address=f"/projects/{visit.project}/policies/{environment.name}/confirmations",
         )
+    coming = approvals.pinned(reader, visit.project, held.policy) if held else found
     return InForce(
         environment=environment.name,
         protected=environment.protected,
@@ -137,6 +139,7 @@ def _in_force(visit: Visit, reader: Reader, environment: identity.Environment, n
         chosen=found.bound,
         conditions=_conditions(found.document),
         proposed=proposed,
+        warnings=approvals.warnings(reader, visit.project, coming.policy),
     )
 
 

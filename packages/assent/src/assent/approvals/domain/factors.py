@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from assent.approvals.domain.conditions import Condition
@@ -54,6 +55,27 @@ class Approvals(Condition):
         for (at, _place), person in match([factor.n for factor in factors], eligible).items():
             filled[at].append(person)
         return filled
+
+    def unfillable(self, groups: Mapping[str, Collection[str]]) -> dict[str, tuple[int, int]]:
+        """Give the groups whose places their members (`groups`) cannot all take: votes asked for, members.
+
+        One person takes one place, so groups that share their people may be short together.
+        """
+        short: dict[str, tuple[int, int]] = {}
+        for tier in self.tiers:
+            factors = [factor for factor in self.factors if tier in factor.tiers]
+            people = {person for factor in factors for person in groups.get(factor.group, ())}
+            may = {
+                person: [at for at, one in enumerate(factors) if person in groups.get(one.group, ())]
+                for person in people
+            }
+            taken = Counter(at for at, _place in match([factor.n for factor in factors], may))
+            for at, factor in enumerate(factors):
+                if taken[at] < factor.n:
+                    asked = sum(one.n for one in factors if one.group == factor.group)
+                    before, _ = short.get(factor.group, (0, 0))
+                    short[factor.group] = (max(asked, before), len(groups.get(factor.group, ())))
+        return short
 
     def rejections(self, facts: Facts) -> tuple[Ballot, ...]:
         """Give the rejections that count."""

@@ -203,6 +203,7 @@ def _in_force(reader: Reader, project: str, environment: str) -> dict[str, Any]:
     found = service.in_force(reader, project, environment)
     bound = service.find_binding(reader, project, environment)
     proposed = service.find_proposal(reader, project, environment)
+    coming = service.pinned(reader, project, proposed.policy) if proposed else found
     return {
         "environment": environment,
         **_policy_named(found),
@@ -213,6 +214,7 @@ def _in_force(reader: Reader, project: str, environment: str) -> dict[str, Any]:
         "proposed_at": proposed.proposed_at if proposed else None,
         "proposed_by": identity.name_of(reader, proposed.proposed_by) if proposed else None,
         "document": {key: found.document[key] for key in ("title", "conditions")},
+        "warnings": [one.to_wire() for one in service.warnings(reader, project, coming.policy)],
     }
 
 

@@ -51,8 +51,10 @@ from assent.approvals.service.policies import (
     get_policy,
     in_force,
     list_policies,
+    pinned,
     preview_policy,
     register_policy,
+    warnings,
 )
 from assent.approvals.service.requests import (
     Decision,
@@ -146,6 +148,7 @@ __all__ = [
     "newer_policy",
     "open_break_glass",
     "passes",
+    "pinned",
     "preview_policy",
     "reasons_of",
     "register_policy",
@@ -161,6 +164,7 @@ __all__ = [
     "told",
     "vote",
     "vote_reasons",
+    "warnings",
     "withdraw",
     "withdraw_vote",
 ]

@@ -92,6 +92,27 @@ def bind_policy(tx: Tx, project: str, environment: str, which: str) -> bool:
     return False
 
 
+def warnings(reader: Reader, project: str, policy: Policy) -> list[Reason]:
+    """Say which groups have fewer people than a policy asks for votes of: no request could pass it."""
+    groups = identity.list_groups(reader, project)
+    return [
+        Reason(
+            f"group_{group}",
+            f"{group}: the policy asks for {asked} vote{'' if asked == 1 else 's'}, {_members(asked, n)}.",
+            f"assent group add {group} PERSON, or ask for fewer; contributors and who asks never count.",
+            have=n,
+            need=asked,
+        )
+        for one in policy.approvals
+        for group, (asked, n) in one.unfillable(groups).items()
+    ]
+
+
+def _members(asked: int, n: int) -> str:
+    people = f"{n} {'person is' if n == 1 else 'people are'} in it"
+    return people if n < asked else f"{people}, and they are asked for as members of other groups too"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """That a second person wants it too; `policy`: the one they saw, as `which` of `bind_policy`."""
