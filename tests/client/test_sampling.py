@@ -1,15 +1,18 @@
 """What samples are made of: redacted, cut and sealed."""
 
 import json
+import re
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assent_client.calls.edit import Ask
 from assent_client.calls.sampling import question_of
-from assent_client.redaction import CUT, cut, prepared, redact
+from assent_client.credentials import SECRETS
+from assent_client.personal import PERSONAL
+from assent_client.redaction import CUT, NEEDS, cut, prepared, redact
 from assent_client.sealed import open_sealed, seal_to
 
 KEY = X25519PrivateKey.generate()
@@ -28,6 +31,13 @@ PUBLIC = KEY.public_key().public_bytes_raw()
 )
 def test_secrets_and_personal_data_are_struck_out(text, clean):
     assert redact(text)[0] == clean
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+@pytest.mark.parametrize(("kind", "form"), [*SECRETS.items(), *PERSONAL.items()])
+def test_no_form_is_passed_over(kind, form, data):
+    assert re.search(NEEDS[kind], data.draw(st.from_regex(form, fullmatch=True)))
 
 
 @given(st.text(max_size=200), st.integers(1, 100), st.booleans())

@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from assent.delivery import service as delivery
 from assent.delivery.domain import Move, State
+from assent.identity import service as identity
 from assent.kernel.errors import Conflict, Gone, Invalid, NotFound, Refused
 from assent.kernel.tx import Actor
 from assent.ledger import service as ledger
-from assent.monitoring import service
+from assent.monitoring import jobs, service
 from assent.monitoring.domain import quality as domain
 from assent.monitoring.domain.alerts import parse_condition
 from assent.monitoring.service.readings import Scope, find
@@ -350,3 +351,29 @@ def test_a_judge_is_left_alone_for_longer_each_time():
     assert domain.trouble(domain.Health(), 19, 19) is None
     assert domain.trouble(domain.Health(), 20, 5) == "5 of the judge's last 20 replies are off-format"
     assert domain.trouble(domain.Health(), 20, 4) is None
+
+
+def test_what_is_live_is_watched_for_what_judges_say_of_it(graded):
+    with graded.writing() as tx:
+        identity.create_environment(tx, "acme", "production", protected=False)
+        condition = {"kind": "regression", "metrics": "judge", "above": "0.2", "resolve_after_s": 0}
+        service.alerts.set_(
+            tx, "acme", service.alerts.NewAlert("worse", "production", condition, "assistant")
+        )
+    told = []
+    for bad in [*[0.05] * 12, *[0.9] * 24]:
+        jobs.watch_live(graded.runtime)
+        rows = []
+        for _ in range(8):
+            call = graded.call(f"w{graded.n}", rollout=None, reason="static")
+            is_bad = (graded.n * 0.6180339887) % 1 < bad
+            rows += [call, sample(graded, call, "BAD" if is_bad else "Fine.")]
+        graded.send(*rows)
+        tick(graded)
+        graded.clock.advance(60)
+        jobs.watch_live(graded.runtime)
+        jobs.alert(graded.runtime)
+        told.append(graded.read(service.alerts.get, "acme", "worse"))
+    assert not told[11].firing
+    assert told[-1].firing
+    assert "assistant: judge 0." in told[-1].says

@@ -6,7 +6,7 @@ Names and postal addresses of people have no pattern and stay.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from assent_client.credentials import SECRETS
@@ -16,17 +16,33 @@ CUT: Final = "[cut]"
 _MARGIN: Final = 8192
 """So much beyond the cut is looked at too: no form is longer, so none is cut into pieces that stay unseen."""
 
+NEEDS: Final[Mapping[str, str]] = {
+    "aws": "AKIA|ASIA", "github": "gh[pousr]_|github_pat_", "gitlab": "glpat-", "slack": r"xox|slack\.com",
+    "stripe": "k_live_", "google": "AIza", "openai": "sk-", "anthropic": "sk-ant-", "huggingface": "hf_",
+    "npm": "npm_", "pypi": "pypi-", "sendgrid": r"SG\.", "jwt": r"\.eyJ", "private_key": "PRIVATE KEY",
+    "url_password": "://", "assignment": "(?i)passw|secret|api|token",
+    "email": "@", "phone": r"\+[1-9]", "card": r"\d(?:[ -]?\d){12}", "ssn": r"-\d\d-",
+    "nhs": r"\d[ -]\d\d\d[ -]",
+    "ip": r"\d\.\d|[0-9A-Fa-f:]:", "iban": r"[A-Z]\d\d",
+}  # fmt: skip
+"""What stands in every match of a form, and is found ten times as fast as the form is found missing."""
+
 Check = Callable[[str], bool]
-_FORMS: Final[list[tuple[str, re.Pattern[str], Check | None]]] = [
-    *(("[secret]", re.compile(form), None) for form in SECRETS.values()),
-    *((f"[{kind}]", re.compile(form), CHECKS.get(kind)) for kind, form in PERSONAL.items()),
+_FORMS: Final[list[tuple[re.Pattern[str], str, re.Pattern[str], Check | None]]] = [
+    *((re.compile(NEEDS[kind]), "[secret]", re.compile(form), None) for kind, form in SECRETS.items()),
+    *(
+        (re.compile(NEEDS[kind]), f"[{kind}]", re.compile(form), CHECKS.get(kind))
+        for kind, form in PERSONAL.items()
+    ),
 ]
 
 
 def redact(text: str) -> tuple[str, int]:
     """Give the text with `[secret]` or `[email]`, `[card]`… in each place, and how many places those are."""
     n = 0
-    for mark, pattern, check in _FORMS:
+    for needed, mark, pattern, check in _FORMS:
+        if needed.search(text) is None:
+            continue
 
         def strike(match: re.Match[str], mark: str = mark, check: Check | None = check) -> str:
             nonlocal n

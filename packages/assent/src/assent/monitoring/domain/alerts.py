@@ -39,7 +39,7 @@ RATES = ("error_rate", "refusal_rate", "guardrail_rate", "thumbs_down_rate", "no
 QUANTILES = ("latency_p50_s", "latency_p95_s", "latency_p99_s", "ttft_p50_s", "ttft_p95_s", "ttft_p99_s")
 TOTALS = ("cost", "tokens", "unguarded")
 METRICS = (*RATES, *QUANTILES, *TOTALS)
-SCORED = ("error", "refusal", "thumbs_down", "slow", "guardrail")
+SCORED = ("error", "refusal", "thumbs_down", "slow", "guardrail", "judge")
 """What has one score a unit, as the guards of a rollout."""
 
 

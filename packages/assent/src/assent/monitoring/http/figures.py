@@ -28,7 +28,7 @@ async def raw_body(request: Request) -> bytes:
 _BATCH_FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "What `assent_client.observe` sends: calls, feedback, exposures; at most 20,000 rows.",
+        "description": "What `assent_client.observe` sends: calls, feedback, exposures, samples.",
         "content": {
             "application/json": {
                 "schema": {
@@ -43,7 +43,7 @@ _BATCH_FORM: dict[str, Any] = {
                         "n_dropped": {"type": "integer", "minimum": 0},
                         "observations": {
                             "type": "array",
-                            "description": "The answer names rows that are wrong.",
+                            "description": "At most 20,000 rows; the answer names those that are wrong.",
                         },
                     },
                 }
