@@ -1,6 +1,8 @@
 """Judged quality: a guard on what judges say of live calls, its figures, its troubles, and who reads what."""
 
+import base64
 import itertools
+import json
 
 import pytest
 import sqlalchemy as sa
@@ -333,6 +335,23 @@ def test_a_sampling_is_set_changed_and_ended(graded):
         delivery.stop_sampling(tx, elsewhere, "enough")
     scope = Scope("acme", "production", None, 60.0)
     assert graded.read(find, scope, parse_condition({"kind": "judge"})).holds is None
+
+
+def test_only_programs_that_know_of_samplings_get_them(graded):
+    with graded.writing() as tx:
+        identity.create_environment(tx, "acme", "production", protected=False)
+
+    def published(*, takes):
+        scope = delivery.Scope("acme", "production", "gateway", takes)
+        issue = graded.read(delivery.compile_snapshot, scope, graded.runtime.signers.snapshot, 60.0)
+        return json.loads(base64.b64decode(json.loads(issue.envelope)["payload"]))
+
+    assert "sampling" not in published(takes=False)
+    given = published(takes=True)["sampling"]["assistant"]
+    assert (given["end"], given["max_bytes"]) == (500_000, 32_768)
+    with graded.writing() as tx:
+        delivery.stop_sampling(tx, PLACE, "enough")
+    assert "sampling" not in published(takes=True)
 
 
 def test_prompts_are_not_sampled(running):

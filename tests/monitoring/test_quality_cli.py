@@ -18,7 +18,7 @@ from assent_client.errors import Forbidden
 from tests.monitoring.conftest import PLAN, listening
 from tests.monitoring.judging import calibrate, document, judging, sample, tick
 
-SET = ("set", "assistant", "--environment", "production", "--judge", "polite", "--per-day", "50")
+SET = ("set", "assistant", "--environment", "production", "--judge", "polite")
 WHY = ("--reason", "to see")
 
 
@@ -59,15 +59,15 @@ def assent(place, capsys):
 
 def test_quality_on_the_command_line_from_setting_to_reading(place, assent):
     assert "No live calls are graded" in assent("list", as_json=False)[1]
-    code, refused = assent(*SET, "--share", "0.5", *WHY)
+    code, refused = assent(*SET, "--share", "0.5", "--per-day", "50", *WHY)
     assert (code, refused["code"]) == (16, "refused")
     assert refused["reasons"][0]["remedy"].startswith("Calibrate it: assent judge calibrate polite JUDGE")
     with place.writing() as tx:
         calibrate(tx, document())
-    code, wrong = assent(*SET, "--share", "1.5", "--keep-days", "400", *WHY)
-    assert (code, [one["id"] for one in wrong["reasons"]]) == (10, ["share", "keep_days"])
-    code, found = assent(*SET, "--share", "0.5", *WHY)
-    assert (code, found["share"], found["enabled"]) == (0, 0.5, True)
+    code, wrong = assent(*SET, "--share", "1.5", "--per-day", "0", "--keep-days", "400", *WHY)
+    assert (code, [one["id"] for one in wrong["reasons"]]) == (10, ["share", "per_day", "keep_days"])
+    code, found = assent(*SET, "--share", "0.5", "--per-day", "50", *WHY)
+    assert (code, found["share"], found["enabled"], found["set_by"]) == (0, 0.5, True, "ann")
     call = place.call("u1")
     place.send(call, made := sample(place, call, "BAD", "Is it [email]?"))
     assert assent("list")[1][0]["trouble"] is None
@@ -96,7 +96,7 @@ def test_quality_on_the_command_line_from_setting_to_reading(place, assent):
 def test_who_may_look_around_may_not_read_what_users_said(place, assent):
     with place.writing() as tx:
         calibrate(tx, document())
-    assent(*SET, "--share", "1", *WHY)
+    assent(*SET, "--share", "1", "--per-day", "50", *WHY)
     call = place.call("u1")
     place.send(call, made := sample(place, call))
     with Api(place.url, place.eve, "acme") as eve:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
 
 from assent.kernel.errors import Invalid, Reason
 
@@ -32,16 +31,13 @@ class Wanted:
         return int(self.share * MILLION)
 
 
-def read_wanted(judge: str, share: Any, per_day: int, keep_days: int) -> Wanted:
+def read_wanted(judge: str, share: float, per_day: int, keep_days: int) -> Wanted:
     """Read what people set. Raises: Invalid with every mistake."""
     mistakes = []
-    try:
-        part = Decimal(str(share))
-    except InvalidOperation:
-        part = Decimal("NaN")
+    part = Decimal(str(share))
     if not part.is_finite() or not 0 < part <= 1 or part * MILLION != int(part * MILLION):
         mistakes.append(
-            Reason("share", f"The share is {share!r:.30}.", "A number above 0, at most 1, of six decimals.")
+            Reason("share", f"The share is {share}.", "A number above 0, at most 1, of six decimals.")
         )
     if not 1 <= per_day <= MAX_PER_DAY:
         mistakes.append(

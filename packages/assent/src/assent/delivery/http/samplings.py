@@ -9,8 +9,11 @@ from fastapi import APIRouter
 
 from assent.delivery import service
 from assent.delivery.domain.sampling import read_wanted
+from assent.delivery.http.environments import NeededReason
 from assent.delivery.http.wire import Wire, changing
+from assent.identity import service as identity
 from assent.identity.domain import Permission
+from assent.kernel.tx import Reader
 from assent.web.api import Call, requires
 
 router = APIRouter(prefix="/environments/{environment}/samplings/{name}")
@@ -29,19 +32,13 @@ class NewSampling(Wire):
     reason: Why
 
 
-class NeededReason(Wire):
-    """Why somebody does it: it must be said."""
-
-    reason: Why
-
-
 @router.put("")
 def set_sampling(environment: str, name: str, body: NewSampling, call: Changes) -> dict[str, Any]:
     """Have a judge with a usable passport grade a share of a name's live calls, or change how."""
     wanted = read_wanted(body.judge, body.share, body.per_day, body.keep_days)
     with changing(call) as tx:
         place = service.Place(project=call.project, environment=environment, name=name)
-        return _wire(service.set_sampling(tx, place, wanted, call.runtime.signers.secret, body.reason))
+        return _wire(tx, service.set_sampling(tx, place, wanted, call.runtime.signers.secret, body.reason))
 
 
 @router.post("/stops", status_code=201)
@@ -49,10 +46,10 @@ def stop_sampling(environment: str, name: str, body: NeededReason, call: Changes
     """Sample a name no more; contents that are kept are erased when their days are over."""
     with changing(call) as tx:
         place = service.Place(project=call.project, environment=environment, name=name)
-        return _wire(service.stop_sampling(tx, place, body.reason))
+        return _wire(tx, service.stop_sampling(tx, place, body.reason))
 
 
-def _wire(found: service.Sampling) -> dict[str, Any]:
+def _wire(reader: Reader, found: service.Sampling) -> dict[str, Any]:
     wanted = found.wanted
     return {
         "environment": found.environment,
@@ -63,5 +60,5 @@ def _wire(found: service.Sampling) -> dict[str, Any]:
         "per_day": wanted.per_day,
         "keep_days": wanted.keep_days,
         "set_at": found.set_at,
-        "set_by": found.set_by,
+        "set_by": identity.name_of(reader, found.set_by),
     }

@@ -90,7 +90,8 @@ def settle(tx: Tx, claimed: Claimed, grades: Sequence[Grade]) -> int:
     for row, grade in zip(claimed.rows, grades, strict=True):
         if store.settle(tx.conn, row.id, _values(claimed, row, grade, now_s, has_answered=has_answered)):
             judged += [(row, grade.score)] if grade.score is not None else []
-    _count(tx, place.project, judged)
+    if judged:
+        _count(tx, place.project, judged)
     if has_answered:
         store.put_health(tx.conn, place, quality.answered(now_s))
     else:

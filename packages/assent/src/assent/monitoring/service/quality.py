@@ -6,6 +6,7 @@ from typing import Any
 from assent.delivery import service as delivery
 from assent.delivery.service import Sampling
 from assent.evaluation.service import grading
+from assent.identity import service as identity
 from assent.kernel.errors import AssentError
 from assent.kernel.tx import Reader
 from assent.monitoring.domain import quality as domain
@@ -16,14 +17,12 @@ from assent.monitoring.service.samples import place_of
 from assent.monitoring.store import samples as store
 from assent.monitoring.store.samples import Place, Scored
 
-NOT_SAMPLED = "no judge is set for {route} in {environment}: assent quality set"
-
 
 def trouble(reader: Reader, place: Place) -> str | None:
     """Say why the judge of a name cannot be relied on now; None where it can."""
     found = _sampling(reader, place)
     if found is None or not found.wanted.enabled:
-        return NOT_SAMPLED.format(route=place.route, environment=place.environment)
+        return f"no judge is set for {place.route} in {place.environment}: assent quality set"
     return _trouble(reader, found)
 
 
@@ -59,7 +58,7 @@ def document(reader: Reader, sampling: Sampling) -> dict[str, Any]:
         "passport": _passport(reader, sampling),
         "trouble": _trouble(reader, sampling) if wanted.enabled else None,
         "set_at": sampling.set_at,
-        "set_by": sampling.set_by,
+        "set_by": identity.name_of(reader, sampling.set_by),
     }
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from assent.delivery import service as delivery
 from assent.delivery.service import Sampling
+from assent.identity import service as identity
 from assent.kernel.errors import Gone, NotFound, Unavailable
 from assent.kernel.reasons import needed_reason
 from assent.kernel.sealing import box_key
@@ -110,7 +111,7 @@ def get(reader: Reader, project: str, sample: str) -> dict[str, Any]:
     """Give how a sample stands and who read it, without its contents. Raises: NotFound."""
     found = _get(reader, project, sample)
     read = [
-        {"by": row.opened_by, "at": row.opened_at, "event": row.event}
+        {"by": identity.name_of(reader, row.opened_by), "at": row.opened_at, "event": row.event}
         for row in store.list_openings(reader.conn, project, sample)
     ]
     return {**_document(found, has_contents=found.sealed is not None), "openings": read}
