@@ -19,6 +19,7 @@ from assent.monitoring.domain.alerts import parse_condition
 from assent.monitoring.service.readings import Scope, find
 from assent.monitoring.store.sample_tables import contents, samples
 from assent.monitoring.store.samples import Place
+from assent.providers import service as providers
 from tests.monitoring.judging import (
     PLACE,
     calibrate,
@@ -111,8 +112,9 @@ def test_a_version_whose_answers_the_judge_finds_worse_is_rolled_back(graded):
     assert incident.summary.startswith("judge: canary 0.")
     assert graded.read(service.evidence.replay, "acme", "ro_1").matches
     shown = figures(graded)
-    assert shown["canary"]["high"] < shown["stable"]["low"]
-    assert shown["canary"]["n_units"] == shown["canary"]["n_judged"] > 20
+    canary, stable = shown["canary"]["score"], shown["stable"]["score"]
+    assert canary["interval"]["high"] < stable["interval"]["low"]
+    assert canary["n"] == shown["canary"]["n_judged"] > 20
 
 
 def test_a_version_whose_answers_are_as_good_is_promoted(graded):
@@ -128,7 +130,7 @@ def test_a_judge_that_is_down_rolls_nothing_back_and_raises_an_alarm(graded, jud
     (alarm,) = shown["alarms"]
     assert alarm.startswith("judge cannot be computed: the judge does not answer (HTTP 500), ")
     assert shown["unknown"] == ["judge"]
-    assert figures(graded)["canary"]["score"] is None
+    assert figures(graded)["canary"]["score"]["mean"] is None
     scope = Scope("acme", "production", None, 60.0)
     assert graded.read(find, scope, parse_condition({"kind": "judge"})).holds
     asked = len(judge.asked)
@@ -159,6 +161,11 @@ def test_a_passport_that_ended_stops_the_judge(graded, judge):
     assert "is over its days" in graded.read(service.quality.trouble, AT)
     (shown,) = graded.read(service.quality.list_, "acme")
     assert (shown["passport"], shown["left_today"]) == (None, 1000)
+    with graded.writing() as tx:
+        calibrate(tx, document())
+    tick(graded)
+    assert len(judge.asked) == 2
+    assert graded.read(service.quality.trouble, AT) is None
 
 
 def test_the_days_budget_is_kept_and_what_it_leaves_out_is_shown(graded, judge):
@@ -251,7 +258,7 @@ def test_what_a_judge_says_of_other_names_keys_and_broken_seals(graded, judge):
     graded.send(moved)
     tick(graded)
     found = rows(graded)
-    assert (found[made.id].state, found[moved.id].state) == ("judged", "unreadable")
+    assert (found[made.id].state, found[moved.id].state) == ("judged", "failed")
 
 
 def test_reading_a_sample_needs_a_reason_and_stays_on_record(graded):
@@ -291,6 +298,16 @@ def test_samples_are_listed_a_page_at_a_time(graded):
     rest, end = graded.read(service.samples.list_, "acme", {}, after, limit=2)
     assert sorted(row["id"] for row in [*shown, *rest]) == sorted(made)
     assert end is None
+
+
+def test_a_judge_whose_key_cannot_be_read_is_in_trouble(graded, judge):
+    with graded.writing() as tx:
+        keyed = providers.Upstream(base_url=judge.url, api_key="env:NO_SUCH_KEY")
+        providers.set_provider(tx, "acme", "judges", keyed)
+    one(graded)
+    tick(graded)
+    assert "NO_SUCH_KEY" in graded.read(service.quality.trouble, AT)
+    assert judge.asked == []
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_quality_on_the_command_line_from_setting_to_reading(place, assent):
         place.clock.advance(6)
         tick(place)
     code, (scored,) = assent("show", "assistant", "--environment", "production", "--since", "1h")
-    assert (code, scored["score"], scored["n_units"], scored["n_judged"]) == (0, 0.0, 1, 1)
+    assert (code, scored["score"]["mean"], scored["score"]["n"], scored["n_judged"]) == (0, 0.0, 1, 1)
     assert "0.000 [0.000, 0." in assent("show", as_json=False)[1]
     code, ended = assent("off", "assistant", "--environment", "production", *WHY)
     assert (code, ended["enabled"]) == (0, False)
@@ -102,7 +102,7 @@ def test_who_may_look_around_may_not_read_what_users_said(place, assent):
     with Api(place.url, place.eve, "acme") as eve:
         assert eve.get(f"/v1/projects/acme/samples/{made.id}")["openings"] == []
         (shown,) = eve.get("/v1/projects/acme/quality/judged")["items"]
-        assert (shown["score"], shown["n_waiting"]) == (None, 1)
+        assert (shown["score"]["mean"], shown["n_waiting"]) == (None, 1)
         with pytest.raises(Forbidden):
             eve.post(f"/v1/projects/acme/samples/{made.id}/openings", {"reason": "curious"})
         with pytest.raises(Forbidden):

@@ -24,10 +24,9 @@ Only = Annotated[str | None, typer.Option("--environment", help="Only this envir
 OnlyName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A governed name; else all.")]
 
 
-def _score(row: Mapping[str, Any]) -> str:
-    if row["score"] is None:
-        return "none yet"
-    return f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+def _score(score: Mapping[str, Any]) -> str:
+    low, high = score["interval"]["low"], score["interval"]["high"]
+    return "none yet" if score["mean"] is None else f"{score['mean']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 _SAMPLINGS = [
@@ -46,8 +45,8 @@ _JUDGED = [
     Column("ref", "version"),
     Column("variant"),
     Column("environment"),
-    Column("shown", "score, 95 %", right=True),
-    Column("n_units", "units", right=True),
+    Column("score", "score, 95 %", right=True, show=_score),
+    Column("score.n", "units", right=True),
     Column("n_judged", "judged", right=True),
     Column("n_unreadable", "off-format", right=True),
     Column("n_waiting", "waiting", right=True),
@@ -118,7 +117,7 @@ def show(
     with connect() as api:
         asked = {"name": name, "environment": environment, **since_params(since, None)}
         found = list(api.pages(api.path("quality", "judged"), **asked))
-    emit([{**one, "shown": _score(one)} for one in found], _JUDGED, empty="Nothing was sampled.")
+    emit(found, _JUDGED, empty="Nothing was sampled.")
 
 
 @app.command()

@@ -50,14 +50,14 @@ class Judged:
 
 
 HEADS = ("Score", "Units", "Judged", "Off-format", "Waiting", "Failed", "Left out", "Cut")
-_COUNTS = ("n_units", "n_judged", "n_unreadable", "n_waiting", "n_failed", "n_left_out", "n_cut")
+_COUNTS = ("n_judged", "n_unreadable", "n_waiting", "n_failed", "n_left_out", "n_cut")
 
 
 def build(reader: Reader, project: str, period: monitoring.report.Period, where: Mapping[str, str]) -> Judged:
     """Gather it; empty where nothing is graded."""
     between_s = (period.start.timestamp(), period.end.timestamp())
     figures = monitoring.quality.figures(reader, project, between_s, where)
-    shown = [_estimate(one) for one in figures if one["score"] is not None]
+    shown = [_estimate(one) for one in figures if one["score"]["mean"] is not None]
     return Judged(
         [
             _grading(one)
@@ -89,14 +89,16 @@ def _name(one: Mapping[str, Any]) -> str:
     return f"{one['ref']}, {one['variant']}"
 
 
-def _score(one: Mapping[str, Any]) -> str:
-    return NONE if one["score"] is None else f"{one['score']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
+def _text(score: Mapping[str, Any]) -> str:
+    low, high = score["interval"]["low"], score["interval"]["high"]
+    return NONE if score["mean"] is None else f"{score['mean']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _cells(one: Mapping[str, Any]) -> list[str]:
-    return [_score(one), *(count(one[name]) for name in _COUNTS)]
+    return [_text(one["score"]), count(one["score"]["n"]), *(count(one[name]) for name in _COUNTS)]
 
 
 def _estimate(one: Mapping[str, Any]) -> Estimate:
-    label = f"{_name(one)} ({one['environment']})"
-    return Estimate(label, one["score"], one["low"], one["high"], _score(one))
+    label, score = f"{_name(one)} ({one['environment']})", one["score"]
+    ends = (score["interval"]["low"], score["interval"]["high"])
+    return Estimate(label, score["mean"], *ends, _text(score))

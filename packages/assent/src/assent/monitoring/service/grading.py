@@ -11,7 +11,7 @@ from assent.delivery import service as delivery
 from assent.delivery.service import Sampling
 from assent.evaluation.service import grading
 from assent.evaluation.service.grading import Grade, Graded, Grader
-from assent.kernel.errors import AssentError, Unavailable
+from assent.kernel.errors import AssentError, NotFound, Refused, Unavailable
 from assent.kernel.tx import Reader, Tx
 from assent.monitoring.domain import quality
 from assent.monitoring.domain.quality import MOST_ATTEMPTS, State
@@ -60,6 +60,8 @@ def claim(tx: Tx, sampling: Sampling) -> Claimed | None:
         return None
     try:
         grader = grading.grader_of(tx, place.project, sampling.wanted.judge, place.route)
+    except (Refused, NotFound):
+        return None  # `quality.trouble` tells why for as long as it is so
     except AssentError as error:
         log.warning("%s in %s is not judged: %s", place.route, place.environment, error.message)
         store.put_health(tx.conn, place, quality.failed(health, now_s, error.message))
@@ -68,8 +70,11 @@ def claim(tx: Tx, sampling: Sampling) -> Claimed | None:
     return Claimed(place, grader, rows) if rows else None
 
 
-def ask(claimed: Claimed, secret: bytes) -> list[Grade]:
-    """Ask the judge about what was claimed; takes as long as it takes, so outside any transaction."""
+def ask(claimed: Claimed, secret: bytes) -> list[Grade | None]:
+    """Ask the judge about what was claimed; takes as long as it takes, so outside any transaction.
+
+    None for a sample whose contents cannot be opened: they are sealed to another key, or were changed.
+    """
     texts, closed = [], set()
     for row in claimed.rows:
         try:
@@ -78,32 +83,37 @@ def ask(claimed: Claimed, secret: bytes) -> list[Grade]:
         except Unavailable:
             closed.add(row.id)
     grades = iter(grading.grade(claimed.grader, texts) if texts else [])
-    broken = Grade(Graded.UNREADABLE, why="its contents cannot be opened")
-    return [broken if row.id in closed else next(grades) for row in claimed.rows]
+    return [None if row.id in closed else next(grades) for row in claimed.rows]
 
 
-def settle(tx: Tx, claimed: Claimed, grades: Sequence[Grade]) -> int:
+def settle(tx: Tx, claimed: Claimed, grades: Sequence[Grade | None]) -> int:
     """Write what a judge said, and count each score once where its unit is; give how many were counted."""
     now_s, place = tx.now().timestamp(), claimed.place
-    has_answered = any(grade.state is not Graded.UNANSWERED for grade in grades)
+    said = [grade for grade in grades if grade is not None]
+    has_answered = any(grade.state is not Graded.UNANSWERED for grade in said)
     judged = []
     for row, grade in zip(claimed.rows, grades, strict=True):
-        if store.settle(tx.conn, row.id, _values(claimed, row, grade, now_s, has_answered=has_answered)):
-            judged += [(row, grade.score)] if grade.score is not None else []
+        is_mine = store.settle(
+            tx.conn, row.id, _values(claimed, row, grade, now_s, has_answered=has_answered)
+        )
+        if is_mine and grade is not None and grade.score is not None:
+            judged.append((row, grade.score))
     if judged:
         _count(tx, place.project, judged)
     if has_answered:
         store.put_health(tx.conn, place, quality.answered(now_s))
-    else:
-        health = quality.failed(store.health(tx.conn, place), now_s, grades[0].why)
+    elif said:
+        health = quality.failed(store.health(tx.conn, place), now_s, said[0].why)
         store.put_health(tx.conn, place, health)
-        log.warning("the judge of %s in %s: %s", place.route, place.environment, grades[0].why)
+        log.warning("the judge of %s in %s: %s", place.route, place.environment, said[0].why)
     return len(judged)
 
 
 def _values(
-    claimed: Claimed, row: sa.Row[Any], grade: Grade, now_s: float, *, has_answered: bool
+    claimed: Claimed, row: sa.Row[Any], grade: Grade | None, now_s: float, *, has_answered: bool
 ) -> dict[str, Any]:
+    if grade is None:
+        return {"state": State.FAILED.value}
     if grade.state is Graded.UNANSWERED:
         # Where the judge answers nobody, this sample is not to blame.
         attempts = row.attempts + has_answered

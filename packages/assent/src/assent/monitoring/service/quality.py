@@ -91,20 +91,18 @@ def figures(
 
 
 def _figures(reader: Reader, project: str, one: Scored) -> dict[str, Any]:
-    low, high = (None, None)
-    if one.n_units:
-        bad = rate_interval(one.n_units - one.total, one.n_units, ALPHA)
-        low, high = 1 - bad.high, 1 - bad.low
+    bad = rate_interval(one.n_units - one.total, one.n_units, ALPHA)
     return {
         "environment": one.environment,
         "route": one.route,
         "variant": one.variant,
         "version": one.version,
         "ref": delivery.ref_of(reader, project, one.version),
-        "score": one.total / one.n_units if one.n_units else None,
-        "low": low,
-        "high": high,
-        "n_units": one.n_units,
+        "score": {
+            "mean": one.total / one.n_units if one.n_units else None,
+            "interval": {"low": 1 - bad.high, "high": 1 - bad.low},
+            "n": one.n_units,
+        },
         **{f"n_{state.value}": one.counts.get(state.value, 0) for state in State},
         "n_cut": one.n_cut,
         "n_redacted": one.n_redacted,
