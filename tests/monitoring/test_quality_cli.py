@@ -78,12 +78,14 @@ def test_quality_on_the_command_line_from_setting_to_reading(place, assent):
     assert (code, read["question"], read["answer"]) == (0, "Is it [email]?", "BAD")
     assert "on record" in assent("read", made.id, *WHY, as_json=False)[1]
     tick(place)
+    place.clock.advance(60)
+    tick(place)
     code, down = assent("list")
     assert (code, down[0]["trouble"][:26]) == (1, "the judge does not answer ")
     with judging() as judge:
         with place.writing() as tx:
             providers.set_provider(tx, "acme", "judges", providers.Upstream(base_url=judge.url))
-        place.clock.advance(6)
+        place.clock.advance(60)
         tick(place)
     code, (scored,) = assent("show", "assistant", "--environment", "production", "--since", "1h")
     assert (code, scored["score"]["mean"], scored["score"]["n"], scored["n_judged"]) == (0, 0.0, 1, 1)

@@ -8,7 +8,13 @@ WAITS_S = DAY_S
 """A sample that nobody has judged for so long is left out, and its contents are erased."""
 
 MOST_ATTEMPTS = 3
-"""So often a judge that answers others is asked about one sample."""
+"""So often a judge that is not down is asked about one sample."""
+
+AGAIN_S = 60.0
+"""A sample without an answer is put off for so long, so that another one has its turn."""
+
+DOWN_FROM = 2
+"""After so many failures in a row a judge counts as down; one may be the fault of what it was asked."""
 
 RECENT_S = 3_600.0
 MOST_UNREADABLE, FROM_N = 0.2, 20
@@ -59,7 +65,7 @@ def day_of(now_s: float) -> float:
 
 def trouble(health: Health, n_replies: int, n_unreadable: int) -> str | None:
     """Say why a judge cannot be relied on now; None where it can."""
-    if health.n_failures:
+    if health.n_failures >= DOWN_FROM:
         return f"the judge does not answer ({health.why}), {health.n_failures} times in a row"
     if n_replies >= FROM_N and n_unreadable > MOST_UNREADABLE * n_replies:
         return f"{n_unreadable} of the judge's last {n_replies} replies are off-format"

@@ -14,7 +14,7 @@ from assent.evaluation.service.grading import Grade, Graded, Grader
 from assent.kernel.errors import AssentError, NotFound, Refused, Unavailable
 from assent.kernel.tx import Reader, Tx
 from assent.monitoring.domain import quality
-from assent.monitoring.domain.quality import MOST_ATTEMPTS, State
+from assent.monitoring.domain.quality import AGAIN_S, MOST_ATTEMPTS, State
 from assent.monitoring.service.facets import SeriesKey, fell
 from assent.monitoring.service.live_units import LiveUnits
 from assent.monitoring.service.samples import contents_of, place_of
@@ -89,13 +89,13 @@ def ask(claimed: Claimed, secret: bytes) -> list[Grade | None]:
 def settle(tx: Tx, claimed: Claimed, grades: Sequence[Grade | None]) -> int:
     """Write what a judge said, and count each score once where its unit is; give how many were counted."""
     now_s, place = tx.now().timestamp(), claimed.place
+    health = store.health(tx.conn, place)
     said = [grade for grade in grades if grade is not None]
     has_answered = any(grade.state is not Graded.UNANSWERED for grade in said)
+    counts = has_answered or not health.n_failures
     judged = []
     for row, grade in zip(claimed.rows, grades, strict=True):
-        is_mine = store.settle(
-            tx.conn, row.id, _values(claimed, row, grade, now_s, has_answered=has_answered)
-        )
+        is_mine = store.settle(tx.conn, row.id, _values(claimed, row, grade, now_s, counts=counts))
         if is_mine and grade is not None and grade.score is not None:
             judged.append((row, grade.score))
     if judged:
@@ -103,22 +103,21 @@ def settle(tx: Tx, claimed: Claimed, grades: Sequence[Grade | None]) -> int:
     if has_answered:
         store.put_health(tx.conn, place, quality.answered(now_s))
     elif said:
-        health = quality.failed(store.health(tx.conn, place), now_s, said[0].why)
-        store.put_health(tx.conn, place, health)
+        store.put_health(tx.conn, place, quality.failed(health, now_s, said[0].why))
         log.warning("the judge of %s in %s: %s", place.route, place.environment, said[0].why)
     return len(judged)
 
 
 def _values(
-    claimed: Claimed, row: sa.Row[Any], grade: Grade | None, now_s: float, *, has_answered: bool
+    claimed: Claimed, row: sa.Row[Any], grade: Grade | None, now_s: float, *, counts: bool
 ) -> dict[str, Any]:
+    """Give what becomes of a sample; while its judge is down (not `counts`), it is not to blame."""
     if grade is None:
         return {"state": State.FAILED.value}
     if grade.state is Graded.UNANSWERED:
-        # Where the judge answers nobody, this sample is not to blame.
-        attempts = row.attempts + has_answered
+        attempts = row.attempts + counts
         state = State.FAILED if attempts >= MOST_ATTEMPTS else State.WAITING
-        return {"state": state.value, "attempts": attempts, "next_at": now_s}
+        return {"state": state.value, "attempts": attempts, "next_at": now_s + AGAIN_S}
     passport = claimed.grader.passport.record.id
     state = State.JUDGED if grade.score is not None else State.UNREADABLE
     return {"state": state.value, "judged_at": now_s, "score": grade.score, "passport": passport}
