@@ -1,6 +1,7 @@
 import re
 from datetime import datetime, timedelta, timezone
 from importlib.resources import files
+from pathlib import Path
 
 import jinja2
 import pytest
@@ -86,11 +87,8 @@ def test_a_missing_value_fails_instead_of_showing_nothing():
 
 
 def test_no_template_carries_inline_code_or_style():
-    folders = [
-        files("assent.web") / "templates",
-        *(f for f in (files("assent.console") / "templates").iterdir()),
-    ]
-    templates = [f for folder in folders for f in folder.iterdir() if f.name.endswith(".html")]
+    folders = [Path(str(files(slice_))) / "templates" for slice_ in ("assent.web", "assent.console")]
+    templates = [template for folder in folders for template in folder.rglob("*.html")]
 
     assert len(templates) > 8
     for template in templates:
