@@ -38,6 +38,21 @@ def test_the_server_tells_who_holds_a_token_and_nobody_else(served):
     assert "process_resident_memory_bytes" in found
 
 
+def test_other_engines_read_the_verdict_of_a_rollout_even_after_its_end(served):
+    desk = served.desk
+
+    def verdict():
+        text = exposition.exposition(exposition.registry_of(desk.runtime)).decode()
+        (one,) = families(text)["assent_rollout_verdict"]
+        assert (one.labels["project"], one.labels["rollout"]) == ("acme", "ro_1")
+        return one.value
+
+    assert verdict() == 0
+    desk.traffic(30, canary_down=0.9)
+    assert desk.rollout().state == "rolled_back"
+    assert verdict() == -1
+
+
 def test_a_worker_tells_on_the_loopback_where_a_port_is_set(running):
     with exposition.listening(running.runtime, 0) as none:
         assert none is None

@@ -26,6 +26,8 @@ from assent.monitoring.service import alerts, incidents, report, span_export
 from assent.monitoring.store import reading
 
 WINDOW_S = 300
+NEWEST = 5
+VERDICTS = {"pass": 1.0, "inconclusive": 0.0, "fail": -1.0}
 PLACE = ["project", "environment", "name", "variant", "version"]
 COUNTS = {
     "n_calls": ("assent_window_calls", "Calls within the last five minutes."),
@@ -97,7 +99,23 @@ def _states(reader: Reader, projects: list[str]) -> list[Metric]:
         lost.add_metric([project], sum(int(row.n_dropped) for row in reading.lost(reader.conn, project)))
     for rollout in delivery.list_running(reader):
         share.add_metric([rollout.project, rollout.environment, rollout.name], rollout.share)
-    return [firing, unresolved, lost, share]
+    return [firing, unresolved, lost, share, _verdicts(reader, projects)]
+
+
+def _verdicts(reader: Reader, projects: list[str]) -> Metric:
+    """Give the verdicts of what runs and, since others may still ask, of each project's newest rollouts."""
+    found = {one.id: one for one in delivery.list_running(reader)}
+    for project in projects:
+        found |= {one.id: one for one in delivery.list_(reader, project, {}, limit=NEWEST)[0]}
+    family = GaugeMetricFamily(
+        "assent_rollout_verdict",
+        "1 where a rollout's step passes, 0 while that is inconclusive, -1 where it fails.",
+        labels=["project", "environment", "name", "rollout"],
+    )
+    for one in found.values():
+        verdict, _, _ = delivery.verdict(reader, one)
+        family.add_metric([one.project, one.environment, one.name, one.id], VERDICTS[verdict])
+    return family
 
 
 def _spans(reader: Reader) -> list[Metric]:
