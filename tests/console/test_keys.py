@@ -57,6 +57,7 @@ def test_a_key_shows_what_it_used_of_its_budget_by_day_and_month(console):
     used(console, rollout, key, 3)
     used(console, rollout, key, 2, back=timedelta(days=2))
     used(console, rollout, key, 1, tokens_in=None, tokens_out=None)
+    used(console, rollout, key, 2, tokens_in=None, tokens_out=None, status=400, error_class="upstream_400")
     used(console, rollout, key, 9, variant="shadow", reason="shadow")  # mirrored: on nobody's account
     limits = {"tokens_per_day": 90, "cost_per_day": "0.10", "cost_per_month": "1", "currency": "USD"}
     console.do("root", identity.limit_key, PROJECT, key, limits)
@@ -67,13 +68,13 @@ def test_a_key_shows_what_it_used_of_its_budget_by_day_and_month(console):
     assert "Tokens a day: 45 of 90, 50 %" in words
     assert "Money a day: 0.06 USD of 0.1 USD, 60 %" in words
     assert "Money a month: 0.1 USD of 1 USD, 10 %" in words
-    assert "Calls 4 6 Tokens in 30 50 Tokens out 15 25 Cost 0.06 USD 0.1 USD" in words
+    assert "Calls 6 8 Tokens in 30 50 Tokens out 15 25 Cost 0.06 USD 0.1 USD" in words
     assert "What 1 of these calls cost is not known" in words
-    assert f"{console.read(registry.find_by_digest, PROJECT, rollout.stable).ref} 6 75 0.1 USD" in words
+    assert f"{console.read(registry.find_by_digest, PROJECT, rollout.stable).ref} 8 75 0.1 USD" in words
 
     listed = browser.get(KEYS)
     assert (
-        "web-shop production: support 4 calls, 45 tokens, 0.06 USD 6 calls, 75 tokens, 0.1 USD "
+        "web-shop production: support 6 calls, 45 tokens, 0.06 USD 8 calls, 75 tokens, 0.1 USD "
         "Tokens a day: 90 Money a day: 0.1 USD Money a month: 1 USD" in words_of(listed)
     )
     assert "&lt;b&gt;batch" in listed.text

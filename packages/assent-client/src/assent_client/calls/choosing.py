@@ -27,6 +27,9 @@ FALLING: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 
 REDIRECTS: Final = frozenset({300, 301, 302, 303, 305, 307, 308})
 SUCCESS: Final = range(200, 300)
+_CUT_SHORT: Final = frozenset(
+    {"client_gone", "client_stalled", "killed", "upstream_timeout", "upstream_cut", "upstream_rubbish"}
+)
 _MOST_GUARDRAILS: Final = 3
 _MAX_UNIT: Final = 512
 _LANGUAGE: Final = range(2, 4)  # ISO 639 codes have two or three letters
@@ -205,6 +208,11 @@ def observed(chosen: Chosen, outcome: Outcome, ending: Ending, unit: str) -> Cal
         language=language_of(chosen.ask),
         unguarded=chosen.unguarded,
     )
+
+
+def may_cost(status: int, error_class: str | None) -> bool:
+    """Tell whether an upstream may charge for a call that ended so and whose tokens nobody counted."""
+    return status in SUCCESS or error_class in _CUT_SHORT
 
 
 def language_of(ask: Ask) -> str | None:

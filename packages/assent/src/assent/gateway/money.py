@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from assent.gateway.book import Lease
-from assent_client.calls.choosing import SUCCESS, Ending
+from assent_client.calls.choosing import Ending, may_cost
 from assent_client.calls.stream import Outcome
 from assent_client.snapshot import KeyLimits, Price
 
@@ -20,10 +20,6 @@ UNSTATED_TOKENS: Final = 4_096
 """Output that a call is held to give at most where its request states no length."""
 _MOST_TOKENS: Final = 131_072
 _MILLION: Final = 10**6
-_UNKNOWN_AFTER: Final = frozenset(
-    {"client_gone", "client_stalled", "killed", "upstream_timeout", "upstream_cut", "upstream_rubbish"}
-)
-"""Ends after which an upstream may charge for what nobody counted."""
 
 
 class _Lengths(msgspec.Struct):
@@ -115,5 +111,4 @@ class Hold:
     def _cost(self, outcome: Outcome, ending: Ending) -> int:
         if outcome.tokens_in is not None or outcome.tokens_out is not None:
             return self.tariff.cost(outcome.tokens_in or 0, outcome.tokens_out or 0)
-        is_unknown = ending.status in SUCCESS or ending.error_class in _UNKNOWN_AFTER
-        return self.amount if is_unknown else 0
+        return self.amount if may_cost(ending.status, ending.error_class) else 0

@@ -13,6 +13,7 @@ from assent.monitoring.domain.scores import Arm, block_index
 from assent.monitoring.service.facets import Calls
 from assent.monitoring.store import observations as store
 from assent.monitoring.store.blocks import Watch
+from assent_client.calls.choosing import may_cost
 
 SLOT_S = 10
 _BUCKETS = LAST_BUCKET + 1
@@ -78,7 +79,8 @@ def usage_rows(calls: Calls) -> list[tuple[Any, ...]]:
     span = int(days.max()) - first + 1
     pairs, which = np.unique(np.array(calls.facets, np.int64) * span + (days - first), return_inverse=True)
     into, out = np.array(calls.tokens_in, float), np.array(calls.tokens_out, float)
-    counted = ~(np.isnan(into) | np.isnan(out))
+    free = np.array([not may_cost(facet.row.status, facet.row.error_class) for facet in calls.shared])
+    counted = ~(np.isnan(into) | np.isnan(out)) | free[calls.facets]
     columns = (np.ones(len(which)), counted, np.nan_to_num(into), np.nan_to_num(out))
     sums = [np.bincount(which, column, len(pairs)).astype(np.int64).tolist() for column in columns]
     merged: dict[tuple[str, int, int], tuple[int, ...]] = {}

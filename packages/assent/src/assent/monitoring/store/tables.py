@@ -221,7 +221,7 @@ usage = table(
     sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("series", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("n_calls", sa.BigInteger, nullable=False),
-    sa.Column("n_counted", sa.BigInteger, nullable=False),  # calls with known tokens
+    sa.Column("n_counted", sa.BigInteger, nullable=False),  # calls of known tokens, or free
     sa.Column("tokens_in", sa.BigInteger, nullable=False),
     sa.Column("tokens_out", sa.BigInteger, nullable=False),
     kind="operational",
