@@ -19,7 +19,7 @@ from assent.approvals.domain.conditions import (
     RollbackTargetExists,
     SafetySuite,
 )
-from assent.approvals.domain.factors import Approvals, ContributorsExcluded, Factor
+from assent.approvals.domain.factors import Approvals, ContributorsExcluded, Factor, Shortage
 from assent.approvals.domain.facts import TIERS, Ballot, Facts, Ok, Verdict
 from assent.approvals.domain.imported import Bar
 from assent.approvals.domain.matching import match
@@ -546,8 +546,12 @@ def test_groups_with_fewer_people_than_votes_are_named_alone_and_together():
         ),
     )
     enough = {"security": {"a", "b"}, "reviewers": {"c"}, "legal": {"d", "e", "f"}}
-    assert one.unfillable(enough) == {}
-    assert one.unfillable({**enough, "security": {"a"}}) == {"security": (2, 1)}
-    assert one.unfillable({"security": {"a", "b"}, "reviewers": {"c"}}) == {"legal": (3, 0)}
-    shared = one.unfillable({**enough, "reviewers": {"a"}})  # each group has enough, both together have not
-    assert shared in ({"security": (2, 2)}, {"reviewers": (1, 1)})
+    assert one.shortages(enough) == []
+    usual = ("minimal", "limited", "high")
+    assert one.shortages({**enough, "security": {"a"}}) == [Shortage("security", 2, 1, usual)]
+    few = {"security": {"a", "b"}, "reviewers": {"c"}}
+    assert one.shortages(few) == [Shortage("legal", 3, 0, ("high",))]
+    (shared,) = one.shortages(
+        {**enough, "reviewers": {"a"}}
+    )  # each has enough people, both together have not
+    assert shared in (Shortage("security", 2, 2, usual), Shortage("reviewers", 1, 1, usual))

@@ -101,7 +101,7 @@ def test_policies_are_registered_listed_shown_bound_and_published(served, assent
     assert assent("root", "policy", "register", "many.yaml")[0] == 0
     code, out, err = assent("root", "policy", "bind", "many", "--env", "staging")
     assert (code, "many@1.0.0" in out) == (0, True)  # it is bound all the same
-    assert "Warning: reviewers: the policy asks for 9 votes, " in err
+    assert "Warning: reviewers: 9 votes are asked for (tier minimal, limited, high), " in err
     assert "assent group add reviewers PERSON" in err
 
 

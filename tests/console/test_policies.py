@@ -90,8 +90,8 @@ def test_a_group_that_is_too_small_for_its_policy_is_named(console):
     conditions = [{"kind": "approvals", "factors": [{"group": "reviewers", "n": 9}]}]
     version = register(console, "many", {"title": "Many", "conditions": conditions})
     browser = console.signed_in("root")
-    assert "No request can pass ground@1.0.0" not in words_of(browser.get(ADDRESS))
+    assert "Votes are missing for ground@1.0.0" not in words_of(browser.get(ADDRESS))
     console.do("root", approvals.bind_policy, PROJECT, "staging", version.ref)
-    assert "No request can pass many@1.0.0: reviewers: the policy asks for 9 votes," in words_of(
+    assert "Votes are missing for many@1.0.0: reviewers: 9 votes are asked for" in words_of(
         browser.get(ADDRESS)
     )

@@ -215,9 +215,9 @@ def print_preview(found: Any, *, lines: bool) -> None:
         }
         for name in names
     ]
-    emit(rows, ["variant", "now", "then"])
+    emit(rows, ["variant", "now", *(["then"] if then is not None else [])])
     if then is not None:
         note(f"{found['n_changed']:,} of {found['n']:,} would get another variant.")
     if lines:
         shown = [{**one, "then": (one.get("then") or {}).get("variant")} for one in found["lines"]]
-        emit(shown, ["unit", "variant", "rule", "reason", "then"])
+        emit(shown, ["unit", "variant", "rule", "reason", *(["then"] if then is not None else [])])

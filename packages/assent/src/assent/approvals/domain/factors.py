@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from assent.approvals.domain.conditions import Condition
-from assent.approvals.domain.facts import TIERS, Ballot, Facts, Ok, Result, Verdict
+from assent.approvals.domain.facts import PROHIBITED, TIERS, Ballot, Facts, Ok, Result, Verdict
 from assent.approvals.domain.matching import match
 
 
@@ -27,6 +27,16 @@ class Factor:
         """Tell whether a person's vote may fill a place of this factor."""
         apart = "evaluators" in self.exclude and person in facts.evaluators
         return facts.was_member(person, self.group) and facts.independent(person) and not apart
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A group of which more votes are asked than its `n` members can give, in these tiers."""
+
+    group: str
+    asked: int
+    n: int
+    tiers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +66,13 @@ class Approvals(Condition):
             filled[at].append(person)
         return filled
 
-    def unfillable(self, groups: Mapping[str, Collection[str]]) -> dict[str, tuple[int, int]]:
-        """Give the groups whose places their members (`groups`) cannot all take: votes asked for, members.
+    def shortages(self, groups: Mapping[str, Collection[str]]) -> list[Shortage]:
+        """List the groups whose places their members (`groups`) cannot all take, in tiers that may pass.
 
         One person takes one place, so groups that share their people may be short together.
         """
-        short: dict[str, tuple[int, int]] = {}
-        for tier in self.tiers:
+        found: dict[tuple[str, int], list[str]] = {}
+        for tier in (one for one in TIERS if one in self.tiers and one != PROHIBITED):
             factors = [factor for factor in self.factors if tier in factor.tiers]
             people = {person for factor in factors for person in groups.get(factor.group, ())}
             may = {
@@ -70,12 +80,14 @@ class Approvals(Condition):
                 for person in people
             }
             taken = Counter(at for at, _place in match([factor.n for factor in factors], may))
-            for at, factor in enumerate(factors):
-                if taken[at] < factor.n:
-                    asked = sum(one.n for one in factors if one.group == factor.group)
-                    before, _ = short.get(factor.group, (0, 0))
-                    short[factor.group] = (max(asked, before), len(groups.get(factor.group, ())))
-        return short
+            short = {factor.group for at, factor in enumerate(factors) if taken[at] < factor.n}
+            for group in sorted(short):
+                asked = sum(factor.n for factor in factors if factor.group == group)
+                found.setdefault((group, asked), []).append(tier)
+        return [
+            Shortage(group, asked, len(groups.get(group, ())), tuple(tiers))
+            for (group, asked), tiers in found.items()
+        ]
 
     def rejections(self, facts: Facts) -> tuple[Ballot, ...]:
         """Give the rejections that count."""

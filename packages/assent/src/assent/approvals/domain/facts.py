@@ -13,6 +13,9 @@ from assent.approvals.domain.break_glass import BreakGlass
 from assent.evidence.domain import Evidence
 
 TIERS = ("minimal", "limited", "high", "prohibited")
+PROHIBITED = TIERS[-1]
+"""What no policy lets out."""
+
 STRICTEST = "high"
 """The tier of a subject that states none."""
 

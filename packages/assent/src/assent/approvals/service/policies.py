@@ -10,6 +10,7 @@ import msgspec
 
 from assent.approvals import store
 from assent.approvals.domain.events import PolicyBound, PolicyProposed, PolicyRegistered
+from assent.approvals.domain.factors import Shortage
 from assent.approvals.domain.policy import DEFAULT, NONE, RESERVED_PREFIX, SHIPPED, Policy
 from assent.approvals.domain.requests import STEP_UP_S, groups_named, sign_in_reasons
 from assent.approvals.policy_schema import policy_of, read_document
@@ -93,24 +94,22 @@ def bind_policy(tx: Tx, project: str, environment: str, which: str) -> bool:
 
 
 def warnings(reader: Reader, project: str, policy: Policy) -> list[Reason]:
-    """Say which groups have fewer people than a policy asks for votes of: no request could pass it."""
+    """Say which groups have fewer people than a policy asks for votes of: requests could not pass it."""
     groups = identity.list_groups(reader, project)
-    return [
-        Reason(
-            f"group_{group}",
-            f"{group}: the policy asks for {asked} vote{'' if asked == 1 else 's'}, {_members(asked, n)}.",
-            f"assent group add {group} PERSON, or ask for fewer; contributors and who asks never count.",
-            have=n,
-            need=asked,
-        )
-        for one in policy.approvals
-        for group, (asked, n) in one.unfillable(groups).items()
-    ]
+    return [_warning(short) for one in policy.approvals for short in one.shortages(groups)]
 
 
-def _members(asked: int, n: int) -> str:
-    people = f"{n} {'person is' if n == 1 else 'people are'} in it"
-    return people if n < asked else f"{people}, and they are asked for as members of other groups too"
+def _warning(short: Shortage) -> Reason:
+    votes = "1 vote is" if short.asked == 1 else f"{short.asked} votes are"
+    people = f"{short.n} {'person is' if short.n == 1 else 'people are'} in it"
+    also = ", who are asked for as members of other groups too" if short.n >= short.asked else ""
+    return Reason(
+        f"group_{short.group}",
+        f"{short.group}: {votes} asked for (tier {', '.join(short.tiers)}), {people}{also}.",
+        f"assent group add {short.group} PERSON, or ask for fewer; contributors and who asks never count.",
+        have=short.n,
+        need=short.asked,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
