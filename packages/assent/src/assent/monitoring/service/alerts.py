@@ -150,7 +150,7 @@ def document(reader: Reader, alert: sa.Row[Any]) -> dict[str, Any]:
         "silenced_until": alert.silenced_until if is_silent(alert, now) else None,
         "silence_reason": reason_text(reader, alert.silence_reason) if is_silent(alert, now) else None,
         "set_at": alert.set_at,
-        "set_by": alert.set_by,
+        "set_by": identity.name_of(reader, alert.set_by),
     }
 
 
