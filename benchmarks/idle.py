@@ -21,13 +21,15 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "gateway"))
 
-import gateway as bench
+from load import request
+from parts import Plane, run_gateway, run_server, snapshot
+from usage import used
 
 from assent.gateway import GatewaySettings, Limits
 
-ASKED = bench.request(template=False)
+ASKED = request(template=False)
 
 
 async def opened(port: int, n: int, first: bytes) -> list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
@@ -74,15 +76,15 @@ async def ends(connections: list[Any], within_s: float) -> int:
     return sum(await asyncio.gather(*(one(reader) for reader, _ in connections)))
 
 
-async def measure(port: int, process: Any, n: int, limits: Limits) -> dict[str, Any]:
-    before_mb = bench.ask_usage(process)[2]
+async def measure(port: int, pid: int, n: int, limits: Limits) -> dict[str, Any]:
+    before_mb = used(pid)[2]
     alone = await latencies(port, 500)
     silent = await opened(port, n // 10, b"")
     idle = await opened(port, limits.n_connections - len(silent) - 1, ASKED)
     beside = await latencies(port, 500)
     over = await opened(port, 50, b"")
     n_turned_away = await ends(over, 2.0)
-    after_mb = bench.ask_usage(process)[2]
+    after_mb = used(pid)[2]
     n_silent_closed = await ends(silent, limits.header_s + 5)
     n_idle_closed = await ends(idle, limits.idle_s + 10)
     return {
@@ -111,12 +113,13 @@ def main() -> None:
 
     def start(target: Any, argument: Any) -> Any:
         here, there = context.Pipe()
-        context.Process(target=target, args=(there, argument), daemon=True).start()
-        return here.recv(), here
+        process = context.Process(target=target, args=(there, argument), daemon=True)
+        process.start()
+        return here.recv(), here, process.pid
 
-    upstream = start(bench.run_server, None)
-    bench.Plane.found = bench.snapshot(upstream[0], template=False)
-    plane = ThreadingHTTPServer(("127.0.0.1", 0), bench.Plane)
+    upstream = start(run_server, None)
+    Plane.found = snapshot(upstream[0], template=False)
+    plane = ThreadingHTTPServer(("127.0.0.1", 0), Plane)
     threading.Thread(target=plane.serve_forever, daemon=True).start()
     limits = Limits(n_connections=arguments.connections, header_s=10.0, idle_s=20.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,10 +132,10 @@ def main() -> None:
             port=0,
             limits=limits,
         )
-        port, process = start(bench.run_gateway, settings)
+        port, gateway, pid = start(run_gateway, settings)
         time.sleep(1)  # the snapshot arrives
-        figures = asyncio.run(measure(port, process, arguments.connections, limits))
-        for pipe in (process, upstream[1]):
+        figures = asyncio.run(measure(port, pid, arguments.connections, limits))
+        for pipe in (gateway, upstream[1]):
             pipe.send("stop")
         time.sleep(0.5)  # the gateway lets go of the folder
     out = Path(__file__).parents[1] / "build" / "bench" / "idle.json"

@@ -3,12 +3,14 @@
 Every job is one durable DBOS workflow that is called by name. Jobs are at-least-once, so they are idempotent.
 A tick is a short job on a schedule, level-triggered: it looks at the state and does what is due.
 DBOS keeps its tables in our database. Seen in it and built around: a dead worker's jobs are not taken over
-by themselves, hence unique executor ids, heartbeats and `recover`; finished rows stay, hence `prune`.
+by themselves, hence unique executor ids, heartbeats and `recover`; finished rows stay, hence `prune`; each
+run of a schedule is several transactions, hence one schedule, by whose runs all ticks begin.
 """
 
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,10 +28,12 @@ log = logging.getLogger(__name__)
 QUEUE = "assent"
 WORKFLOW = "assent.job"
 APPLICATION_VERSION = "assent-1"
-POLL_S = 0.1
+POLL_S = 0.25
 DEAD_AFTER_S = 10.0
 KEEP_FINISHED_S = 600.0
 MAX_TICK_S = 59
+LAST_S = 5
+SCHEDULE = "assent.ticks"
 
 workers = table(
     "kernel_workers",
@@ -120,8 +124,9 @@ class Worker:
         """Finish what runs, for at most five seconds, and let go."""
         self._stop.set()
         if self._beat is not None:
-            self._beat.join(5)
-        DBOS.destroy(workflow_completion_timeout_sec=5)
+            self._beat.join(LAST_S)
+        DBOS.destroy(workflow_completion_timeout_sec=LAST_S)
+        _ticks_end()
         with self.runtime.session.engine.begin() as conn:
             conn.execute(sa.delete(workers).where(workers.c.executor_id == self.executor_id))
 
@@ -146,24 +151,20 @@ def start(runtime: Runtime) -> Worker:
         _run(runtime, name, json.loads(arguments))
 
     @DBOS.workflow(name="assent.tick")
-    def run_tick(_due: datetime, name: Any) -> None:
-        _run(runtime, name, {})
+    def begin_ticks(due: datetime, _context: Any) -> None:
+        for name in due_ticks(due):
+            threading.Thread(target=run_tick, args=(runtime, name), name=name, daemon=True).start()
 
     worker = Worker(runtime, executor_id, threading.Event())
     _heartbeat(runtime, executor_id)
     DBOS.launch()
     DBOS.register_queue(QUEUE, polling_interval_sec=POLL_S, worker_concurrency=8)
     DBOS.apply_schedules(
-        [
-            {
-                "schedule_name": name,
-                "workflow_fn": run_tick,
-                "schedule": f"*/{every_s} * * * * *",
-                "context": name,
-            }
-            for name, (every_s, _run_tick) in sorted(_ticks.items())
-        ]
+        [{"schedule_name": SCHEDULE, "workflow_fn": begin_ticks, "schedule": "* * * * * *", "context": None}]
     )
+    for one in DBOS.list_schedules():
+        if one["schedule_name"] != SCHEDULE:  # of an older release: one for each tick
+            DBOS.delete_schedule(one["schedule_name"])
     worker._beat = threading.Thread(target=_beat, args=(runtime, worker), daemon=True, name="heartbeat")  # noqa: SLF001 -- its own
     worker._beat.start()  # noqa: SLF001 -- its own
     return worker
@@ -173,21 +174,40 @@ _running = threading.Lock()
 _ticking: set[str] = set()
 
 
-def _run(runtime: Runtime, name: str, arguments: Mapping[str, Any]) -> None:
-    """Run one job. A tick that is still running from its last time is left alone."""
-    if name in _ticks:
+def due_ticks(due: datetime) -> list[str]:
+    """List the ticks of a second, in the order of their names."""
+    second = int(due.timestamp())
+    return [name for name, (every_s, _run_tick) in sorted(_ticks.items()) if second % every_s == 0]
+
+
+def run_tick(runtime: Runtime, name: str) -> None:
+    """Run a tick; one that is still running from its last time is left alone, one that fails comes again."""
+    with _running:
+        if name in _ticking:
+            return
+        _ticking.add(name)
+    try:
+        _ticks[name][1](runtime)
+    except Exception:
+        log.exception("the tick %s failed", name)
+    finally:
         with _running:
-            if name in _ticking:
-                return
-            _ticking.add(name)
+            _ticking.discard(name)
+
+
+def _ticks_end() -> None:
+    """Wait for ticks that run, as long as for jobs."""
+    until = time.monotonic() + LAST_S
+    while _ticking and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def _run(runtime: Runtime, name: str, arguments: Mapping[str, Any]) -> None:
     try:
         _jobs[name](runtime, **arguments)
     except Exception:
         log.exception("the job %s failed", name)
         raise
-    finally:
-        with _running:
-            _ticking.discard(name)
 
 
 def _heartbeat(runtime: Runtime, executor_id: str) -> None:
