@@ -51,7 +51,7 @@ def slices(reader: Reader, project: str, rollout: str) -> dict[str, Any]:
         "rollout": rollout,
         "alpha": found.plan.alpha,
         "n_comparisons": n,
-        "method": f"asymptotic confidence sequences at alpha/{n}: all hold together, at every look",
+        "method": f"asymptotic confidence sequences at alpha/{n}: those of one look hold together",
         "dimensions": [
             {
                 "dimension": dimension,
