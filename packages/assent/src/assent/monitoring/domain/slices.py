@@ -3,8 +3,9 @@
 A unit belongs to the slice of its first call, which its arm cannot have changed. The largest slices are
 named, the rest is one; so no more intervals are drawn than dimensions * (NAMED + 1) * metrics, and each
 takes that part of the plan's alpha: all of them hold together (Bonferroni over the most that there can be, so
-that a slice that appears later widens none), at every look while the same slices have names. The check of exposures is made in each slice
-too, at its part of the level: an application that loses units is found by name.
+that a slice that appears later widens none), at every look while the same slices have names. The check of
+exposures is made in each slice too, at its part of the level: an application that loses units is found by
+name.
 """
 
 from collections.abc import Mapping, Sequence
