@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,7 @@ from assent.delivery.domain import (
     units_needed,
     units_to_find,
 )
+from assent.delivery.domain.sampling import read_wanted
 from assent.kernel.canonical import digest
 from assent.kernel.errors import Invalid
 
@@ -275,10 +277,21 @@ def test_a_first_step_that_is_too_short_is_undetectable_and_says_which():
     assert "Step 1" in reason.message
 
 
-def test_unknown_traffic_is_unknown_and_the_observed_one_stands_in():
+def test_unknown_traffic_is_unknown():
     plan = parse_plan(plan_form(expected_units_per_s=None))
     assert detectability(plan).ok is None
     assert [reach.reaches for reach in detectability(plan).steps] == [None, None]
     assert undetectable(detectability(plan))[0].id == "detectability"
-    assert detectability(plan, observed_units_per_s=2.0).ok is True
-    assert detectability(plan, observed_units_per_s=0.0).ok is None
+
+
+def test_of_a_judged_harm_only_sampled_units_are_seen_and_no_more_than_are_judged_a_day():
+    guards = [{"metric": "judge"}]
+    plan = parse_plan(plan_form(guards=guards, detect={"metric": "judge", "from": 0.01, "to": 0.05}))
+    assert (plan.is_judged, detectability(plan).ok) == (True, True)
+    fifth = read_wanted("polite", 0.2, 1_000_000, 7)
+    seen = detectability(plan, fifth)
+    assert [reach.units for reach in seen.steps] == [132, 132 + 660]
+    assert seen.ok is True
+    few = detectability(plan, replace(fifth, per_day=1_000))
+    assert [reach.units for reach in few.steps] == [50, 50 + 250]
+    assert (few.ok, [reach.reaches for reach in few.steps]) == (False, [False, True])

@@ -264,6 +264,14 @@ def counted(n_canary, n_stable, **more):
     return {"experiment": {"metrics": [{"n_canary": n_canary, "n_stable": n_stable}], **more}}
 
 
+def test_a_harm_that_only_a_judge_finds_takes_a_judge_of_live_calls(desk):
+    desk.adopt()
+    harm = {"metric": "judge", "from": 0.05, "to": 0.6}
+    rollout = desk.file(guards=[{"metric": "judge"}], detect=harm)
+    approve(desk, rollout)
+    assert reasons_of(desk.act, service.start, rollout) == {"sampling"}
+
+
 def test_a_winner_is_recorded_and_goes_out_by_a_release_of_its_own(desk):
     rollout = begun(desk, **AB_TEST)
     assert reasons_of(desk.do, service.conclude, ask_of(rollout), Winner.CANARY) == {"min_time", "unread"}

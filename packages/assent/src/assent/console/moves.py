@@ -171,7 +171,8 @@ def refusals(visit: Visit, reader: Reader, rollout: Rollout, action: Action) -> 
     place = delivery.Place(project=rollout.project, environment=rollout.environment, name=rollout.name)
     _, judgement, _ = delivery.verdict(reader, rollout)
     try:
-        facts = Facts(route=delivery.get_route(reader, place), judgement=judgement)
+        judged = delivery.judged_by(reader, place, rollout.plan)
+        facts = Facts(route=delivery.get_route(reader, place), judgement=judgement, judged=judged)
         rule = moves.advance if action.path == "promotion" and not rollout.is_last_step else action.rule
         rule(rollout, facts, reader.now())
     except AssentError as error:

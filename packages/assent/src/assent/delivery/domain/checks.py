@@ -187,8 +187,13 @@ def route_reasons(rollout: Rollout, route: Route | None) -> list[Reason]:
 
 def detection_reasons(plan: Plan, facts: Facts) -> list[Reason]:
     """Say whether the plan is blind to the harm it declares, unless that was accepted in it."""
-    found = detectability(plan, facts.observed_units_per_s)
-    if found.ok or plan.accept_undetectable:
+    if plan.accept_undetectable:
+        return []
+    if plan.is_judged and facts.judged is None:
+        text = "No judge grades live calls of this name, so the declared harm could not be found."
+        return [Reason("sampling", text, "Have one grade them: assent quality set")]
+    found = detectability(plan, facts.judged)
+    if found.ok:
         return []
     return undetectable(found)
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 
 from assent.delivery.domain.plan import Plan
+from assent.delivery.domain.sampling import Wanted
+
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +57,15 @@ def units_needed(plan: Plan) -> int | None:
     return units_to_find(plan.detect.usual, plan.detect.harmful, alpha=plan.alpha, weight=weight)
 
 
-def detectability(plan: Plan, observed_units_per_s: float | None = None) -> Detectability:
-    """Tell which steps can see the harm: at the plan's expected traffic, else at the observed one."""
-    rate = plan.expected_units_per_s or observed_units_per_s or None
+def detectability(plan: Plan, judged: Wanted | None = None) -> Detectability:
+    """Tell which steps can see the harm at the plan's expected traffic.
+
+    `judged`: the sampling whose judge feeds the metric of the harm; its share of the units is seen, as far as
+    the judgements of its days suffice. None: every unit is seen.
+    """
+    rate = plan.expected_units_per_s
     needed = units_needed(plan)
-    reaches = _reaches(plan, needed, rate) if needed is not None else ()
+    reaches = _reaches(plan, needed, judged) if needed is not None else ()
     if not reaches:
         ok: bool | None = True
     elif rate is None:
@@ -68,9 +75,11 @@ def detectability(plan: Plan, observed_units_per_s: float | None = None) -> Dete
     return Detectability(units_needed=needed, units_per_s=rate, steps=reaches, ok=ok)
 
 
-def _reaches(plan: Plan, needed: int, rate: float | None) -> tuple[StepReach, ...]:
+def _reaches(plan: Plan, needed: int, judged: Wanted | None) -> tuple[StepReach, ...]:
     reaches = []
-    units = 0.0
+    units, rate = 0.0, plan.expected_units_per_s
+    if judged is not None and rate is not None:
+        rate *= float(judged.share)
     for k, step in enumerate(plan.steps):
         if not step.compares:
             continue
@@ -78,7 +87,10 @@ def _reaches(plan: Plan, needed: int, rate: float | None) -> tuple[StepReach, ..
             reaches.append(StepReach(step=k, share=step.share, units=None, reaches=None, expected_s=None))
             continue
         # A unit counts only once its score window has closed.
-        units += rate * step.share * max(0, step.max_time_s - plan.window_s)
+        of_both = rate * max(0, step.max_time_s - plan.window_s)
+        if judged is not None:
+            of_both = min(of_both, judged.per_day * max(1.0, step.max_time_s / DAY_S))
+        units += of_both * step.share
         reaches.append(
             StepReach(
                 step=k,

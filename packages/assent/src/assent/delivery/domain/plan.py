@@ -182,6 +182,11 @@ class Plan:
         """Give the first share that chance decides on: a preview to an audience is no step of the traffic."""
         return next(step.share for step in self.steps if step.share > 0)
 
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether only a judge of live calls can find the declared harm."""
+        return self.detect is not None and self.detect.metric is Metric.JUDGE
+
     def weight(self, metric: Metric) -> float:
         """Give the weight of the guard on `metric`."""
         return next(guard.weight for guard in self.guards if guard.metric is metric)

@@ -10,6 +10,7 @@ from typing import Any
 from assent.delivery.domain.judgement import NO_JUDGEMENT, Judgement
 from assent.delivery.domain.plan import Plan, Step
 from assent.delivery.domain.route import Route
+from assent.delivery.domain.sampling import Wanted
 from assent.kernel.errors import Reason
 
 
@@ -101,7 +102,7 @@ class Facts:
 
     objections: every condition that does not hold now (at the start), or debt that forbids growth.
     decision: the event that admits the subject.
-    automatic: no person asks. observed_units_per_s: the mean of the last hour, if known.
+    automatic: no person asks. judged: the sampling whose judge feeds the declared harm, where one does.
     """
 
     route: Route | None = None
@@ -110,5 +111,5 @@ class Facts:
     decision_kind: str = "approved"
     automatic: bool = False
     judgement: Judgement = NO_JUDGEMENT
-    observed_units_per_s: float | None = None
+    judged: Wanted | None = None
     because: Because = Because.PERSON

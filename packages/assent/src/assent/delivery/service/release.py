@@ -19,7 +19,10 @@ from assent.delivery.domain import (
     plan_document,
 )
 from assent.delivery.domain.events import RolloutPlanned
+from assent.delivery.domain.sampling import Wanted
 from assent.delivery.service import effects, rollouts
+from assent.delivery.service.routes import Place
+from assent.delivery.service.sampling import judged_by
 from assent.delivery.service.subjects import Subject, expect_no_flag, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
@@ -58,7 +61,9 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     kept = keep_reason(tx, release.reason)
     document = plan_document(plan)
     plan_digest = tx.blobs.put(canonical(document))
-    effects.claim_plan(tx, release.project, subject.digest, _plan_value(release, plan, plan_digest))
+    place = Place(project=release.project, environment=release.environment, name=subject.name)
+    judged = judged_by(tx, place, plan)
+    effects.claim_plan(tx, release.project, subject.digest, _plan_value(release, (plan, plan_digest), judged))
     request = approvals.submit(
         tx,
         approvals.NewRequest(
@@ -141,9 +146,10 @@ def _expect_none_open(tx: Tx, release: Release, subject: Subject) -> None:
         )
 
 
-def _plan_value(release: Release, plan: Plan, plan_digest: str) -> dict[str, Any]:
-    """Say of the plan what a policy asks: fractions are decimal strings."""
-    found = detectability(plan)
+def _plan_value(release: Release, planned: tuple[Plan, str], judged: Wanted | None) -> dict[str, Any]:
+    """Say of the plan (with its digest) what a policy asks: fractions are decimal strings."""
+    plan, plan_digest = planned
+    found = detectability(plan, judged)
     value: dict[str, Any] = exact(
         {
             "environment": release.environment,
@@ -152,7 +158,7 @@ def _plan_value(release: Release, plan: Plan, plan_digest: str) -> dict[str, Any
             "first_share": plan.entry_share,
             "n_steps": len(plan.steps),
             "steps": [step.share for step in plan.steps],
-            "detectable": found.ok,
+            "detectable": found.ok and (judged is not None or not plan.is_judged),
             "units_needed": found.units_needed,
             "accepts_undetectable": plan.accept_undetectable is not None,
             **({"shadow": plan.steps[0].shadow} if plan.steps[0].shadow else {}),

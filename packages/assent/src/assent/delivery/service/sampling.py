@@ -12,6 +12,7 @@ from typing import Any
 
 from assent.delivery import store
 from assent.delivery.domain.events import SamplingSet
+from assent.delivery.domain.plan import Plan
 from assent.delivery.domain.sampling import MAX_BYTES, Wanted
 from assent.delivery.service.routes import Place, get_route
 from assent.delivery.service.watch import announce
@@ -107,6 +108,12 @@ def find_sampling(reader: Reader, place: Place) -> Sampling | None:
     """Find a sampling, whether it is enabled or not."""
     found = store.list_samplings(reader.conn, place.project, place.environment, place.name)
     return _read(found[0]) if found else None
+
+
+def judged_by(reader: Reader, place: Place, plan: Plan) -> Wanted | None:
+    """Give the sampling by which a plan finds its declared harm; None where it needs none, or has none."""
+    found = find_sampling(reader, place) if plan.is_judged else None
+    return found.wanted if found is not None and found.wanted.enabled else None
 
 
 def list_samplings(
