@@ -1,7 +1,7 @@
 """Fork writers on one installation and kill them at any moment; run by test_chaos.py.
 
-Usage: chaos_writers.py URL FOLDER N_WRITERS N_KILLS SEED. Each writer notes the events that were committed,
-one id a line, in FOLDER/written/<number>. Prints {"kills": …, "started": …} as JSON.
+Usage: python -m tests.ledger.chaos_writers URL FOLDER N_WRITERS N_KILLS SEED. Each writer notes the events
+that were committed, one id a line, in FOLDER/written/<number>. Prints {"kills": …, "started": …} as JSON.
 """
 
 import json

@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import sqlalchemy as sa
 
 import assent.identity.store as identity
 from assent.ledger import replay, service, verification
 from assent_client.verify.note import verify_note
+from tests.architecture.house_rules import ROOT
 
 N_KILLS = int(os.environ.get("ASSENT_CHAOS_KILLS", "8"))
 N_WRITERS = 8
@@ -18,10 +18,11 @@ SECONDS_PER_KILL = 5
 
 
 def test_killed_writers_leave_no_gap_and_lose_nothing_committed_chaos(installed):
-    script = [sys.executable, str(Path(__file__).with_name("chaos_writers.py"))]
+    script = [sys.executable, "-m", "tests.ledger.chaos_writers"]
     words = [installed.url, installed.folder, N_WRITERS, N_KILLS, os.getpid()]
     run = subprocess.run(
         [*script, *map(str, words)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60 + N_KILLS * SECONDS_PER_KILL,
