@@ -1,5 +1,6 @@
 """Every command line that a document shows can be typed: its words, options and arguments are there."""
 
+import functools
 import re
 import shlex
 from itertools import takewhile
@@ -8,7 +9,7 @@ import pytest
 from typer import BadParameter
 from typer.core import TyperGroup
 
-from assent_client.cli.tree import root
+from assent_client.cli import tree
 from tests.architecture.house_rules import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,15 +32,22 @@ def shown():
             yield pytest.param(command.replace("\\\n", " "), command in whole, id=name)
 
 
+@functools.cache
+def at(path):
+    """Give the command that the words of a path name, None where there is none; each takes a while to load."""
+    if not path:
+        return tree.root()
+    context = at(path[:-1]).make_context(path[-1], [], resilient_parsing=True)
+    return at(path[:-1]).get_command(context, path[-1])
+
+
 def find(words):
     """Give the command that words begin with, the words that named it, and those that are left."""
-    found, path, rest = root(), ["assent"], list(words)
-    while isinstance(found, TyperGroup) and rest and rest[0] != ELLIPSIS and not rest[0].startswith("-"):
-        context = found.make_context(path[-1], [], resilient_parsing=True)
-        found = found.get_command(context, rest[0])
-        assert found is not None, f"{' '.join(path)} has no {rest[0]!r}"
-        path.append(rest.pop(0))
-    return found, path, rest
+    path, rest = (), list(words)
+    while isinstance(at(path), TyperGroup) and rest and rest[0] != ELLIPSIS and not rest[0].startswith("-"):
+        assert at((*path, rest[0])) is not None, f"{' '.join(('assent', *path))} has no {rest[0]!r}"
+        path = (*path, rest.pop(0))
+    return at(path), ["assent", *path], rest
 
 
 @pytest.mark.parametrize(("command", "whole"), list(shown()))
@@ -79,7 +87,7 @@ def told():
 
 
 def test_every_command_that_the_product_tells_people_to_type_is_there():
-    nouns = {noun for noun, command in commands(root()) if isinstance(command, TyperGroup)}
+    nouns = {noun for noun, command in commands(at(())) if isinstance(command, TyperGroup)}
     verbs = {(noun, verb) for noun in nouns for verb, _ in commands(find([noun])[0])}
     wrong = [(str(path), *words) for path, words in told() if words[0] in nouns and words not in verbs]
     assert not wrong
