@@ -171,7 +171,9 @@ def refusals(visit: Visit, reader: Reader, rollout: Rollout, action: Action) -> 
     place = delivery.Place(project=rollout.project, environment=rollout.environment, name=rollout.name)
     _, judgement, _ = delivery.verdict(reader, rollout)
     try:
-        judged = delivery.judged_by(reader, place, rollout.plan)
+        judged = delivery.judged_by(
+            reader, (rollout.project, rollout.environment, rollout.name), rollout.plan
+        )
         facts = Facts(route=delivery.get_route(reader, place), judgement=judgement, judged=judged)
         rule = moves.advance if action.path == "promotion" and not rollout.is_last_step else action.rule
         rule(rollout, facts, reader.now())

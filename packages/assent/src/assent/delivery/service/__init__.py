@@ -35,13 +35,11 @@ from assent.delivery.service.routes import (
     list_live,
     restore,
 )
+from assent.delivery.service.sampled import Sampling, judged_by, list_samplings
 from assent.delivery.service.sampling import (
     SEALED_FOR,
-    Sampling,
     find_sampling,
     get_sampling,
-    judged_by,
-    list_samplings,
     set_sampling,
     stop_sampling,
 )

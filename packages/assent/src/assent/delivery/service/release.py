@@ -21,8 +21,7 @@ from assent.delivery.domain import (
 from assent.delivery.domain.events import RolloutPlanned
 from assent.delivery.domain.sampling import Wanted
 from assent.delivery.service import effects, rollouts
-from assent.delivery.service.routes import Place
-from assent.delivery.service.sampling import judged_by
+from assent.delivery.service.sampled import judged_by
 from assent.delivery.service.subjects import Subject, expect_no_flag, find_subject
 from assent.identity import service as identity
 from assent.kernel.canonical import canonical
@@ -61,8 +60,7 @@ def request_release(tx: Tx, release: Release) -> Rollout:
     kept = keep_reason(tx, release.reason)
     document = plan_document(plan)
     plan_digest = tx.blobs.put(canonical(document))
-    place = Place(project=release.project, environment=release.environment, name=subject.name)
-    judged = judged_by(tx, place, plan)
+    judged = judged_by(tx, (release.project, release.environment, subject.name), plan)
     effects.claim_plan(tx, release.project, subject.digest, _plan_value(release, (plan, plan_digest), judged))
     request = approvals.submit(
         tx,

@@ -24,8 +24,7 @@ from assent.delivery.domain import (
 )
 from assent.delivery.service import effects
 from assent.delivery.service.judging import keep_judgement, latest_judgement
-from assent.delivery.service.routes import Place
-from assent.delivery.service.sampling import judged_by
+from assent.delivery.service.sampled import judged_by
 from assent.delivery.service.watch import announce
 from assent.kernel.errors import NotFound, Reason, Refused, Stale
 from assent.kernel.events import Event, Recorded
@@ -221,12 +220,11 @@ def locked(tx: Tx, ask: Ask) -> tuple[Rollout, Facts]:
             remedy="Look at it again, then repeat the action.",
         )
     route = None if row is None else read_route(row.document)
-    place = Place(project=seen.project, environment=seen.environment, name=seen.name)
     return rollout, Facts(
         route=route,
         judgement=latest_judgement(tx, rollout.id),
         automatic=tx.actor.kind == "system",
-        judged=judged_by(tx, place, rollout.plan),
+        judged=judged_by(tx, (seen.project, seen.environment, seen.name), rollout.plan),
     )
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from dataclasses import replace
 
-from assent.delivery import store
 from assent.delivery.domain.events import SamplingSet
-from assent.delivery.domain.plan import Plan
-from assent.delivery.domain.sampling import MAX_BYTES, Wanted
+from assent.delivery.domain.sampling import Wanted
 from assent.delivery.service.routes import Place, get_route
+from assent.delivery.service.sampled import Sampling, list_samplings
 from assent.delivery.service.watch import announce
 from assent.evaluation import service as evaluation
 from assent.kernel.errors import Conflict, NotFound
@@ -24,20 +19,6 @@ from assent.kernel.tx import Reader, Tx
 
 SEALED_FOR = "samples"
 """The purpose of the key that samples are sealed to."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """A sampling as it stands."""
-
-    project: str
-    environment: str
-    name: str
-    wanted: Wanted
-    salt: str
-    key: str
-    set_at: datetime
-    set_by: str
 
 
 def set_sampling(tx: Tx, place: Place, wanted: Wanted, secret: bytes, reason: str | None) -> Sampling:
@@ -106,50 +87,5 @@ def get_sampling(reader: Reader, place: Place) -> Sampling:
 
 def find_sampling(reader: Reader, place: Place) -> Sampling | None:
     """Find a sampling, whether it is enabled or not."""
-    found = store.list_samplings(reader.conn, place.project, place.environment, place.name)
-    return _read(found[0]) if found else None
-
-
-def judged_by(reader: Reader, place: Place, plan: Plan) -> Wanted | None:
-    """Give the sampling by which a plan finds its declared harm; None where it needs none, or has none."""
-    found = find_sampling(reader, place) if plan.is_judged else None
-    return found.wanted if found is not None and found.wanted.enabled else None
-
-
-def list_samplings(
-    reader: Reader, project: str | None = None, environment: str | None = None
-) -> list[Sampling]:
-    """List samplings, enabled or not, by project, environment and name."""
-    return [_read(row) for row in store.list_samplings(reader.conn, project, environment)]
-
-
-def published(reader: Reader, project: str, environment: str) -> dict[str, Any]:
-    """Give what a snapshot says of the samplings of an environment, by name."""
-    return {
-        one.name: {"end": one.wanted.end, "salt": one.salt, "key": one.key, "max_bytes": MAX_BYTES}
-        for one in _enabled(list_samplings(reader, project, environment))
-    }
-
-
-def _enabled(found: Sequence[Sampling]) -> list[Sampling]:
-    return [one for one in found if one.wanted.enabled]
-
-
-def _read(row: Any) -> Sampling:
-    wanted = Wanted(
-        judge=row.judge,
-        share=Decimal(row.share),
-        per_day=row.per_day,
-        keep_days=row.keep_days,
-        enabled=row.enabled,
-    )
-    return Sampling(
-        project=row.project,
-        environment=row.environment,
-        name=row.name,
-        wanted=wanted,
-        salt=row.salt,
-        key=row.key,
-        set_at=row.set_at,
-        set_by=row.set_by,
-    )
+    found = list_samplings(reader, place.project, place.environment, place.name)
+    return found[0] if found else None

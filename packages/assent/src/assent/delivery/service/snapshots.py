@@ -16,7 +16,7 @@ from typing import Any, Literal
 from assent.delivery import store
 from assent.delivery.domain import Route, compile_route, read_route, without_canary, without_ended
 from assent.delivery.domain.pinning import ends_at
-from assent.delivery.service.sampling import published
+from assent.delivery.service.sampled import published
 from assent.delivery.service.subjects import Subject, end_of, find_subject
 from assent.flags import service as flags
 from assent.flags.domain import published_condition
