@@ -22,7 +22,7 @@ from assent.delivery.http.snapshots import EVENTS, KEEP_ALIVE_S, STREAM_MOST_S, 
 from assent.identity.domain import Permission
 from assent.kernel.errors import NotFound
 from assent.web.api import Call, requires
-from assent.web.openapi import gives, takes_known
+from assent.web.openapi import PROBLEM, gives, takes_known
 
 router = APIRouter(prefix="/environments/{environment}/ofrep/v1", tags=["ofrep"])
 
@@ -49,7 +49,7 @@ FAILURES = {
     **gives(JSON, status=400, says="The context cannot be used: `errorCode` says why."),
     **gives(JSON, status=429, says="Too many requests; Retry-After says for how many seconds."),
 }
-NO_FLAG = gives(JSON, status=404, says="There is no such flag.")
+NO_FLAG = gives(JSON, PROBLEM, status=404, says="There is no such flag; as a problem: no such project.")
 
 
 @router.post("/evaluate/flags/{key}", openapi_extra=BODY, responses=FAILURES | NO_FLAG)
