@@ -2,13 +2,13 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from forge import digest, model_document, route
-from plane import STREAM_HEAD, USAGE, chunk, chunked, completion, events, http, until
+from plane import QUICK, STREAM_HEAD, USAGE, chunk, chunked, completion, events, http, until
 
-from assent_client.calls import sampling as samples
 from assent_client.sampling import Sampling, is_sampled
 from assent_client.sealed import open_sealed
 
@@ -20,7 +20,7 @@ def sampling(share=1_000_000, **changes):
     return {"end": share, "salt": "pepper", "key": PUBLIC, "max_bytes": 300, **changes}
 
 
-def serve(world, given=None, **changes):
+def serve(world, given=None, *, limits=QUICK, **changes):
     """Serve a stable version and a canary for half of the units, sampled."""
     old, new = model_document(upstream_model="old"), model_document(upstream_model="new", **changes)
     payload = world.payload(old, new)
@@ -29,7 +29,7 @@ def serve(world, given=None, **changes):
         payload["sampling"] = {"assistant": given}
     world.publish_payload(payload)
     if world.gateway is None:
-        world.start()
+        world.start(limits=limits)
 
 
 def sampled(world, n=1):
@@ -138,9 +138,8 @@ def test_a_server_that_is_away_leaves_sealed_files_and_gets_them_later(world):
     assert until(lambda: not list(folder.glob("*.json")), "the empty folder")
 
 
-def test_what_finds_no_room_or_cannot_be_read_is_counted(world, monkeypatch, caplog):
-    monkeypatch.setattr(samples, "MAX_WAITING_BYTES", 3000)
-    serve(world, sampling())
+def test_what_finds_no_room_or_cannot_be_read_is_counted(world, caplog):
+    serve(world, sampling(), limits=replace(QUICK, sampled_bytes=3000))
     world.ask("x" * 4000)
     world.upstream.answer = STREAM_HEAD + chunked(b"data: {broken words\n\n")
     world.ask(stream=True)

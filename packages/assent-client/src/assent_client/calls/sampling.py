@@ -68,11 +68,19 @@ def sampling_of(route: ServedRoute, unit: str, dialect: Dialect) -> Sampling | N
 class Samples:
     """Takes sampled calls and delivers them in batches of their own; `take` is safe from any thread."""
 
-    def __init__(self, sink: Sink, folder: Path, labels: Mapping[str, str], interval_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        folder: Path,
+        labels: Mapping[str, str],
+        interval_s: float = 1.0,
+        waiting_bytes: int = MAX_WAITING_BYTES,
+    ) -> None:
+        """Take at most `waiting_bytes` of texts that are not redacted yet into memory."""
         spool = Spool(folder, MAX_SPOOLED_BYTES)
         pace = Pace(batch_rows=_BATCH_ROWS, interval_s=interval_s)
         self._lock = threading.Lock()
-        self._n_bytes = 0
+        self._n_bytes, self._waiting_bytes = 0, waiting_bytes
         self._observations = Observations(sink, spool, labels, pace, make=self._made)
         self.start, self.close = self._observations.start, self._observations.close
 
@@ -84,7 +92,7 @@ class Samples:
     def take(self, taken: Taken) -> None:
         """Take a sampled call; without room it is dropped and counted."""
         with self._lock:
-            fits = self._n_bytes + taken.n_bytes <= MAX_WAITING_BYTES
+            fits = self._n_bytes + taken.n_bytes <= self._waiting_bytes
             self._n_bytes += taken.n_bytes if fits else 0
         if fits:
             self._observations.add(taken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -133,6 +133,19 @@ def _show(
     )
 
 
+def _decided(
+    visit: Visit, target: Target, form: Form, decide: Callable[[Sequence[Subject]], Decided]
+) -> Response:
+    """Show what is decided for those who were sent, or what is wrong with them."""
+    text = form.fields.get("contexts", "")
+    try:
+        subjects = _subjects(form, target.unit)
+        answer = _answer(target, subjects, decide(subjects))
+    except AssentError as error:
+        return _show(visit, target, error=error, text=text)
+    return _show(visit, target, answer, text=text)
+
+
 def _subjects(form: Form, unit: str) -> list[Subject]:
     """Read who is asked about: the file, else what was pasted. Raises: Invalid with each wrong line."""
     file, pasted = form.fields.get("file", ""), form.fields.get("contexts", "")
@@ -171,17 +184,12 @@ def preview_flag(visit: OfFlag, environment: str, name: str, form: Sent) -> Resp
     """Show who gets what of a flag, and would under what waits for a second person; nothing is kept."""
     with visit.read() as reader:
         place, target = _flag(visit, reader, environment, name)
-        try:
-            subjects = _subjects(form, target.unit)
+
+        def decide(subjects: Sequence[Subject]) -> Decided:
             found = flags.preview(reader, place, subjects, flags.proposed(reader, place))
-        except AssentError as error:
-            return _show(visit, target, error=error, text=form.fields.get("contexts", ""))
-    return _show(
-        visit,
-        target,
-        _answer(target, subjects, (found.now, found.then)),
-        text=form.fields.get("contexts", ""),
-    )
+            return found.now, found.then
+
+        return _decided(visit, target, form, decide)
 
 
 def _route(visit: Visit, reader: Reader, environment: str, name: str) -> tuple[delivery.Place, Target]:
@@ -219,11 +227,4 @@ def preview_route(visit: OfRoute, name: str, environment: str, form: Sent) -> Re
     """Show who gets which version of what is live under a name; nothing is kept."""
     with visit.read() as reader:
         place, target = _route(visit, reader, environment, name)
-        try:
-            subjects = _subjects(form, target.unit)
-            found = delivery.preview(reader, place, subjects)
-        except AssentError as error:
-            return _show(visit, target, error=error, text=form.fields.get("contexts", ""))
-    return _show(
-        visit, target, _answer(target, subjects, (found, None)), text=form.fields.get("contexts", "")
-    )
+        return _decided(visit, target, form, lambda who: (delivery.preview(reader, place, who), None))

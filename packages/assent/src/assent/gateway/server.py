@@ -155,7 +155,8 @@ def _prepare(
     pace = Pace(interval_s=settings.observation_interval_s)
     sink = HttpSink(settings.server_url, settings.token, tls=tls)
     observations = Observations(sink, spool, labels, pace, completions.write)
-    samples = Samples(sink, samples_folder, labels, settings.observation_interval_s)
+    most = settings.limits.sampled_bytes
+    samples = Samples(sink, samples_folder, labels, settings.observation_interval_s, most)
     quotas = Quotas(book, settings.n_workers, settings.quota_share, settings.now)
     recorder = Recorder(observations, completions, unit_key, quotas, samples)
     hooks = Hooks(parse_allowed(settings.hook_allow), settings.hook_http, settings.limits, tls)

@@ -34,6 +34,8 @@ class Limits:
     """Mirrored calls of one worker at once."""
     mirrored_s: float = 120.0
     """Longest time that a mirrored call may take."""
+    sampled_bytes: int = 33_554_432
+    """Texts of sampled calls in memory, before they are redacted; what finds no room is counted as lost."""
     drain_s: float = 30.0
     sweep_s: float = 0.1
 
