@@ -39,6 +39,7 @@ class Server:
         self.status = 202
         self.batches = {}
         self.seen = threading.Event()
+        self.on_batch = lambda: None
 
     def __call__(self, batch, body):
         if self.status == 0:
@@ -46,6 +47,7 @@ class Server:
         if 200 <= self.status < 300:
             self.batches[batch] = json.loads(body)
             self.seen.set()
+        self.on_batch()
         return self.status
 
     def serials(self):
@@ -74,6 +76,16 @@ def test_rows_arrive_in_batches_in_their_order(observations, server):
     observations.flush()
     assert server.serials() == list(range(25))
     assert sorted(len(b["observations"]) for b in server.batches.values()) == [5, 10, 10]
+
+
+def test_rows_that_come_while_a_batch_leaves_wait_for_the_next_turn(observations, server):
+    coming = [row(2)]
+    server.on_batch = lambda: observations.add(coming.pop()) if coming else None
+    observations.add(row(1))
+    observations.flush()
+    assert server.serials() == [1]
+    observations.flush()
+    assert server.serials() == [1, 2]
 
 
 def test_a_batch_names_itself_its_instance_and_its_kind_of_rows(observations, server):
@@ -177,7 +189,9 @@ def test_a_full_spool_gives_up_its_oldest_and_counts(server, tmp_path):
 
 
 def test_a_write_cut_short_is_swept_away(tmp_path):
-    (tmp_path / ".01.1.json.9.part").write_bytes(b"{")
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (tmp_path / f".01.1.json.{dead.pid}.part").write_bytes(b"{")
     assert len(Spool(tmp_path)) == 0
     assert list(tmp_path.iterdir()) == []
 

@@ -265,12 +265,20 @@ class Observations:
             self._wake.clear()
             self.flush()
         self.flush()
+        while self._ring:
+            self.flush()
 
     def flush(self) -> None:
-        """Move what the ring holds to disk, and send what waits there, oldest first."""
+        """Move what the ring holds to disk, and send what waits there, oldest first.
+
+        What comes meanwhile waits for the next turn: a batch of few rows costs as much as one of many.
+        """
         if not self._adopted:
             self._guarded(self._report_the_dead)
-        while rows := self._take():
+        n_left = len(self._ring)
+        while n_left:
+            rows = self._take(min(n_left, self._pace.batch_rows))
+            n_left -= len(rows)
             if self._on_batch is not None:
                 self._guarded(self._on_batch, rows)
             self._guarded(self._keep, rows)
@@ -294,9 +302,8 @@ class Observations:
             self._spool.put(batch, 0, self._body(batch, life.instance, life.n_lost + life.n_dropped, ()))
             life.end()
 
-    def _take(self) -> list[Any]:
-        ring = self._ring
-        return [ring.popleft() for _ in range(min(len(ring), self._pace.batch_rows))]
+    def _take(self, n: int) -> list[Any]:
+        return [self._ring.popleft() for _ in range(n)]
 
     def _body(self, batch: str, instance: str, n_dropped: int, rows: Sequence[Row]) -> bytes:
         head = {"batch": batch, "instance": instance, **self._labels, "n_dropped": n_dropped}
