@@ -204,6 +204,39 @@ def test_the_store_serves_the_last_good_snapshot_after_a_restart(forge, store, t
     assert again.current.position == taken.position
 
 
+def test_a_snapshot_serves_before_it_is_on_the_disk(forge, store, tmp_path):
+    store.offer(forge.sign(forge.payload(serial=5)))
+    taken = store.take(forge.sign(forge.payload(serial=6)))
+    assert store.current is taken
+    assert SnapshotStore(tmp_path, forge.root, SCOPE).load().payload.serial == 5
+    store.keep()
+    assert SnapshotStore(tmp_path, forge.root, SCOPE).load().payload.serial == 6
+
+
+def test_what_is_on_the_disk_is_not_written_again(forge, store, tmp_path):
+    store.keep()
+    assert list(tmp_path.iterdir()) == []
+    store.offer(forge.sign(forge.payload(serial=5)))
+    again = SnapshotStore(tmp_path, forge.root, SCOPE)
+    again.load()
+    files = {path: path.stat().st_ino for path in tmp_path.iterdir()}
+    for one in (store, again):
+        one.keep()
+    assert {path: path.stat().st_ino for path in tmp_path.iterdir()} == files
+
+
+def test_a_disk_that_was_full_is_tried_again(forge, store, tmp_path):
+    store.offer(forge.sign(forge.payload(serial=5)))
+    mark = next(tmp_path.glob("*.mark.json"))
+    mark.unlink()
+    mark.mkdir()  # nothing can be put in its place
+    store.offer(forge.sign(forge.payload(serial=6)))
+    assert "could not be written" in store.trouble
+    mark.rmdir()
+    store.keep()
+    assert SnapshotStore(tmp_path, forge.root, SCOPE).load().payload.serial == 6
+
+
 def test_a_bad_snapshot_leaves_the_good_one_in_use(forge, store):
     good = store.offer(forge.sign(forge.payload(model_document(), serial=5)))
     with pytest.raises(SnapshotRefused):

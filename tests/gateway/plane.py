@@ -41,6 +41,9 @@ class Server(ThreadingHTTPServer):
         self.forge = forge
         self.envelope = b""
         self.acks: list[dict[str, Any]] = []
+        self.acknowledging = threading.Event()
+        self.acknowledging.set()
+        """Cleared: acknowledgements get no answer."""
         self.batches: dict[str, dict[str, Any]] = {}
         self.observing = 202
         self.streaming = True
@@ -94,6 +97,7 @@ class Plane(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path.endswith("/acks"):
             self.server.acks.append(body)
+            self.server.acknowledging.wait(2 * DEADLINE_S)
             self.answer(204)
         else:
             if self.server.observing == 202:

@@ -67,6 +67,19 @@ def test_serials_are_acknowledged(live):
     )
 
 
+def test_an_acknowledgement_without_an_answer_holds_up_no_rollback(live):
+    live.gateway.stop()
+    live.start(poll_s=60.0)
+    live.server.acknowledging.clear()
+    try:
+        for _ in range(2):
+            live.publish()  # waits until it is served
+    finally:
+        live.server.acknowledging.set()
+    newest = {"gateway": "gateway", "epoch": 1, "serial": live.serial}
+    until(lambda: newest in live.server.acks, "the acknowledgement of the newest")
+
+
 def test_a_bad_or_older_snapshot_changes_nothing(live):
     good = live.serial
     older = live.payload() | {"serial": good - 1, "gone": {"assistant": {"status": 404, "reason": "x"}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 
 import msgspec
@@ -49,8 +50,8 @@ def pin_root(path: Path, document: bytes) -> Root:
 class SnapshotStore:
     """The current snapshot of one scope, in memory and on disk.
 
-    `current` is replaced as one reference, so readers need no lock; one writer at a time may `offer`.
-    `trouble` says why the last offer, or the copy on disk, was kept out.
+    `current` is replaced as one reference, so readers need no lock; one writer at a time may `take` or
+    `offer`, and any thread may `keep`. `trouble` says why the last offer, or the copy on disk, was kept out.
     """
 
     def __init__(self, folder: Path, root: Root, scope: Scope) -> None:
@@ -62,6 +63,8 @@ class SnapshotStore:
         self.file_name = f"{name}.snapshot.json"
         self._path = folder / self.file_name
         self._mark_path = folder / f"{name}.mark.json"
+        self._keeping = threading.Lock()
+        self._kept: Snapshot | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._mark = self._read_mark()
@@ -82,11 +85,22 @@ class SnapshotStore:
         except (SnapshotRefused, OSError) as error:
             self._report(f"{self._path}: {error}")
             return None
-        self.current = snapshot
+        self.current = self._kept = snapshot
         return snapshot
 
     def offer(self, envelope: bytes) -> Snapshot:
-        """Check a snapshot, make it durable and current; what is served now given again changes nothing.
+        """Check a snapshot, make it current and durable; what is served now given again changes nothing.
+
+        Raises: SnapshotRefused; the last good one stays current.
+        """
+        snapshot = self.take(envelope)
+        self.keep()
+        return snapshot
+
+    def take(self, envelope: bytes) -> Snapshot:
+        """Check a snapshot and make it current; `keep` makes it durable.
+
+        No disk, slow or full, may hold up a rollback.
 
         Raises: SnapshotRefused; the last good one stays current.
         """
@@ -98,11 +112,26 @@ class SnapshotStore:
         except SnapshotRefused as refusal:
             self._report(str(refusal))
             raise
-        self.current = snapshot  # a full disk must not hold up a rollback, so serving comes first
+        self.current = snapshot
         self.trouble = None
         self._mark = Mark(*snapshot.position)
-        self._keep(envelope)
         return snapshot
+
+    def keep(self) -> None:
+        """Write the current snapshot to the disk, if it is not there; `trouble` says what went wrong."""
+        with self._keeping:
+            snapshot = self.current
+            if snapshot is None or snapshot is self._kept:
+                return
+            try:
+                durable.replace(self._mark_path, msgspec.json.encode(Mark(*snapshot.position)))
+                durable.replace(self._path, snapshot.envelope)
+            except OSError as error:
+                self._report(
+                    f"{self._path} could not be written ({error.strerror}); a restart may find an older one"
+                )
+            else:
+                self._kept = snapshot
 
     def _check_position(self, snapshot: Snapshot) -> None:
         mark = (self._mark.epoch, self._mark.serial)
@@ -113,15 +142,6 @@ class SnapshotStore:
             return
         if snapshot.payload.issued_at < served.payload.issued_at:
             raise SnapshotRefused(f"it was issued before the one of the same serial {mark[1]} in use")
-
-    def _keep(self, envelope: bytes) -> None:
-        try:
-            durable.replace(self._mark_path, msgspec.json.encode(self._mark))
-            durable.replace(self._path, envelope)
-        except OSError as error:
-            self._report(
-                f"{self._path} could not be written ({error.strerror}); a restart may find an older one"
-            )
 
     def _read_mark(self) -> Mark:
         try:

@@ -41,6 +41,8 @@ class Feed:
         self._etag: str | None = None
         self._acknowledged: tuple[int, int] | None = None
         self._trouble = ""
+        self._news = asyncio.Event()
+        """Set where a snapshot may be served that is not on the disk or not acknowledged yet."""
         base = f"/v1/projects/{settings.project}/environments/{settings.environment}/snapshot"
         self._path, self._stream_path = f"{base}?audience=gateway", f"{base}/stream?audience=gateway"
         self._acks_path = f"{base}/acks"
@@ -95,16 +97,21 @@ class Feed:
 
     async def run(self) -> None:
         """Follow the server until cancelled."""
-        async with self._http, asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            group.create_task(self._check())
+        try:
+            async with self._http, asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                group.create_task(self._settle())
+                group.create_task(self._check())
+        finally:
+            if self._store is not None:
+                self._store.keep()
 
     async def _follow(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
                 await self._fetch()
-                await self._acknowledge_current()  # what came from disk was never offered
+                self._news.set()  # what came from disk is not acknowledged yet
                 if await self._listen():
                     pause_s = _FIRST_PAUSE_S
             except (httpx.HTTPError, OSError, Invalid) as error:
@@ -122,7 +129,7 @@ class Feed:
                 after = self._current()
                 if before is not None and after is not before:
                     log.warning("gateway: a newer snapshot was found by asking, not by the stream")
-                await self._acknowledge_current()
+                self._news.set()  # an acknowledgement that failed is tried again
             except (httpx.HTTPError, OSError, Invalid) as error:
                 self._report(f"{self._settings.server_url}: {error!r}")
             self._alarm_if_stale()
@@ -142,7 +149,7 @@ class Feed:
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             return
         answer.raise_for_status()
-        await self._offer(answer.content)
+        self._offer(answer.content)
         self._etag = answer.headers.get("etag")
 
     async def _pin(self) -> None:
@@ -175,27 +182,34 @@ class Feed:
         if event != "snapshot":
             return
         if b'"payload"' in data:
-            await self._offer(data)
+            self._offer(data)
         else:
             await self._fetch()
 
-    async def _offer(self, envelope: bytes) -> None:
+    def _offer(self, envelope: bytes) -> None:
+        """Serve a snapshot at once; neither the disk nor an acknowledgement may hold up the next one."""
         store = self._store
         if store is None:
             return
         before = store.current
         try:
-            snapshot = store.offer(envelope)
+            snapshot = store.take(envelope)
         except SnapshotRefused:
             return  # the store has logged why; the last good one serves on
         if snapshot is not before:
             self._on_snapshot(snapshot)
-            await self._acknowledge(snapshot)
+            self._news.set()
 
-    async def _acknowledge_current(self) -> None:
-        current = self._current()
-        if current is not None and current.position != self._acknowledged:
-            await self._acknowledge(current)
+    async def _settle(self) -> None:
+        """Write each new snapshot to the disk, beside the calls, and then acknowledge it."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._store is not None:
+                await asyncio.to_thread(self._store.keep)
+            current = self._current()
+            if current is not None and current.position != self._acknowledged:
+                await self._acknowledge(current)
 
     async def _acknowledge(self, snapshot: Snapshot) -> None:
         epoch, serial = snapshot.position
@@ -203,7 +217,7 @@ class Feed:
         try:
             answer = await self._http.post(self._acks_path, json=body)
             answer.raise_for_status()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             self._report(f"serial {snapshot.payload.serial} is in use but not acknowledged: {error!r}")
         else:
             self._acknowledged = snapshot.position
