@@ -57,8 +57,9 @@ def test_every_leaf_is_proved_at_tile_boundaries(installed, size):
     leaves = all_leaves(installed)
     assert checkpoint.root == root_of_leaves(leaf.hash for leaf in leaves)
     with installed.session.read() as reader:
-        for index in {0, size // 2, size - 1, min(size - 1, 255)}:
-            proof = service.inclusion_proof(reader, index, size)
+        indices = sorted({0, size // 2, size - 1, min(size - 1, 255)})
+        proofs = service.inclusion_proofs(reader, indices, size)
+        for index, proof in zip(indices, proofs, strict=True):
             verify_inclusion(leaves[index].hash, index, size, proof, checkpoint.root)
 
 
@@ -107,7 +108,7 @@ def test_proofs_that_cannot_be_are_refused(installed):
     with installed.session.read() as reader:
         for index, size in ((3, 3), (-1, 3), (0, 0), (0, 4)):
             with pytest.raises(Invalid, match="no such proof"):
-                service.inclusion_proof(reader, index, size)
+                service.inclusion_proofs(reader, [index], size)
         for size1, size2 in ((0, 3), (3, 2), (1, 4)):
             with pytest.raises(Invalid, match="no such proof"):
                 service.consistency_proof(reader, size1, size2)

@@ -1,5 +1,6 @@
 """The ledger's port for writes, and what its readers ask: checkpoints, proofs, tiles, entries."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,8 +61,7 @@ class Ledger:
         """Give the signed checkpoint of the tree as `conn` sees it, or a newer one. Raises: Frozen."""
         with self._pin.locked():
             note, pinned = self._read_pin()
-            with _seeing(conn, pinned.size if pinned else 0) as fresh:
-                head = store.get_head(fresh)
+            with _seeing(conn, pinned.size if pinned else 0) as (fresh, head):
                 self._check(fresh, head, pinned)
                 if _root(fresh, head.size, head.size) != head.root:
                     raise Frozen(
@@ -145,15 +145,16 @@ def checkpoint(reader: Reader) -> str:
     return _port(reader).checkpoint(reader.conn)
 
 
-def inclusion_proof(reader: Reader, index: int, size: int) -> Sequence[bytes]:
-    """Prove that leaf `index` stands in the tree of `size` leaves. Raises: Invalid."""
-    with _seeing(reader.conn, size) as conn:
-        return _proof(lambda: _tree(conn, size).inclusion_proof(index))
+def inclusion_proofs(reader: Reader, indices: Sequence[int], size: int) -> list[Sequence[bytes]]:
+    """Prove of each leaf that it stands in the tree of `size` leaves. Raises: Invalid."""
+    with _seeing(reader.conn, size) as (conn, _):
+        tree = Tree(size, functools.cache(lambda tile: store.hashes_of(conn, tile)))
+        return [_proof(functools.partial(tree.inclusion_proof, index)) for index in indices]
 
 
 def consistency_proof(reader: Reader, size1: int, size2: int) -> Sequence[bytes]:
     """Prove that the tree of `size1` leaves is a prefix of that of `size2`. Raises: Invalid."""
-    with _seeing(reader.conn, size2) as conn:
+    with _seeing(reader.conn, size2) as (conn, _):
         return _proof(lambda: _tree(conn, size2).consistency_proof(size1))
 
 
@@ -177,7 +178,8 @@ def prove(reader: Reader, leaf: Leaf) -> Proof:
     """Prove a leaf under the newest signed checkpoint. Raises: Frozen."""
     note = checkpoint(reader)
     size = read_unverified(note).size
-    return Proof(leaf, inclusion_proof(reader, leaf.index, size), note)
+    [path] = inclusion_proofs(reader, [leaf.index], size)
+    return Proof(leaf, path, note)
 
 
 def leaves(reader: Reader, start: int, n: int) -> Sequence[Leaf]:
@@ -239,13 +241,18 @@ def _tree(conn: sa.Connection, size: int) -> Tree:
 
 
 @contextmanager
-def _seeing(conn: sa.Connection, size: int) -> Iterator[sa.Connection]:
-    """Give a view of at least `size` leaves; a reader that began before the last signature needs a newer."""
-    if store.get_head(conn).size >= size:
-        yield conn
+def _seeing(conn: sa.Connection, size: int) -> Iterator[tuple[sa.Connection, Head]]:
+    """Give a view of at least `size` leaves, and its head.
+
+    A reader that began before the last signature needs a newer view.
+    """
+    head = store.get_head(conn)
+    if head.size >= size:
+        yield conn, head
         return
-    with conn.engine.connect() as fresh:
-        yield fresh if is_sqlite(fresh) else fresh.execution_options(isolation_level="REPEATABLE READ")
+    with conn.engine.connect() as opened:
+        fresh = opened if is_sqlite(opened) else opened.execution_options(isolation_level="REPEATABLE READ")
+        yield fresh, store.get_head(fresh)
 
 
 def _root(conn: sa.Connection, size: int, of: int) -> bytes | None:

@@ -129,8 +129,8 @@ def build(reader: Reader, signers: Signers, project: str, which: str) -> bytes:
         packing.ROOT_FILE: canonical(dict(ledger.root_document(signers))),
         packing.CHECKPOINT_FILE: note.encode(),
     }
-    for leaf in leaves:
-        path = ledger.inclusion_proof(reader, leaf.index, size)
+    paths = ledger.inclusion_proofs(reader, [leaf.index for leaf in leaves], size)
+    for leaf, path in zip(leaves, paths, strict=True):
         proved = packing.encode_entry(leaf.index, leaf.entry, path)
         files[packing.entry_file(leaf.index)] = canonical(proved)
     records = [record_of(leaf) for leaf in leaves]

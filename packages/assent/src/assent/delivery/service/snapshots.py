@@ -76,7 +76,7 @@ def compile_snapshot(reader: Reader, scope: Scope, signer: Signer, ttl_s: float)
     content.read()
     serial = ledger.head(reader).size
     keys = _keys(reader, scope) if scope.audience == "gateway" else []
-    limits = identity.key_limits(reader, [key["id"] for key in keys])
+    limits = identity.key_limits(reader, [key["id"] for key in keys]) if keys else {}
     prices = content.prices() if any("currency" in limit for limit in limits.values()) else {}
     sampled = published(reader, scope.project, scope.environment) if scope.takes_sampling else {}
     payload = {
@@ -133,6 +133,7 @@ class _Content:
         """Read all routes of the environment."""
         for row in store.list_routes(self._reader.conn, self._scope.project, self._scope.environment):
             self._add(row.name, read_route(row.document))
+        self._prove()
         self._add_flags()
 
     def _add_flags(self) -> None:
@@ -229,20 +230,22 @@ class _Content:
         self.omitted.append(Reason(reason, message, remedy, subject))
 
     def _admission(self, subject: str) -> dict[str, Any]:
-        """Give the leaf that admits the version and its proof. Raises: NotFound."""
+        """Give the leaf that admits the version. Raises: NotFound."""
         admission = self._admissions.get(subject)
         if admission is None:
             raise NotFound(f"no decision admits {subject}.")
         leaf = ledger.leaf(self._reader, admission.event)
         if not self._admits(leaf.entry, subject, admission.kind):
             raise NotFound(f"the leaf {leaf.index} does not admit {subject}.")
-        proof = ledger.inclusion_proof(self._reader, leaf.index, self._size)
-        return {
-            "kind": admission.kind,
-            "index": leaf.index,
-            "entry": _base64(leaf.entry),
-            "proof": [_base64(node) for node in proof],
-        }
+        return {"kind": admission.kind, "index": leaf.index, "entry": _base64(leaf.entry)}
+
+    def _prove(self) -> None:
+        """Prove the leaves that admit the versions; all proofs share what they read of the tree."""
+        admissions = [version["admission"] for version in self.versions.values()]
+        indices = [admission["index"] for admission in admissions]
+        proofs = ledger.inclusion_proofs(self._reader, indices, self._size) if indices else []
+        for admission, proof in zip(admissions, proofs, strict=True):
+            admission["proof"] = [_base64(node) for node in proof]
 
     def _admits(self, entry: bytes, subject: str, kind: str) -> bool:
         leaf = json.loads(entry)

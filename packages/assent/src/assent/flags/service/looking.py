@@ -17,6 +17,7 @@ from assent.flags.domain import (
     Seen,
     explain,
     export_flagd,
+    flag_of,
     published_route,
     published_segment,
     read_flag,
@@ -167,12 +168,14 @@ def exported(reader: Reader, project: str, environment: str) -> Export:
 
 def published(reader: Reader, project: str, environment: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give routes and segments as they travel in snapshots: listed ids of people as keyed hashes."""
-    place = Place(project=project, environment=environment, name="")
-    rows = store.list_rows(reader.conn, place.where)
-    flags = flags_of(reader, place)
+    rows = store.list_rows(reader.conn, {"project": project, "environment": environment})
+    bodies = {(row.kind, row.name): body_of(reader, row.body) for row in rows}
+    flags = {row: flag_of(bodies[row.kind, row.name]) for row in rows if row.kind == store.FLAG}
     units = {flag.unit for flag in flags.values()}
-    routes = {row.name: published_route(row.name, flags[row.name], row.generation) for row in rows}
-    segments = {name: published_segment(one, units) for name, one in segments_of(reader, place).items()}
+    routes = {row.name: published_route(row.name, flag, row.generation) for row, flag in flags.items()}
+    segments = {
+        name: published_segment(body, units) for (kind, name), body in bodies.items() if kind == store.SEGMENT
+    }
     return routes, segments
 
 
