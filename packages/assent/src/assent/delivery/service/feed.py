@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from assent.delivery.service.snapshots import Issue, Scope, compile_snapshot
@@ -25,6 +25,11 @@ __all__ = ["TOPIC", "Feed"]
 
 LOOK_ANYWAY_S = 1.0
 LEAVES_PER_LOOK = 1000
+HEAD_START_S = 0.03
+"""How long applications wait while gateways, which carry the traffic, take up a new snapshot."""
+CALLS_AT_ONCE = 25
+PAUSE_S = 0.002
+"""After so many listeners, the requests of this process get their turn."""
 REISSUE_AT = 0.5
 """Share of its life after which a snapshot is issued anew."""
 
@@ -127,7 +132,11 @@ class Feed:
         with self._lock:
             listeners = [(scope, list(calls)) for scope, calls in self._listeners.items()]
         # Hundreds of applications may listen; the few gateways that carry the traffic do not wait for them.
+        told_gateways = False
         for scope, calls in sorted(listeners, key=lambda one: one[0].audience != "gateway"):
+            if told_gateways and scope.audience != "gateway":
+                self._wake.wait(HEAD_START_S)
+                told_gateways = False
             try:
                 issue = self.current(scope)
             except AssentError as error:
@@ -135,5 +144,11 @@ class Feed:
                 continue
             if known.get(scope) != issue.etag:
                 known[scope] = issue.etag
-                for call in calls:
-                    call(issue)
+                told_gateways = told_gateways or scope.audience == "gateway"
+                self._tell(calls, issue)
+
+    def _tell(self, calls: Sequence[Listener], issue: Issue) -> None:
+        for i, call in enumerate(calls, 1):
+            call(issue)
+            if i % CALLS_AT_ONCE == 0:
+                self._wake.wait(PAUSE_S)
