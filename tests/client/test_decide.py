@@ -2,6 +2,7 @@
 
 import copy
 import json
+from enum import IntEnum, StrEnum
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,16 @@ from assent_client.decide import BUCKETS, Decision, RouteError, bucket, compile_
 
 VECTORS = json.loads((Path(__file__).parent / "b2b64_v1.json").read_text(encoding="utf-8"))
 STABLE, CANARY = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+class Team(StrEnum):
+    A = "a"
+    B = "b"
+
+
+class Level(IntEnum):
+    ONE = 1
+    TWO = 2
 
 
 def route(share: float = 0.05, **changes: Any) -> dict[str, Any]:
@@ -137,9 +148,12 @@ def test_a_rule_may_split():
         ("in", ["a", "b"], ["a", ["z", "b"]], ["c", 1, ["z"], {}, [[]]]),
         ("in", [1, True], [1, 1.0, True], [False, "1", 0]),
         ("in", [1], [1], [True]),
+        ("in", ["a", 1], [Team.A, [Team.A], Level.ONE], [Team.B, [Team.B], Level.TWO]),
+        ("not_in", ["a"], [Team.B, Level.ONE], [Team.A]),
         ("not_in", ["a"], ["b", 1, ["b"]], ["a", ["b", "a"]]),
         ("equals", True, [True], [1, "true", [True]]),
-        ("equals", 0, [0, 0.0], [False]),
+        ("equals", 0, [0, 0.0], [False, "0"]),
+        ("equals", "a", ["a", Team.A], ["b", Team.B, Level.ONE]),
         ("not_equals", "a", ["b", 1], ["a"]),
         ("prefix", "eu-", ["eu-west"], ["us", 3, "x-eu-"]),
         ("suffix", [".org", ".de"], ["a.de", "b.org"], ["a.com", None]),

@@ -22,6 +22,10 @@ MAX_VERSION: Final = 128
 
 Predicate = Callable[[Any], bool]
 _HASH_BYTES: Final = 16
+# As tuples: isinstance would build `str | int | float` anew in each decision.
+_SCALARS: Final = (str, int, float)
+_NUMBERS: Final = (int, float)
+_MANY: Final = (list, tuple, set, frozenset)
 _SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
@@ -45,7 +49,7 @@ def _typed(value: Any) -> tuple[str, Any]:
     """Keep true apart from 1: JSON does, Python's equality does not."""
     if isinstance(value, bool):
         return ("boolean", value)
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return ("number", value)
     if isinstance(value, str):
         return ("text", value)
@@ -53,13 +57,13 @@ def _typed(value: Any) -> tuple[str, Any]:
 
 
 def _same(value: Any, wanted: tuple[str, Any]) -> bool:
-    return isinstance(value, str | int | float) and _typed(value) == wanted
+    return isinstance(value, _SCALARS) and _typed(value) == wanted
 
 
 def _is_in(value: Any, members: frozenset[tuple[str, Any]]) -> bool:
-    if isinstance(value, list | tuple | set | frozenset):
-        return any(_is_in(item, members) for item in value if isinstance(item, str | int | float))
-    return isinstance(value, str | int | float) and _typed(value) in members
+    if isinstance(value, _MANY):
+        return any(_is_in(item, members) for item in value if isinstance(item, _SCALARS))
+    return isinstance(value, _SCALARS) and _typed(value) in members
 
 
 def _members(value: Any) -> frozenset[tuple[str, Any]]:
@@ -69,23 +73,23 @@ def _members(value: Any) -> frozenset[tuple[str, Any]]:
 
 
 def _in(value: Any) -> Predicate:
-    members = _members(value)
-    return lambda attribute: _is_in(attribute, members)
+    members, listed = _members(value), frozenset(value)
+    return lambda attribute: attribute in listed if type(attribute) is str else _is_in(attribute, members)
 
 
 def _not_in(value: Any) -> Predicate:
-    members = _members(value)
-    return lambda attribute: not _is_in(attribute, members)
+    is_in = _in(value)
+    return lambda attribute: not is_in(attribute)
 
 
 def _equals(value: Any) -> Predicate:
     wanted = _typed(value)
-    return lambda attribute: _same(attribute, wanted)
+    return lambda attribute: attribute == value if type(attribute) is str else _same(attribute, wanted)
 
 
 def _not_equals(value: Any) -> Predicate:
-    wanted = _typed(value)
-    return lambda attribute: not _same(attribute, wanted)
+    equals = _equals(value)
+    return lambda attribute: not equals(attribute)
 
 
 def hash_member(key: str, text: str) -> str:
@@ -106,7 +110,7 @@ def _hashed(value: Any) -> tuple[str, frozenset[str]]:
 
 
 def _is_hashed(value: Any, key: str, hashes: frozenset[str]) -> bool:
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, _MANY):
         return any(isinstance(item, str) and hash_member(key, item) in hashes for item in value)
     return isinstance(value, str) and hash_member(key, value) in hashes
 
@@ -163,7 +167,7 @@ class _Ordered:
 
 
 def _number(value: Any) -> float | int | None:
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+    return None if isinstance(value, bool) or not isinstance(value, _NUMBERS) else value
 
 
 def _moment(value: Any) -> datetime | None:
