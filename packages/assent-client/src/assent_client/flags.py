@@ -25,6 +25,12 @@ REMEMBERED: Final = 32_768
 """Exposures, one for each flag and unit, that a process remembers at least so as not to record them again."""
 
 _NO_CONTEXT: Final[Mapping[str, Any]] = {}
+_IN_CONTEXT: Final[Any] = object()
+"""Stands for the unit that the context has under the name that the flag's units go by."""
+
+# `dict | list` would be built anew, and Flag(…) takes a call in Python, in each decision.
+_NESTED: Final = (dict, list)
+_new: Final = tuple.__new__
 
 
 class Flag(NamedTuple):
@@ -64,15 +70,18 @@ class Flags:
         self._lock = threading.Lock()
         self._recent, self._older = {}, {}
 
-    def get(self, name: str, default: Any, named: Mapping[str, Any], context: Any = None) -> Flag:
-        """Decide for who is named (`{"user": …, "organisation": …}`); what is None is not known."""
-        known = {key: value for key, value in named.items() if value is not None}
-        attributes = known if context is None else {**context, **known} if _is_object(context) else None
-        if attributes is None:
+    def get(
+        self, name: str, default: Any, user: Unit | None, organisation: Unit | None, context: Any = None
+    ) -> Flag:
+        """Decide for who is named, whatever the context says of them; None is not known."""
+        if context is not None and not _is_object(context):
             return _doubt(default, "invalid_context", "the context is not an object with texts for keys")
-        snapshot = self._current()
-        route = None if snapshot is None else snapshot.payload.routes.get(name)
-        return self.evaluate(name, default, attributes.get(route["unit"]) if route else None, attributes)
+        attributes = {} if context is None else {**context}
+        if user is not None:
+            attributes["user"] = user
+        if organisation is not None:
+            attributes["organisation"] = organisation
+        return self.evaluate(name, default, _IN_CONTEXT, attributes)
 
     def evaluate(  # noqa: C901 -- one straight line for each doubt; parts of it would cost a third more
         self, name: str, default: Any, unit: Unit | None, context: Mapping[str, Any] = _NO_CONTEXT
@@ -85,6 +94,8 @@ class Flags:
         route = payload.routes.get(name)
         if route is None or route["kind"] != "flag" or name in payload.gone:
             return _doubt(default, "not_found", f"there is no flag {name!r} in {payload.environment}")
+        if unit is _IN_CONTEXT:
+            unit = context.get(route["unit"])
         if unit is None:
             if route["enabled"] and (route["rules"] or route.get("prerequisites") or len(route["split"]) > 1):
                 return _doubt(default, "no_unit", f"{name} asks for a {route['unit']}, and none is known")
@@ -93,17 +104,17 @@ class Flags:
             unit = str(unit)
         elif not isinstance(unit, str):
             return _doubt(default, "invalid_unit", f"a {route['unit']} is a text, not {type(unit).__name__}")
-        value, variant = (decision := snapshot.routes[name](unit, context)).value, decision.variant
+        variant, value, rule, reason, _ = decision = snapshot.routes[name](unit, context)
         if variant is None:
-            return _doubt(default, decision.reason, f"{name} has no off variant")
+            return _doubt(default, reason, f"{name} has no off variant")
         if type(value) is not type(default) and not _fits(value, default):
             words = f"{name} gives {type(value).__name__}, not {type(default).__name__}"
             return _doubt(default, "type_mismatch", words)
         if self._recent.get(key := (name, unit)) != variant:
             self._record(key, decision)
-        if isinstance(value, dict | list):
+        if isinstance(value, _NESTED):
             value = copy.deepcopy(value)  # the snapshot's own value stays as it was signed
-        return Flag(value, variant, decision.reason, decision.rule)
+        return _new(Flag, (value, variant, reason, rule, None))
 
     def expose_once(self, name: str, unit: str, decision: Decision) -> None:
         """Record that a unit got a variant, unless this process has recorded it before."""
@@ -125,7 +136,12 @@ class Flags:
 
 
 def _is_object(context: Any) -> bool:
-    return isinstance(context, Mapping) and all(isinstance(key, str) for key in context)
+    if not isinstance(context, Mapping):
+        return False
+    for key in context:  # noqa: SIM110 -- a generator in all() costs twice as much
+        if not isinstance(key, str):
+            return False
+    return True
 
 
 def _doubt(default: Any, reason: str, message: str) -> Flag:

@@ -53,7 +53,8 @@ class Local:
         self._sink: HttpSink | None = None
         self._listeners: tuple[Listen, ...] = ()
         self.flags = Flags(
-            lambda: self.snapshot, lambda name, chosen, unit: self.expose(name, chosen, unit=unit)
+            lambda: None if self._store is None else self._store.current,
+            lambda name, chosen, unit: self.expose(name, chosen, unit=unit),
         )
         self._unit_key = b""
         self._core: Core | None = None
@@ -130,8 +131,7 @@ class Local:
 
         The exposure is recorded the first time that a unit gets this answer in the life of the process.
         """
-        value = self.flag(name, False, user=user, organisation=organisation, context=context).value  # noqa: FBT003 -- the default of a flag
-        return value is True
+        return self.flags.get(name, False, user, organisation, context).value is True
 
     def flag(
         self,
@@ -147,7 +147,7 @@ class Local:
         What the flag sticks to is looked up among user, organisation and the context. The exposure is
         recorded as by `feature_enabled`.
         """
-        return self.flags.get(name, default, {"user": user, "organisation": organisation}, context)
+        return self.flags.get(name, default, user, organisation, context)
 
     def version(self, name: str, decision: Decision) -> Version:
         """Give the version that a decision of a model's or prompt's route names.

@@ -38,6 +38,7 @@ _CODES: Final[Mapping[str, ErrorCode]] = {
     "type_mismatch": ErrorCode.TYPE_MISMATCH,
 }
 _NO_CONTEXT: Final = EvaluationContext()
+_METADATA: Final = Metadata(name="assent")
 
 Value = bool | str | int | float | Sequence[FlagValueType] | Mapping[str, FlagValueType]
 Objects = Sequence[FlagValueType] | Mapping[str, FlagValueType]
@@ -49,12 +50,13 @@ class AssentProvider(AbstractProvider):
     def __init__(self, client: Client, *, wait_s: float = 10.0) -> None:
         super().__init__()
         self._client = client
+        self._evaluate = client.flags.evaluate
         self._wait_s = wait_s
         self._stop: Callable[[], None] | None = None
 
     def get_metadata(self) -> Metadata:
         """Name the provider."""
-        return Metadata(name="assent")
+        return _METADATA
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 -- the protocol's signature
         """Wait for a first snapshot. Raises: ProviderNotReadyError; it is ready by itself when one comes."""
@@ -108,15 +110,17 @@ class AssentProvider(AbstractProvider):
         self, key: str, default: Any, context: EvaluationContext | None, like: Any
     ) -> FlagResolutionDetails[Any]:
         context = context or _NO_CONTEXT
-        found = self._client.flags.evaluate(key, like, context.targeting_key, context.attributes)
-        if found.message is None:
-            if like is None and not isinstance(found.value, dict | list):
-                words = f"{key} gives {type(found.value).__name__}, not an object or a list"
+        value, variant, reason, _, message = self._evaluate(
+            key, like, context.targeting_key, context.attributes
+        )
+        if message is None:
+            if like is None and not isinstance(value, dict | list):
+                words = f"{key} gives {type(value).__name__}, not an object or a list"
                 return FlagResolutionDetails(default, ErrorCode.TYPE_MISMATCH, words, Reason.ERROR)
-            return FlagResolutionDetails(found.value, None, None, _REASONS[found.reason], found.variant)
-        if found.reason in _REASONS:  # it is off, and has no off variant
-            return FlagResolutionDetails(default, reason=_REASONS[found.reason])
-        return FlagResolutionDetails(default, _CODES[found.reason], found.message, Reason.ERROR)
+            return FlagResolutionDetails(value, None, None, _REASONS[reason], variant)
+        if reason in _REASONS:  # it is off, and has no off variant
+            return FlagResolutionDetails(default, reason=_REASONS[reason])
+        return FlagResolutionDetails(default, _CODES[reason], message, Reason.ERROR)
 
     def _hear(self, notice: Notice) -> None:
         if notice.kind == "stale":
