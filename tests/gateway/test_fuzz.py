@@ -56,6 +56,9 @@ class Wire:
 
     abort = write_eof = close
 
+    def set_write_buffer_limits(self, high):
+        """What is written is kept at once."""
+
     def can_write_eof(self):
         return True
 

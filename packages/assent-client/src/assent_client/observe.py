@@ -235,7 +235,7 @@ class Observations:
             if len(self._ring) >= self._pace.capacity:
                 self._life.n_dropped += 1
                 return
-            self._life.n_taken += 1
+            self._life.take()
             self._ring.append(row)
         if len(self._ring) == self._pace.batch_rows:
             self._wake.set()

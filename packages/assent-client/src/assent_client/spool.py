@@ -140,14 +140,9 @@ class Life:
         if batch and any(folder.glob(f"{batch:016x}*.json")):
             self._numbers[self.SETTLED] = max(self._numbers[self.SETTLED], self._numbers[self.AFTER])
 
-    @property
-    def n_taken(self) -> int:
-        """Give the number of rows taken into memory."""
-        return self._numbers[self.TAKEN]
-
-    @n_taken.setter
-    def n_taken(self, n: int) -> None:
-        self._numbers[self.TAKEN] = n
+    def take(self) -> None:
+        """Count a row that is taken into memory."""
+        self._numbers[self.TAKEN] += 1
 
     @property
     def n_dropped(self) -> int:

@@ -111,7 +111,10 @@ def unit_of(ask: Ask, route: ServedRoute, conversation: str | None) -> tuple[str
 
 
 def _who(ask: Ask) -> str | None:
-    return ask.text("safety_identifier") or ask.text("user") or ask.user_id()
+    for key in ("safety_identifier", "user"):
+        if key in ask.fields and (found := ask.text(key)):
+            return found
+    return ask.user_id() if "metadata" in ask.fields else None
 
 
 def context_of(ask: Ask, preview: str | None) -> Mapping[str, Any]:
@@ -119,10 +122,10 @@ def context_of(ask: Ask, preview: str | None) -> Mapping[str, Any]:
     return ask.extras.context if preview is None else {**ask.extras.context, "preview": preview}
 
 
-def prepare(chosen: Chosen, now: datetime) -> None:
+def prepare(chosen: Chosen, now: Callable[[], datetime]) -> None:
     """Write the body that goes upstream. Raises: Refusal (the version has ended, or does not take it)."""
     end = chosen.route.ends.get(chosen.decision.variant or "")
-    ended = None if end is None else ending(end, chosen.version.ref, now)
+    ended = None if end is None else ending(end, chosen.version.ref, now())
     if ended is not None:
         raise ended
     chosen.body = chosen.version.editor(chosen.dialect).edit(chosen.ask)
@@ -218,6 +221,8 @@ def may_cost(status: int, error_class: str | None) -> bool:
 def language_of(ask: Ask) -> str | None:
     """Give the language that the caller's context names (`de`, `pt-BR`), without what follows it."""
     said = ask.extras.context.get("language")
+    if said is None:
+        return None
     language = said.replace("_", "-").partition("-")[0].lower() if isinstance(said, str) else ""
     is_tag = language.isascii() and language.isalpha() and len(language) in _LANGUAGE
     return language if is_tag else None

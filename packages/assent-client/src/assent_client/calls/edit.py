@@ -206,7 +206,7 @@ class Editor:
                 self._check_open(key, raw)
             elif key in self.GOVERNED and raw != _NULL:
                 closed.append(key)
-            out.append(_pair(key, raw))
+            out += (b",", _encode(key), b":", raw)
         if closed:
             raise Refusal(
                 422,

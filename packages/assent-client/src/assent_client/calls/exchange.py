@@ -103,7 +103,7 @@ class Exchange:
             return self._refused(refusal)
         try:
             self.core.settle(self.chosen, self._asked)
-            prepare(self.chosen, self.core.now())
+            prepare(self.chosen, self.core.now)
         except Refusal as refusal:
             self.record(refusal.status, error_class_of(refusal))
             return self._refused(refusal)

@@ -26,6 +26,8 @@ from assent_client.calls.stream import EventWatch, Outcome
 log = logging.getLogger(__name__)
 
 CLIENT_LEFT: Final = 499
+_PLAIN: Final = frozenset({b"", b"identity"})
+_STARTS: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in PHRASES.items()}
 _UNREADABLE: Final = b"data: {"
 """Neither JSON nor an event: what stands for an answer too long to be kept."""
 
@@ -120,37 +122,33 @@ class Call:
         length = b"content-length: %d\r\n\r\n" % len(body)
         connection.send(self, b"".join((self._chosen.start, self._request.lines, length, body)))
 
-    def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
+    def on_head(self, head: UpstreamConnection) -> None:
         """Choose how the body travels, and write the head; or ask the next version of the chain."""
+        status, length = head.status, head.length
         if status in FALLING and self._fall_back(status, f"upstream_{status}"):
             return
         self._status = status
-        kind, encoding = b"", b""
-        for lower, _, value in headers:
-            if lower == b"content-type":
-                kind = value.lower()
-            elif lower == b"content-encoding":
-                encoding = value.lower()
-        guards = self._chosen.version.guards
-        self._is_guarded = status in SUCCESS and guards.holds
-        is_kept = guards.watching or self._chosen.sampling is not None
-        self._seen = [] if status in SUCCESS and is_kept else None
-        self._headers = headers
-        if encoding not in {b"", b"identity"}:
+        self._headers = head.headers
+        is_success = status in SUCCESS
+        if is_success:
+            guards = self._chosen.version.guards
+            self._is_guarded = guards.holds
+            self._seen = [] if guards.watching or self._chosen.sampling is not None else None
+        if head.content_encoding not in _PLAIN:
             pass  # nobody asked for it; the bytes go on as they are, unread
-        elif kind.startswith(b"text/event-stream"):
+        elif head.content_type.startswith(b"text/event-stream"):
             self._watch = self._watching()
             length = None
-        elif status in SUCCESS:
+        elif is_success:
             self._held = []
-        self._write_head(status, headers, length)
+        self._write_head(status, head.headers, length)
 
     def _watching(self) -> EventWatch:
         drop_usage = not self._chosen.ask.wants_usage
         return EventWatch(self._outcome, self._chosen.dialect.read_event, drop_usage=drop_usage)
 
     def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        start = b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"Unknown"))
+        start = _STARTS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
         lines = [start, passing(headers, HOP_BY_HOP), self._chosen.headers]
         has_body = status not in {204, 304}
         if length is not None:

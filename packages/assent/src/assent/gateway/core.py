@@ -24,7 +24,6 @@ from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.targets import Upstream
-from assent_client.calls import choosing
 from assent_client.calls.choosing import (
     context_of,
     decided,
@@ -72,6 +71,7 @@ class Core:
     def swap(self, served: Served) -> None:
         """Use a snapshot for all requests that start from now on, and cut the calls that a kill names."""
         self.served = served
+        self._shared.heads.clear()  # they were admitted by the one before
         cut = {name for name, gone in served.payload.gone.items() if gone.cut}
         for call in [call for call in self._shared.active if call.name in cut]:
             call.cut(served.missing(call.name))
@@ -93,6 +93,8 @@ class Core:
 
         Raises: Refusal.
         """
+        if request.admitted_by is not None and request.admitted_by is self._ready():
+            return  # its head was admitted before
         path = request.path
         method = _METHODS.get(path, b"GET" if path.startswith(_MODELS + b"/") else None)
         if method is None:
@@ -102,7 +104,8 @@ class Core:
         if request.method != method:
             raise Refusal(405, "method_not_allowed", f"Use {method.decode()} for {path.decode('latin-1')}.")
         if path not in _OPEN:
-            request.key = self._ready().authenticate(request.authorization)
+            served = self._ready()
+            request.key, request.admitted_by = served.authenticate(request.authorization), served
 
     def _ready(self) -> Served:
         served = self.served
@@ -141,7 +144,7 @@ class Core:
     def _call(self, client: ClientConnection, request: Request, dialect: Dialect) -> None:
         chosen = self._choose(request, dialect)
         try:
-            prepare(chosen, self._now())
+            prepare(chosen, self._now)
         except Refusal as refusal:
             self._recorder.refused(chosen, refusal, monotonic() - request.started_at)
             client.refuse(request, refusal, chosen.headers)
@@ -189,40 +192,40 @@ class Core:
             self._recorder.quotas.admit(key.id, limits)
         ask = Ask(b"".join(request.body))
         route = served.allowed(ask.model, key)
-        unit, told = unit_of(ask, route, _text(request.conversation))
+        unit, told = unit_of(ask, route, request.conversation)
         is_sticky = unit is not None
         if unit is None:
             unit = f"{self._process}-{next(self._fresh_units)}"
-        decision, version = decided(served, route, unit, context_of(ask, _text(request.preview)))
-        choice: dict[str, Any] = {
-            "dialect": dialect,
-            "ask": ask,
-            "served": served,
-            "route": route,
-            "decision": decision,
-            "version": version,
-            "headers": route.headers[decision.variant or ""] + told,
-            "unit": unit,
-            "sticky": is_sticky,
-            "application": key.id,
-            "sampling": sampling_of(route, unit, dialect),
-        }
+        decision, version = decided(served, route, unit, context_of(ask, request.preview))
+        chosen = Chosen(
+            dialect=dialect,
+            ask=ask,
+            served=served,
+            route=route,
+            decision=decision,
+            version=version,
+            headers=route.headers[decision.variant or ""] + told,
+            unit=unit,
+            sticky=is_sticky,
+            application=key.id,
+            sampling=None if route.sampling is None else sampling_of(route, unit, dialect),
+            limits=limits,
+        )
         try:
-            upstream, start = self._target(served, version, dialect, request)
+            chosen.upstream, chosen.start = self._target(served, version, dialect, request)
         except Refusal as refusal:  # a canary that cannot be asked fails its users: its guards must see it
-            self._recorder.refused(choosing.Chosen(**choice), refusal, monotonic() - request.started_at)
+            self._recorder.refused(chosen, refusal, monotonic() - request.started_at)
             raise
-        return Chosen(upstream=upstream, start=start, limits=limits, **choice)
+        return chosen
 
     def _target(
         self, served: Served, version: ServedVersion, dialect: Dialect, request: Request
     ) -> tuple[Upstream, bytes]:
         """Give where a version is asked, and how its request begins. Raises: Refusal (503)."""
-        upstream = served.upstreams.get(
-            version.provider, f"the provider {version.provider} is not configured"
-        )
-        if isinstance(upstream, str):
-            raise Refusal(503, "provider_unusable", f"{version.ref} cannot be called: {upstream}.")
+        upstream = served.upstreams.get(version.provider)
+        if upstream is None or isinstance(upstream, str):
+            why = upstream or f"the provider {version.provider} is not configured"
+            raise Refusal(503, "provider_unusable", f"{version.ref} cannot be called: {why}.")
         start = upstream.start(dialect, version.model)
         if dialect is MESSAGES and ANTHROPIC_VERSION[0] + b":" not in request.lines.lower():
             start += b"%b: %b\r\n" % ANTHROPIC_VERSION
@@ -272,10 +275,6 @@ class Core:
         thumb = read_thumb(b"".join(request.body))
         is_matched = self._recorder.feedback(thumb, served.environment, key.id)
         return b'{"accepted":true,"matched":%b}' % (b"true" if is_matched else b"false")
-
-
-def _text(header: bytes | None) -> str | None:
-    return None if header is None else header.decode("latin-1")
 
 
 def _tariff(served: Served, version: ServedVersion, budget: Budget) -> Tariff:

@@ -59,9 +59,9 @@ class _Exchange:
         self._connection = connection
         connection.send(self, self._request)
 
-    def on_head(self, status: int, headers: list[Header], length: int | None) -> None:  # noqa: ARG002 -- as called
+    def on_head(self, head: UpstreamConnection) -> None:
         """Keep the head."""
-        self._status, self._headers = status, headers
+        self._status, self._headers = head.status, head.headers
 
     def on_body(self, content: bytes) -> None:
         """Keep the body, up to a limit."""

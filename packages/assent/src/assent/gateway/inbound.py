@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final, Protocol
 
 import httptools
 
+from assent.gateway.heads import judge, too_large
 from assent.gateway.problems import head
 from assent.gateway.request import Request
-from assent.gateway.settings import Limits
 from assent.gateway.shared import Shared
 from assent_client.calls.refusals import Refusal
 
@@ -42,60 +41,6 @@ class Service(Protocol):
 
     def serve(self, client: ClientConnection, request: Request) -> None:
         """Answer a complete request."""
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal(413, "request_too_large", f"The request is larger than {limits.body_bytes} bytes.")
-
-
-def _judge_length(request: Request, value: bytes, limits: Limits) -> None:
-    request.length = int(value)
-    if request.length > limits.body_bytes:
-        raise _too_large(limits)
-
-
-def _judge_coding(request: Request, value: bytes, _limits: Limits) -> None:
-    if value.lower() != b"chunked" or not request.is_http11:
-        raise Refusal(400, "invalid_request", "The only transfer coding taken is chunked.")
-    request.length = None
-
-
-def _judge_expectation(request: Request, value: bytes, _limits: Limits) -> None:
-    if value.lower() != b"100-continue":
-        raise Refusal(417, "expectation_failed", "The only expectation met is 100-continue.")
-    request.expects = True
-
-
-def _note_key(request: Request, value: bytes, _limits: Limits) -> None:
-    request.authorization = value
-
-
-def _note_api_key(request: Request, value: bytes, _limits: Limits) -> None:
-    request.api_key = value
-
-
-def _note_conversation(request: Request, value: bytes, _limits: Limits) -> None:
-    request.conversation = value
-
-
-def _note_preview(request: Request, value: bytes, _limits: Limits) -> None:
-    request.preview = value
-
-
-def _pass(_request: Request, _value: bytes, _limits: Limits) -> None:
-    """Leave a header to be counted."""
-
-
-_JUDGES: Final[Mapping[bytes, Callable[[Request, bytes, Limits], None]]] = {
-    b"content-length": _judge_length,
-    b"transfer-encoding": _judge_coding,
-    b"expect": _judge_expectation,
-    b"authorization": _note_key,
-    b"x-api-key": _note_api_key,
-    b"host": _pass,
-    b"x-assent-conversation": _note_conversation,
-    b"x-assent-preview": _note_preview,
-}
 
 
 class ClientConnection(asyncio.Protocol):
@@ -132,6 +77,8 @@ class ClientConnection(asyncio.Protocol):
         if len(self._shared.clients) >= self._limits.n_connections:
             transport.abort()  # type: ignore[attr-defined] # as above
             return
+        # What is written goes out at once, not after what this turn of the loop has still to do.
+        transport.set_write_buffer_limits(high=0)  # type: ignore[attr-defined] # as above
         self._shared.clients.add(self)
         self.deadline = monotonic() + self._limits.header_s
 
@@ -187,9 +134,9 @@ class ClientConnection(asyncio.Protocol):
             self._service.admit(request)
         except Refusal as refusal:
             self._refusal, self._refused = refusal, request.path
+            self._serve_next()
         else:
-            self._queue.append(request)
-        self._serve_next()
+            self._serve(request)
         return True
 
     def _learn(self, data: bytes, request: Request) -> None:
@@ -254,7 +201,7 @@ class ClientConnection(asyncio.Protocol):
         request.is_http11 = self._parser.get_http_version() == "1.1"
         request.keep_alive = self._parser.should_keep_alive()
         try:
-            self._judge(request)
+            judge(request, self._limits, is_upgrade=self._parser.should_upgrade())
             request.close_head()
             self._service.admit(request)
         except Refusal as refusal:
@@ -262,21 +209,6 @@ class ClientConnection(asyncio.Protocol):
             return
         if request.expects and self.active is None and not self._queue:
             self.write(_CONTINUE)
-
-    def _judge(self, request: Request) -> None:
-        counts = {b"host": 0, b"authorization": 0, b"x-api-key": 0}
-        for name, _, value in request.headers:
-            judge = _JUDGES.get(name)
-            if judge is not None:
-                judge(request, value.strip(), self._limits)
-                if name in counts:
-                    counts[name] += 1
-        if self._parser.should_upgrade():
-            raise Refusal(400, "invalid_request", "This gateway does not upgrade connections.")
-        if max(counts.values()) > 1 or (request.is_http11 and not counts[b"host"]):
-            raise Refusal(
-                400, "invalid_request", "A request has one Host header and at most one Authorization."
-            )
 
     def on_body(self, content: bytes) -> None:
         """Collect the body up to the limit."""
@@ -286,7 +218,7 @@ class ClientConnection(asyncio.Protocol):
         request.body.append(content)
         request.n_body += len(content)
         if request.n_body > self._limits.body_bytes:
-            self._refusal, self._refused = _too_large(self._limits), request.path
+            self._refusal, self._refused = too_large(self._limits), request.path
 
     def on_message_complete(self) -> None:
         """Queue the request; a client may send some ahead."""
@@ -318,12 +250,14 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.pause_reading()  # it has asked enough; what it sends waits in its own buffers
             return
         if self._queue:
-            request = self._queue.popleft()
-            self.active = request
-            self.deadline = _NEVER
-            self._service.serve(self, request)
+            self._serve(self._queue.popleft())
         elif self._refusal is not None:
             self._close_with(self._refusal)
+
+    def _serve(self, request: Request) -> None:
+        self.active = request
+        self.deadline = _NEVER
+        self._service.serve(self, request)
 
     def write(self, content: bytes) -> None:
         """Send bytes of an answer."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
 from assent.gateway.asking import judge_answer, judge_request, watch
 from assent.gateway.exchange import Answer, exchange
 from assent.gateway.recorder import Chosen, Recorder
+from assent.gateway.settings import utc_now
 from assent.gateway.shared import Shared
 from assent.gateway.upstream import Failure
 from assent_client.calls.choosing import SUCCESS, Ending, error_class_of, prepare
@@ -64,7 +64,7 @@ async def _mirrored(shared: Shared, recorder: Recorder, chosen: Chosen, lines: b
 
 async def _ask(shared: Shared, chosen: Chosen, lines: bytes) -> Answer:
     """Ask the version, unless its guardrails stop the request. Raises: Refusal, Failure."""
-    prepare(chosen, datetime.now(UTC))
+    prepare(chosen, utc_now)
     if chosen.version.guards.before:
         await judge_request(shared.hooks, chosen)
     length = b"content-length: %d\r\n\r\n" % len(chosen.body)

@@ -9,7 +9,7 @@ from assent.gateway.feedback import Completions
 from assent.gateway.money import Hold
 from assent.gateway.quotas import Quotas
 from assent.gateway.served import Served
-from assent.gateway.targets import Upstream
+from assent.gateway.targets import NOWHERE, Upstream
 from assent_client import observe
 from assent_client.calls import choosing
 from assent_client.calls.choosing import Ending
@@ -25,9 +25,9 @@ class Chosen(choosing.Chosen):
     """A request with the version that answers it, and where that is asked."""
 
     served: Served
-    upstream: Upstream
-    start: bytes
     limits: KeyLimits | None
+    upstream: Upstream = NOWHERE
+    start: bytes = b""
     hold: Hold | None = None
     """What is held of the key's budget until it is known what the call cost."""
     mirror: Callable[[], None] | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from assent_client.calls.places import CREDENTIALS, HOP_BY_HOP, REPLACED
 
 if TYPE_CHECKING:
+    from assent.gateway.served import Served
     from assent_client.snapshot import ApplicationKey
 
 Header = tuple[bytes, bytes, bytes]
@@ -35,8 +36,8 @@ class Request:
     """What a client asks; `method` is empty until the head is complete."""
 
     __slots__ = (
-        "api_key", "authorization", "body", "conversation", "expects", "headers", "is_http11", "keep_alive",
-        "key", "length", "lines", "method", "n_body", "path", "preview", "started_at",
+        "admitted_by", "api_key", "authorization", "body", "conversation", "expects", "headers", "is_http11",
+        "keep_alive", "key", "length", "lines", "method", "n_body", "path", "preview", "started_at",
     )  # fmt: skip
 
     def __init__(self, started_at: float) -> None:
@@ -53,13 +54,15 @@ class Request:
         self.authorization: bytes | None = None
         self.api_key: bytes | None = None
         """Where Anthropic's clients put the key; `authorization` goes first."""
-        self.conversation: bytes | None = None
-        self.preview: bytes | None = None
+        self.conversation: str | None = None
+        self.preview: str | None = None
         """What the header `X-Assent-Preview` says: routes may show a version to who bears it."""
         self.expects = False
         self.is_http11 = True
         self.keep_alive = True
         self.key: ApplicationKey | None = None
+        self.admitted_by: Served | None = None
+        """The snapshot that the key was found in; another one asks again."""
 
     def close_head(self) -> None:
         """Settle what follows from the whole head."""
@@ -74,5 +77,6 @@ class Request:
         request.authorization, request.conversation = self.authorization, self.conversation
         request.preview = self.preview
         request.is_http11, request.keep_alive = self.is_http11, self.keep_alive
+        request.key, request.admitted_by = self.key, self.admitted_by
         request.body.append(body)
         return request

@@ -47,7 +47,7 @@ class Served(served.Served):
 
         Raises: Refusal (403, 404, 410).
         """
-        if not may_call(key, name):
+        if name not in key.names and not may_call(key, name):
             raise Refusal(403, "name_not_allowed", f"The key {key.id} is not scoped to {name!r}.", "model")
         return self.route(name)
 

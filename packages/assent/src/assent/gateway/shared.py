@@ -61,9 +61,8 @@ class Shared:
         self.is_draining = False
         self.n_mirrored = self.n_not_mirrored = 0
         """Mirrored calls under way, and those that were left out because others were."""
-        self.quiet = asyncio.Event()
-        """Set while no call is under way."""
-        self.quiet.set()
+        self._quiet: asyncio.Event | None = None
+        """What an orderly end waits for; None while nobody does."""
         self._pools: dict[Endpoint, Pool] = {}
         self._aside: set[asyncio.Task[None]] = set()
         self.heads: dict[bytes, Request] = {}
@@ -86,13 +85,12 @@ class Shared:
     def begin(self, call: Cuttable) -> None:
         """Take notice that a call is under way."""
         self.active.add(call)
-        self.quiet.clear()
 
     def forget(self, call: Cuttable) -> None:
         """Take notice that a call has ended."""
         self.active.discard(call)
-        if not self.active:
-            self.quiet.set()
+        if self._quiet is not None and not self.active:
+            self._quiet.set()
 
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Start work beside the calls; an orderly end waits for it."""
@@ -103,7 +101,9 @@ class Shared:
 
     async def settle(self) -> None:
         """Wait until no call and no work beside them is under way."""
-        await self.quiet.wait()
+        while self.active:
+            self._quiet = asyncio.Event()
+            await self._quiet.wait()
         while self._aside:
             await asyncio.wait(self._aside)
 

@@ -7,6 +7,7 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from assent_client.calls.dialects import Dialect
@@ -17,8 +18,7 @@ from assent_client.snapshot import Provider
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where an upstream listens; equal ones share a pool of connections."""
 
     host: str
@@ -48,6 +48,9 @@ class Upstream:
             target = target_of(self.path, self.query, dialect, model)
             found = self._starts[key] = b"POST %b HTTP/1.1\r\n%b" % (target.encode("ascii"), self.lines)
         return found
+
+
+NOWHERE: Final = Upstream(Endpoint("", 0, tls=False, connect_timeout_s=0.0), "", "", "", b"", 0.0, 0.0)
 
 
 def secret(reference: str | None) -> str | None:

@@ -7,7 +7,7 @@ import logging
 import ssl
 from collections import deque
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
@@ -18,6 +18,8 @@ from assent.kernel.errors import Invalid
 from assent_client.calls.choosing import REDIRECTS
 
 log = logging.getLogger(__name__)
+
+_TELLING: Final = frozenset({b"content-type", b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
 class Failure(Exception):
@@ -34,8 +36,8 @@ class Listener(Protocol):
     def on_connection(self, connection: UpstreamConnection) -> None:
         """Take a connection to send on."""
 
-    def on_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        """Take the head; `length` is None where the answer does not declare it."""
+    def on_head(self, head: UpstreamConnection) -> None:
+        """Take what the connection says of the head."""
 
     def on_body(self, content: bytes) -> None:
         """Take a piece of the body."""
@@ -51,7 +53,11 @@ class Listener(Protocol):
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """One connection to an upstream; serves one call at a time."""
+    """One connection to an upstream; serves one call at a time.
+
+    Of the answer's head it tells `status`, `headers`, `content_type` and `content_encoding` (in lower case),
+    and `length`, None where the answer does not declare it.
+    """
 
     def __init__(self, pool: Pool, opened_at: float) -> None:
         self._pool = pool
@@ -65,9 +71,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._reset()
 
     def _reset(self) -> None:
-        self._headers: list[Header] = []
+        self.headers: list[Header] = []
         self._head_bytes = 0
         self._is_whole = self._has_head = self._is_interim = self._until_close = self._is_kept = False
+        self.status = 0
+        self.length: int | None = None
+        self._is_chunked = self._is_odd = False
+        self.content_type = self.content_encoding = b""
         self.has_answered = False
 
     @property
@@ -164,41 +174,47 @@ class UpstreamConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header; trailers are dropped."""
         if not self._has_head:
+            lower = name.lower()
             self._head_bytes += len(name) + len(value) + 4
-            self._check_head_size()
-            self._headers.append((name.lower(), name, value))
+            self.headers.append((lower, name, value))
+            if lower in _TELLING:
+                self._note(lower, value)
 
     def on_headers_complete(self) -> None:
         """Judge the framing and pass the head on."""
         status = self._parser.get_status_code()
         if status < 200:  # noqa: PLR2004 -- interim answers (100, 103) come before the real one
             self._is_interim = True
-            self._headers = []
+            self.headers = []
+            self.length, self._is_chunked, self._is_odd = None, False, False
+            self.content_type = self.content_encoding = b""
             return
         self._has_head = True
         self._is_kept = self._parser.should_keep_alive()  # the parser forgets it with the message's end
-        length, is_chunked = self._framing()
         # An answer without a body's length lasts until the close; 204 and 304 have no body.
-        self._until_close = length is None and not is_chunked and status not in {204, 304}
+        self._until_close = self.length is None and not self._is_chunked and status not in {204, 304}
+        self._check_head_size()
+        self.status = status
+        if self._is_odd:
+            self._failure = Failure("upstream_rubbish", "it uses a transfer coding that nobody asked for")
         if status in REDIRECTS:
             self._failure = Failure(
                 "upstream_redirect", f"it redirects ({status}), and a redirect could lead anywhere"
             )
         if self._failure is None and self._listener is not None:
-            self._listener.on_head(status, self._headers, length)
+            self._listener.on_head(self)
 
-    def _framing(self) -> tuple[int | None, bool]:
-        length, is_chunked = None, False
-        for lower, _, value in self._headers:
-            if lower == b"content-length":
-                length = int(value)
-            elif lower == b"transfer-encoding":
-                is_chunked = True
-                if value.strip().lower() != b"chunked":
-                    self._failure = Failure(
-                        "upstream_rubbish", "it uses a transfer coding that nobody asked for"
-                    )
-        return length, is_chunked
+    def _note(self, lower: bytes, value: bytes) -> None:
+        """Keep what says how the body comes and what it is."""
+        if lower == b"content-type":
+            self.content_type = value.lower()
+        elif lower == b"content-encoding":
+            self.content_encoding = value.lower()
+        elif lower == b"content-length":
+            self.length = int(value)
+        else:
+            self._is_chunked = True
+            self._is_odd |= value.strip().lower() != b"chunked"
 
     def _check_head_size(self) -> None:
         if self._head_bytes > self._pool.limits.response_header_bytes:
