@@ -139,17 +139,19 @@ def by_column(batch: Batch) -> Calls:
     places: dict[tuple[Any, ...], int] = {}
     shared: list[Facet] = []
     facets = []
-    calls = [call for _, _, call in batch.calls]
-    for values in map(_SHARED, calls):
+    for values in map(_SHARED, batch.calls):
         place = places.get(values)
         if place is None:
             place = places[values] = len(shared)
             shared.append(_facet(batch.project, values))
         facets.append(place)
-    completions = [call.completion_id or f"{batch.id}:{index}" for index, _, call in batch.calls]
-    at = [when for _, when, _ in batch.calls]
-    columns = Calls(shared, completions, at, facets, *_own(calls))
-    if len(set(zip(completions, at, strict=True))) == len(calls):
+    at = batch.times
+    completions = [
+        call.completion_id or f"{batch.id}:{index}"
+        for index, call in zip(batch.indexes, batch.calls, strict=True)
+    ]
+    columns = Calls(shared, completions, at, facets, *_own(batch.calls))
+    if len(set(zip(completions, at, strict=True))) == len(at):
         return columns
     first: dict[tuple[str, float], int] = {}
     for place, key in enumerate(zip(completions, at, strict=True)):

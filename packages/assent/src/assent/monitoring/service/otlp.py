@@ -49,16 +49,19 @@ def batch_of(reader: Reader, spans: Sequence[Span], sender: Sender, body: bytes)
             remedy="Let the exporter send smaller batches.",
         )
     present = reader.now().timestamp()
-    calls, rejections = [], []
+    calls, indexes, times, rejections = [], [], [], []
     for index, span in enumerate(inferences):
         try:
             at = _time(span, present)
-            calls.append((index, at, _call(span, sender)))
+            calls.append(_call(span, sender))
         except (_Unfit, msgspec.ValidationError) as error:
             rejections.append(Rejection(index, str(error)))
+            continue
+        indexes.append(index)
+        times.append(at)
     name = digest_bytes(f"{sender.project}\n".encode() + body).removeprefix("sha256:")
     head = (f"otlp:{name}", f"otlp:{sender.account}", sender.project, 0)
-    return Batch(*head, calls, rejections=rejections)
+    return Batch(*head, calls, indexes, times, rejections=rejections)
 
 
 def _operation(span: Span) -> Any:

@@ -56,7 +56,7 @@ def prepare(reader: Reader, batch: Batch, body: bytes) -> Prepared:
 
 def rollouts_of(batch: Batch) -> list[str]:
     """List the rollouts that calls and exposures of a batch name, in one order for everybody."""
-    named = {call.rollout for _, _, call in batch.calls} | {one.rollout for one in batch.exposures}
+    named = {call.rollout for call in batch.calls} | {one.rollout for one in batch.exposures}
     return sorted(rollout for rollout in named if rollout is not None)
 
 
