@@ -5,6 +5,7 @@ import pytest
 from assent.kernel.errors import Conflict, Invalid, TooLarge
 from assent.monitoring import service
 from assent.monitoring.service.batch import ANCIENT_S, MAX_ROWS
+from tests.monitoring.conftest import STABLE
 
 
 def unit(desk, name):
@@ -114,6 +115,15 @@ def test_a_bad_row_costs_only_itself(running):
     assert set(reasons) == set(range(1, 10))
 
 
+@pytest.mark.parametrize("version", [f"{STABLE}0", STABLE[:-1], STABLE.upper(), STABLE[7:], "", None])
+def test_a_version_that_is_no_digest_costs_its_row_only(running, version):
+    rows = json.loads(running.body(*(running.call("u") for _ in range(3))))
+    rows["observations"][1]["version"] = version
+    receipt = running.take(json.dumps(rows).encode())
+    assert (receipt["n_accepted"], [r["index"] for r in receipt["rejections"]]) == (2, [1])
+    assert "$.version" in receipt["rejections"][0]["reason"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{", b'{"batch": "b"}', b"\xff", b'{"batch":"b","instance":"i","project":"p","observations":[NaN]}',
@@ -212,6 +222,19 @@ def test_the_earliest_call_of_a_batch_fixes_the_arm_whatever_the_order(running):
     running.send(running.call("u1", "canary", ago_s=0), running.call("u1", ago_s=2))
     assert unit(running, "u1").arm == "stable"
     assert unit(running, "u1").first_at == running.clock.now().timestamp() - 2
+
+
+def test_what_is_said_of_units_does_not_depend_on_the_order_of_rows(running):
+    """Also of calls at the same moment, which differ in one thing each."""
+    same = {"latency_s": 0.2, "application": "key_1", "variant": "stable", "tokens_in": 10}
+    others = ({"variant": "canary"}, {"latency_s": 0.1}, {"application": "key_0"}, {"tokens_in": None}, {})
+    pairs = [({**same, **one}, {**same, **other}) for one in others for other in others]
+    for name, turned in (("a", 1), ("b", -1)):
+        calls = [running.call(f"{name}{i}", **one) for i, pair in enumerate(pairs) for one in pair[::turned]]
+        running.send(*calls[::turned])
+    kept = {row.unit: row for row in running.rows("units")}
+    assert [kept[f"a{i}"][2:] for i in range(len(pairs))] == [kept[f"b{i}"][2:] for i in range(len(pairs))]
+    assert {kept[f"a{i}"].arm for i in range(5)} == {"canary"}
 
 
 def test_an_exposure_makes_a_unit_without_calls(running):

@@ -134,6 +134,9 @@ class Calls:
         )  # fmt: skip
 
 
+NO_CALLS = Calls((), (), (), (), (), (), (), (), ())
+
+
 def by_column(batch: Batch) -> Calls:
     """Turn a batch's calls into columns; of two calls with one key the first stands."""
     places: dict[tuple[Any, ...], int] = {}

@@ -15,10 +15,11 @@ from assent.kernel.errors import AssentError, NotFound, Refused, Unavailable
 from assent.kernel.tx import Reader, Tx
 from assent.monitoring.domain import quality
 from assent.monitoring.domain.quality import AGAIN_S, MOST_ATTEMPTS, State
-from assent.monitoring.service.facets import SeriesKey, fell
+from assent.monitoring.service.facets import NO_CALLS, SeriesKey, fell
 from assent.monitoring.service.live_units import LiveUnits
+from assent.monitoring.service.outcomes import Bare, gather
 from assent.monitoring.service.samples import contents_of, place_of
-from assent.monitoring.service.sums import Outcome, UnitSums
+from assent.monitoring.service.sums import UnitSums
 from assent.monitoring.service.watching import watch_of
 from assent.monitoring.store import samples as store
 from assent.monitoring.store.blocks import Watch
@@ -133,11 +134,8 @@ def _count(tx: Tx, project: str, judged: Sequence[tuple[sa.Row[Any], float]]) ->
     watches: dict[str, Watch] = {one: watch for one in rollouts if (watch := watch_of(tx, one)) is not None}
     keys = {row.id: _keys(row, watches, live) for row, _ in judged}
     known = {**watches, **live.by_key()}
-    outcomes: list[Outcome] = sorted(
-        (row.at, key, row.unit, row.variant, 0, False, False, False, 0.0, 0, 0, False, False, ())
-        for row, _ in judged
-        for key in keys[row.id]
-    )
+    seen = [Bare(row.at, key, row.unit, row.variant) for row, _ in judged for key in keys[row.id]]
+    outcomes = gather(NO_CALLS, (), seen)
     units = UnitSums(known)
     units.add(outcomes)
     units.meet(tx.conn, known, outcomes, ())

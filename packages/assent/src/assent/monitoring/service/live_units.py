@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from assent.monitoring.domain.detector import DAY_S
 from assent.monitoring.service.facets import Calls, SeriesKey
-from assent.monitoring.service.sums import Outcome
+from assent.monitoring.service.outcomes import About, limit_of
 from assent.monitoring.store import blocks, regressions
 from assent.monitoring.store.blocks import Watch
 
@@ -46,23 +46,18 @@ class LiveUnits:
         self._by_key |= found
         return list(found)
 
-    def outcomes(self, calls: Calls) -> list[Outcome]:
-        """Give what calls say about the units of watched versions; whom a rule chose is left out."""
+    def about(self, calls: Calls) -> About:
+        """Give which calls say something about units of watched versions; whom a rule chose is left out."""
         counted = [facet.row.rule is None and facet.row.series in self._by_series for facet in calls.shared]
-        if not any(counted):
-            return []
-        found: list[Outcome] = []
-        own = (calls.at, calls.facets, calls.units, calls.latency_s, calls.tokens_in, calls.tokens_out)
-        for at, place, unit, latency_s, tokens_in, tokens_out in zip(*own, strict=True):
-            facet = calls.shared[place]
-            for key in self.keys(facet.row.series, at) if counted[place] else ():
-                limit = self._by_key[key].slow_above_s
-                flags = (facet.failed, facet.refused, limit is not None and latency_s > limit)
-                amounts = (latency_s, tokens_in or 0, tokens_out or 0)
-                found.append(
-                    (at, key, unit, facet.key.variant, 1, *flags, *amounts, *facet.seen, facet.asked)
-                )
-        return found
+        places: list[int] = []
+        keys: list[str] = []
+        limits: list[float] = []
+        for place, (facet, at) in enumerate(zip(calls.facets, calls.at, strict=True) if any(counted) else ()):
+            for key in self.keys(calls.shared[facet].row.series, at) if counted[facet] else ():
+                places.append(place)
+                keys.append(key)
+                limits.append(limit_of(self._by_key[key]))
+        return About(places, keys, limits)
 
     def by_key(self, keys: Iterable[str] = ()) -> dict[str, Watch]:
         """Give the watch behind each key that was given, here or before (`keys`) by the same watches."""

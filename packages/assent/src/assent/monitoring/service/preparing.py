@@ -14,11 +14,10 @@ from assent.monitoring.domain.latency import buckets_of
 from assent.monitoring.service.batch import Batch, Exposure
 from assent.monitoring.service.facets import Calls, by_column, fell
 from assent.monitoring.service.live_units import LiveUnits
-from assent.monitoring.service.sums import Outcome, Slots, UnitSums, bucket_rows, sum_rows, usage_rows
+from assent.monitoring.service.outcomes import About, Bare, Outcomes, gather, limit_of
+from assent.monitoring.service.sums import Slots, UnitSums, bucket_rows, sum_rows, usage_rows
 from assent.monitoring.store import blocks
 from assent.monitoring.store.blocks import Watch
-
-_UNCALLED = (False, False, False, 0.0, 0, 0, False, False, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Tally:
     sums: Sequence[tuple[Any, ...]]
     histograms: Sequence[tuple[int, ...]]
     usage: Sequence[tuple[Any, ...]]
-    outcomes: Sequence[Outcome]
+    outcomes: Outcomes
     units: UnitSums
 
 
@@ -64,8 +63,8 @@ def add_up(
     calls: Calls, exposures: Sequence[Exposure], watches: Mapping[str, Watch], live: LiveUnits
 ) -> Tally:
     """Add calls and exposures up."""
-    of_rollouts = [*_outcomes_of_calls(calls, watches), *_outcomes_of_exposures(exposures, watches)]
-    outcomes = sorted([*of_rollouts, *live.outcomes(calls)])
+    about = [_about(calls, watches), live.about(calls)]
+    outcomes = gather(calls, about, _bare(exposures, watches))
     units = UnitSums({**watches, **live.by_key()})
     units.add(outcomes)
     if not calls:
@@ -75,34 +74,23 @@ def add_up(
     return Tally(*rows, outcomes, units)
 
 
-def _outcomes_of_calls(calls: Calls, watches: Mapping[str, Watch]) -> list[Outcome]:
-    """Give what calls of watched rollouts say about their units.
+def _about(calls: Calls, watches: Mapping[str, Watch]) -> About:
+    """Give which calls say something about units of watched rollouts.
 
     Left out is who did not fall to a version by chance: a rule chose them, or a preview has all others
     on the stable version. They are shown with their version and compared with nobody.
     """
-    judged = [
-        (rollout, facet.key.variant, (facet.failed, facet.refused), (*facet.seen, facet.asked))
-        if facet.fell and (rollout := facet.row.rollout or "") in watches
-        else None
-        for facet in calls.shared
-    ]
-    limits = {rollout: watch.slow_above_s for rollout, watch in watches.items()}
-    own = (calls.at, calls.facets, calls.units, calls.latency_s, calls.tokens_in, calls.tokens_out)
-    outcomes: list[Outcome] = []
-    for at, place, unit, latency_s, tokens_in, tokens_out in zip(*own, strict=True):
-        if (facet := judged[place]) is not None:
-            rollout, variant, flags, seen = facet
-            limit = limits[rollout]
-            slow = limit is not None and latency_s > limit
-            amounts = (latency_s, tokens_in or 0, tokens_out or 0)
-            outcomes.append((at, rollout, unit, variant, 1, *flags, slow, *amounts, *seen))
-    return outcomes
+    rollouts = [(facet.row.rollout or "") if facet.fell else "" for facet in calls.shared]
+    limits = [limit_of(watches[rollout]) if rollout in watches else 0.0 for rollout in rollouts]
+    counted = [rollout in watches for rollout in rollouts]
+    places = [place for place, facet in enumerate(calls.facets) if counted[facet]]
+    facets = [calls.facets[place] for place in places]
+    return About(places, [rollouts[facet] for facet in facets], [limits[facet] for facet in facets])
 
 
-def _outcomes_of_exposures(exposures: Sequence[Exposure], watches: Mapping[str, Watch]) -> list[Outcome]:
+def _bare(exposures: Sequence[Exposure], watches: Mapping[str, Watch]) -> list[Bare]:
     return [
-        (one.at.timestamp(), rollout, one.unit, one.variant, 0, *_UNCALLED)
+        Bare(one.at.timestamp(), rollout, one.unit, one.variant)
         for one in exposures
         if (rollout := one.rollout or "") in watches and fell(one.rule, one.reason, one.variant)
     ]

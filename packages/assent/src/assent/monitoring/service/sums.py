@@ -9,8 +9,9 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from assent.monitoring.domain.latency import LAST_BUCKET
-from assent.monitoring.domain.scores import Arm, block_index
+from assent.monitoring.domain.scores import Arm
 from assent.monitoring.service.facets import Calls
+from assent.monitoring.service.outcomes import Outcomes, UnitKey
 from assent.monitoring.store import observations as store
 from assent.monitoring.store.blocks import Watch
 from assent_client.calls.choosing import may_cost
@@ -20,15 +21,6 @@ _BUCKETS = LAST_BUCKET + 1
 _PRODUCTS = frozenset(store.ROLLUP_SUMS.index(name) for name in ("in_in", "in_out", "out_out"))
 _CANARY, _STABLE = Arm.CANARY.value, Arm.STABLE.value
 Numbers = Sequence[float] | npt.NDArray[Any]
-UnitKey = tuple[str, str]  # rollout, unit
-
-
-Outcome = tuple[
-    float, str, str, str, int, bool, bool, bool, float, int, int, bool, bool, tuple[str, str] | tuple[()]
-]
-"""What one call (or bare exposure: no call) says about its unit: when, rollout, unit, variant, calls,
-failed, refused, slow, latency in seconds, tokens in, tokens out, seen and hit by a guardrail, application
-and language. A plain tuple: there are very many."""
 
 
 class Slots:
@@ -119,76 +111,72 @@ class UnitSums:
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
-        self._rows: dict[UnitKey, list[Any]] = {}
+        self._rows: dict[UnitKey, tuple[Any, ...]] = {}
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Sum outcomes up, in order of time; the first of a new unit fixes its arm, window and block."""
-        rows = self._rows
-        for (
-            at,
-            rollout,
-            unit,
-            variant,
-            n_calls,
-            failed,
-            refused,
-            slow,
-            latency_s,
-            into,
-            out,
-            guarded,
-            hit,
-            asked,
-        ) in outcomes:
-            row = rows.get((rollout, unit))
-            if row is None:
-                row = self._first(rollout, unit, variant, at)
-            if asked and row[self.APPLICATION] is None:
-                row[self.APPLICATION], row[self.LANGUAGE] = asked
-            if self._counts(row, at):
-                row[self.CALLS] += n_calls
-                row[self.ERRORS] += failed
-                row[self.REFUSALS] += refused
-                row[self.SLOW] += slow
-                row[self.LATENCY] += latency_s
-                row[self.TOKENS_IN] += into
-                row[self.TOKENS_OUT] += out
-                row[self.GUARDED] += guarded
-                row[self.HITS] += hit
-            else:
-                row[self.LATE] += n_calls
+    def add(self, outcomes: Outcomes) -> None:
+        """Sum outcomes of new units up; the first of each fixes its arm, window and block."""
+        if not outcomes.units:
+            return
+        first = np.unique(outcomes.which, return_index=True)[1]
+        rollouts, units = zip(*outcomes.units, strict=True)
+        first_at = outcomes.at[first]
+        is_canary = np.array([one.variant == _CANARY for one in outcomes.said])[outcomes.kinds[first]]
+        arms = np.where(is_canary, _CANARY, _STABLE).tolist()
+        blocks = (first_at + self._of_watches(rollouts, "window_s")) // self._of_watches(rollouts, "block_s")
+        self._sum(outcomes, (rollouts, units, arms, first_at.tolist(), blocks.astype(np.int64).tolist()))
 
     def meet(
         self,
         conn: sa.Connection,
         watches: Mapping[str, Watch],
-        outcomes: Iterable[Outcome],
+        outcomes: Outcomes,
         others: Iterable[UnitKey],
     ) -> None:
         """Judge by what stands in the database: units known before (`others` too), blocks closed since."""
         self._watches = watches
-        for row in self._rows.values():
+        for key, row in self._rows.items():
             if row[self.BLOCK] <= watches[row[0]].closed_through:
-                row[self.LATE] += row[self.CALLS]
-                sums = [*self.NOTHING[:6], row[self.LATE], *self.NOTHING[7:-2]]
-                row[self.CALLS : self.APPLICATION] = sums
+                late = row[self.CALLS] + row[self.LATE]
+                sums = (*self.NOTHING[:6], late, *self.NOTHING[7:-2])
+                self._rows[key] = (*row[: self.CALLS], *sums, *row[self.APPLICATION :])
         wanted: dict[str, set[str]] = defaultdict(set)
         for rollout, unit in {*self._rows, *others}:
             wanted[rollout].add(unit)
-        known: dict[UnitKey, list[Any]] = {}
+        known: dict[UnitKey, Sequence[Any]] = {}
         for rollout, names in wanted.items():
             for state in store.find_units(conn, rollout, names):
-                known[rollout, state.unit] = [*state, *self.NOTHING]
-        self._rows.update(known)
-        if known:
-            self.add(one for one in outcomes if one[1:3] in known)
+                known[rollout, state.unit] = state
+        self._rows |= {key: (*state, *self.NOTHING) for key, state in known.items()}
+        theirs = outcomes.of(known)
+        if theirs.units:
+            self._sum(theirs, list(zip(*(known[key] for key in theirs.units), strict=True)))
 
-    def _first(self, rollout: str, unit: str, variant: str, at: float) -> list[Any]:
-        watch = self._watches[rollout]
-        arm = _CANARY if variant == _CANARY else _STABLE
-        block = block_index(at + watch.window_s, watch.block_s)
-        row = self._rows[rollout, unit] = [rollout, unit, arm, at, block, *self.NOTHING]
-        return row
+    def _sum(self, outcomes: Outcomes, heads: Sequence[Sequence[Any]]) -> None:
+        """Sum outcomes up by unit; `heads` are the first five columns of the units' rows."""
+        rollouts, _, _, first_at, block = heads
+        which, kinds, n = outcomes.which, outcomes.kinds, len(outcomes.units)
+        is_open = np.array(block, np.int64) > self._of_watches(rollouts, "closed_through")
+        ends_at = np.array(first_at, float) + self._of_watches(rollouts, "window_s")
+        counts = (outcomes.at <= ends_at[which]) & is_open[which]
+        calls, failed, refused, guarded, hit = np.array([one[1:6] for one in outcomes.said], float)[kinds].T
+
+        def total(column: npt.NDArray[Any]) -> list[int]:
+            summed: list[int] = np.bincount(which[counts], column[counts], n).astype(np.int64).tolist()
+            return summed
+
+        ints, floats = [0] * n, [0.0] * n
+        late = np.bincount(which[~counts], calls[~counts], n).astype(np.int64).tolist()
+        latency_s = np.bincount(which[counts], outcomes.latency_s[counts], n).tolist()
+        sums = (
+            *map(total, (calls, failed, refused, outcomes.slow)), ints, floats, late, floats,
+            latency_s, *map(total, (outcomes.tokens_in, outcomes.tokens_out, guarded, hit)), ints, floats,
+        )  # fmt: skip
+        rows = zip(*heads, *sums, *_asked(outcomes), strict=True)
+        self._rows |= zip(outcomes.units, rows, strict=True)
+
+    def _of_watches(self, rollouts: Sequence[str], name: str) -> npt.NDArray[Any]:
+        values = {rollout: getattr(self._watches[rollout], name) for rollout in set(rollouts)}
+        return np.array([values[rollout] for rollout in rollouts])
 
     def _counts(self, row: Sequence[Any], at: float) -> bool:
         """Tell whether an outcome at this time still counts: its unit's window and block are open."""
@@ -201,18 +189,38 @@ class UnitSums:
         if row is None:
             return False
         counts = self._counts(row, at)
-        row[self.FEEDBACK if counts else self.LATE] += n
-        row[self.BADNESS if counts else self.LATE_BADNESS] += badness
+        places = (self.FEEDBACK, self.BADNESS) if counts else (self.LATE, self.LATE_BADNESS)
+        self._rows[key] = _plus(row, places, (n, badness))
         return counts
 
     def add_judged(self, key: UnitKey, at: float, badness: float) -> bool:
         """Add what a judge said of a call of that time to a known unit; tell whether it counts."""
         row = self._rows[key]
         counts = self._counts(row, at)
-        row[self.JUDGED if counts else self.LATE] += 1
-        row[self.JUDGED_BADNESS if counts else self.LATE_BADNESS] += badness
+        places = (self.JUDGED, self.JUDGED_BADNESS) if counts else (self.LATE, self.LATE_BADNESS)
+        self._rows[key] = _plus(row, places, (1, badness))
         return counts
 
     def write(self, conn: sa.Connection) -> None:
         """Add what changed to the table."""
-        store.add_to_units(conn, [tuple(row) for row in self._rows.values()])
+        store.add_to_units(conn, list(self._rows.values()))
+
+
+def _plus(row: Sequence[Any], places: Sequence[int], added: Sequence[float]) -> tuple[Any, ...]:
+    """Add to a row, which is a tuple because the collector of garbage walks through lists without end."""
+    changed = list(row)
+    for place, value in zip(places, added, strict=True):
+        changed[place] += value
+    return tuple(changed)
+
+
+def _asked(outcomes: Outcomes) -> tuple[list[str | None], list[str | None]]:
+    """Give each unit's application and language: those of its first call."""
+    has = np.array([bool(one.asked) for one in outcomes.said])[outcomes.kinds]
+    units, first = np.unique(outcomes.which[has], return_index=True)
+    kinds = outcomes.kinds[has][first].tolist()
+    applications: list[str | None] = [None] * len(outcomes.units)
+    languages = applications.copy()
+    for unit, kind in zip(units.tolist(), kinds, strict=True):
+        applications[unit], languages[unit] = outcomes.said[kind].asked
+    return applications, languages
