@@ -143,6 +143,22 @@ def test_one_file_registers_a_policy_and_binds_it(served, assent, tmp_path):
     assert assent("root", "apply")[0] in {13, 15}
 
 
+def test_applying_a_policy_that_too_few_can_vote_for_warns_once(served, assent, tmp_path):
+    text = (APPLIED % "Many").replace("{group: reviewers}", "{group: reviewers, n: 9}")
+    (tmp_path / "assent.yaml").write_text(text.replace("[production]", "[production, staging]"))
+    _, out, err = assent("root", "apply", "--check", "--json")
+    assert (json.loads(out)["warnings"], err) == ([], "")  # nothing is bound yet
+    code, out, err = assent("root", "apply")
+    assert (code, "production → ground" in out, "staging → ground" in out) == (0, True, True)
+    assert err.count("Warning: reviewers: 9 votes are asked for (tier minimal, limited, high), ") == 1
+    assert "assent group add reviewers PERSON" in err
+    assert "Warning" not in assent("root", "apply")[2]  # nothing was bound
+    (tmp_path / "assent.yaml").write_text(text.replace("1.0.0", "1.1.0").replace("n: 9", "n: 8"))
+    code, out, err = assent("root", "apply", "--json")
+    (warning,) = json.loads(out)["warnings"]
+    assert (code, warning["id"], warning["need"], err) == (0, "group_reviewers", 8, "")
+
+
 def test_the_routes_give_what_they_say(served):
     request, _ = served.shop.file()
     with served.api("rita") as api:

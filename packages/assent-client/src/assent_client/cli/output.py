@@ -28,6 +28,7 @@ __all__ = [
     "print_json",
     "print_text",
     "progress",
+    "warn",
 ]
 
 
@@ -102,6 +103,12 @@ def note(text: str) -> None:
     """Tell a person what happened, on standard error, so that results stay clean; silent with --json."""
     if not OPTIONS.json:
         _console(stderr=True).print(plain(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(warnings: Sequence[Mapping[str, Any]]) -> None:
+    """Tell a person what the server warns of, and what to do, as notes."""
+    for one in warnings:
+        note(f"Warning: {one['message']} {one['remedy']}")
 
 
 def ask_secret(what: str) -> str:

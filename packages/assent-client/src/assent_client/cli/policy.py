@@ -10,7 +10,7 @@ import typer
 
 from assent_client.cli.connection import connect
 from assent_client.cli.dataset import split_ref
-from assent_client.cli.output import Column, Columns, emit, note, print_json
+from assent_client.cli.output import Column, Columns, emit, note, print_json, warn
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Invalid
 
@@ -133,7 +133,7 @@ def bind(policy: Ref, environment: Environment) -> None:
     if found["proposed"]:
         note(f"Proposed; a second person binds it: assent policy confirm {policy} --env {environment}")
     emit(found, BOUND)
-    _warn(found)
+    warn(found["warnings"])
 
 
 @app.command()
@@ -143,12 +143,7 @@ def confirm(policy: Ref, environment: Environment) -> None:
         path = api.path("environments", environment, "policy-confirmations")
         found = api.post(path, {"policy": policy})
     emit(found, BOUND)
-    _warn(found)
-
-
-def _warn(found: Mapping[str, Any]) -> None:
-    for one in found["warnings"]:
-        note(f"Warning: {one['message']} {one['remedy']}")
+    warn(found["warnings"])
 
 
 @app.command()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,20 +13,28 @@ from assent_client.api import Api
 from assent_client.cli.apply import identity, policies
 from assent_client.cli.apply.flags import flags, segments
 from assent_client.cli.apply.hooks import hooks
-from assent_client.cli.apply.plan import Action, Change, Entry, placed
+from assent_client.cli.apply.plan import Action, Change, Entry, Made, placed
 from assent_client.cli.apply.providers import prices, providers
 from assent_client.cli.apply.sections import entries_of
 from assent_client.cli.apply.versions import VERSIONED, versions
 from assent_client.cli.connection import OPTIONS, connect
-from assent_client.cli.output import Column, emit, note
+from assent_client.cli.output import Column, emit, note, warn
 from assent_client.cli.strict_yaml import read
 from assent_client.errors import Conflict, Invalid, Reason
 
-__all__ = ["app", "make", "plan"]
+__all__ = ["Told", "app", "make", "plan"]
 
 DIFFERS = 1
 
 app = typer.Typer()
+
+
+@dataclass(slots=True)
+class Told:
+    """What was made leaves to tell: secrets by kind and name, and each warning once."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    warnings: list[Mapping[str, Any]] = field(default_factory=list)
 
 
 @app.command()
@@ -46,8 +55,8 @@ def apply(
     OPTIONS.project = name
     with connect() as api:
         changes = plan(api, entries)
-        secrets = {} if check else make(changes)
-    _show(changes, secrets, is_made=not check)
+        told = Told() if check else make(changes)
+    _show(changes, told, is_made=not check)
     if check and any(one.action is not Action.UNCHANGED for one in changes):
         raise typer.Exit(DIFFERS)
 
@@ -89,30 +98,32 @@ def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
     return changes
 
 
-def make(changes: list[Change]) -> dict[str, str]:
-    """Do what the plan says; give the secrets that were made, by kind and name."""
-    secrets = {}
+def make(changes: list[Change]) -> Told:
+    """Do what the plan says; give what is to be told of it."""
+    told = Told()
     for change in changes:
         if change.action in {Action.CREATE, Action.UPDATE}:
             with placed(change.entry, change.kind, change.name):
-                secret = change.make()
-            if secret is not None:
-                secrets[f"{change.kind} {change.name}"] = secret
-    return secrets
+                made = change.make() or Made()
+            if made.secret is not None:
+                told.secrets[f"{change.kind} {change.name}"] = made.secret
+            told.warnings += [one for one in made.warnings if one not in told.warnings]
+    return told
 
 
 COLUMNS = ("action", "kind", "name", Column("differs"))
 
 
-def _show(changes: list[Change], secrets: dict[str, str], *, is_made: bool) -> None:
+def _show(changes: list[Change], told: Told, *, is_made: bool) -> None:
     counts = {f"n_{action}": sum(one.action is action for one in changes) for action in list(Action)[:3]}
-    value = {"changes": [one.to_wire() for one in changes], **counts, "applied": is_made, "secrets": secrets}
+    value = {"changes": [one.to_wire() for one in changes], **counts, "applied": is_made, **asdict(told)}
     if OPTIONS.json:
         emit(value)
         return
     emit(value["changes"], COLUMNS)
-    for name, secret in secrets.items():
+    for name, secret in told.secrets.items():
         emit(f"{name}: {secret}")
     verb = "created" if is_made else "to create"
     other = "updated" if is_made else "to update"
     note(f"{counts['n_create']} {verb}, {counts['n_update']} {other}, {counts['n_unchanged']} unchanged.")
+    warn(told.warnings)

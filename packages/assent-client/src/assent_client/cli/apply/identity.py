@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from assent_client.api import Api
-from assent_client.cli.apply.plan import Action, Change, Entry, listed
+from assent_client.cli.apply.plan import Action, Change, Entry, Made, listed
 from assent_client.cli.output import note
 from assent_client.errors import NotFound
 
@@ -141,8 +141,7 @@ def _group(api: Api, name: str, *, is_new: bool, joins: list[str], leaves: list[
 
 
 def _key(api: Api, body: dict[str, Any]) -> Any:
-    def make() -> str:
-        secret: str = api.post(api.path("keys"), body)["key"]
-        return secret
+    def make() -> Made:
+        return Made(secret=api.post(api.path("keys"), body)["key"])
 
     return make

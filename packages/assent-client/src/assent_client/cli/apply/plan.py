@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +12,7 @@ from assent_client.api import Api
 from assent_client.cli.strict_yaml import Document, Place
 from assent_client.errors import AssentError, NotFound
 
-__all__ = ["Action", "Change", "Entry", "differences", "listed", "placed"]
+__all__ = ["Action", "Change", "Entry", "Made", "differences", "listed", "placed"]
 
 
 class Action(StrEnum):
@@ -38,15 +38,23 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a change leaves to tell: a secret to show once, and what the server warns of."""
+
+    secret: str | None = None
+    warnings: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One line of the plan. `make` does it and gives a secret to show once, if there is one."""
+    """One line of the plan. `make` does it and gives what is to be told of it, if there is something."""
 
     action: Action
     kind: str
     name: str
     entry: Entry
     differs: tuple[str, ...] = ()
-    make: Callable[[], str | None] = field(default=lambda: None, repr=False)
+    make: Callable[[], Made | None] = field(default=lambda: None, repr=False)
 
     def to_wire(self) -> dict[str, Any]:
         """Give the JSON form."""

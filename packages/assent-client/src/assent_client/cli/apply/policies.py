@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from assent_client.api import Api
-from assent_client.cli.apply.plan import Action, Change, Entry
+from assent_client.cli.apply.plan import Action, Change, Entry, Made
 from assent_client.errors import Conflict, NotFound
 
 __all__ = ["bindings", "content"]
@@ -53,9 +53,11 @@ def _bound(api: Api, environment: str) -> Any:
         return None
 
 
-def _bind(api: Api, entry: Entry, environment: str) -> Callable[[], None]:
-    def make() -> None:
+def _bind(api: Api, entry: Entry, environment: str) -> Callable[[], Made]:
+    def make() -> Made:
         registered = api.post(api.path("policies"), content(entry))
-        api.put(api.path("environments", environment, "policy"), {"policy": registered["digest"]})
+        path = api.path("environments", environment, "policy")
+        found = api.put(path, {"policy": registered["digest"]})
+        return Made(warnings=found["warnings"])
 
     return make
