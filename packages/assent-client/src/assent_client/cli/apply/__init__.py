@@ -15,6 +15,7 @@ from assent_client.cli.apply.flags import flags, segments
 from assent_client.cli.apply.hooks import hooks
 from assent_client.cli.apply.plan import Action, Change, Entry, Made, placed
 from assent_client.cli.apply.providers import prices, providers
+from assent_client.cli.apply.samplings import NEEDED, samplings
 from assent_client.cli.apply.sections import entries_of
 from assent_client.cli.apply.versions import VERSIONED, versions
 from assent_client.cli.connection import OPTIONS, connect
@@ -79,6 +80,8 @@ def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
         is_new = any(one.action is Action.CREATE for one in changes)
         changes += versions(api, section, entries.get(section, []), is_new=is_new)
     changes += policies.bindings(api, entries.get("policies", []))
+    is_new = any(one.action is Action.CREATE and one.kind in NEEDED for one in changes)
+    changes += samplings(api, entries.get("samplings", []), is_new=is_new)
     changes += identity.keys(api, entries.get("keys", []))
     changes += segments(api, entries.get("segments", []))
     changes += flags(api, entries.get("flags", []))

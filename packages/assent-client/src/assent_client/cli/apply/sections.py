@@ -48,6 +48,18 @@ SECTIONS: Mapping[str, Section] = {
     "datasets": Section({**_VERSION, "file": TEXT}, is_open=True),
     "suites": Section(_VERSION, is_open=True),
     "policies": Section({**_VERSION, "environments": TEXTS}, is_open=True),
+    "samplings": Section(
+        {
+            "name": TEXT,
+            "environment": TEXT,
+            "judge": TEXT,
+            "share": NUMBER,
+            "per_day": NUMBER,
+            "keep_days": NUMBER,
+            "reason": TEXT,
+        },
+        frozenset({"name", "environment", "judge", "share", "per_day"}),
+    ),
     "keys": Section({"name": TEXT, "environment": TEXT, "models": TEXTS}, frozenset({"name", "environment"})),
     "segments": Section(
         {"name": TEXT, "environment": TEXT}, frozenset({"name", "environment"}), is_open=True

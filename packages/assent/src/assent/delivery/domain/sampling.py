@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from assent.kernel.errors import Invalid, Reason
@@ -29,6 +29,13 @@ class Wanted:
     def end(self) -> int:
         """Give the share as units in a million."""
         return int(self.share * MILLION)
+
+    def differences(self, present: Wanted | None) -> list[str]:
+        """Name what setting this would change of what is set."""
+        if present is None:
+            return []
+        names = [one.name for one in fields(self)]
+        return [name for name in names if getattr(self, name) != getattr(present, name)]
 
 
 def read_wanted(judge: str, share: float, per_day: int, keep_days: int) -> Wanted:

@@ -38,6 +38,7 @@ from assent.delivery.service.routes import (
 from assent.delivery.service.sampled import Sampling, judged_by, list_samplings
 from assent.delivery.service.sampling import (
     SEALED_FOR,
+    compare_sampling,
     find_sampling,
     get_sampling,
     set_sampling,
@@ -79,6 +80,7 @@ __all__ = [
     "abort",
     "acknowledge",
     "adopt",
+    "compare_sampling",
     "compile_snapshot",
     "conclude",
     "cool",

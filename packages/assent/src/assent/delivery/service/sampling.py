@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from assent.delivery import store
+from assent.delivery.domain import Route, read_route
 from assent.delivery.domain.events import SamplingSet
 from assent.delivery.domain.sampling import Wanted
 from assent.delivery.service.routes import Place, get_route
 from assent.delivery.service.sampled import Sampling, list_samplings
 from assent.delivery.service.watch import announce
 from assent.evaluation import service as evaluation
-from assent.kernel.errors import Conflict, NotFound
+from assent.identity import service as identity
+from assent.kernel.errors import Conflict, NotFound, Reason, Refused
 from assent.kernel.reasons import needed_reason
 from assent.kernel.sealing import box_key
 from assent.kernel.tx import Reader, Tx
@@ -28,11 +31,7 @@ def set_sampling(tx: Tx, place: Place, wanted: Wanted, secret: bytes, reason: st
     Raises: NotFound (route, judge's provider), Conflict (no model), Refused (the judge may not decide),
     Invalid (it cannot grade live calls; no reason).
     """
-    route = get_route(tx, place)
-    if route.kind != "model":
-        raise Conflict(
-            f"{place.name} is a {route.kind}: its calls do not pass here.", remedy="Sample a model."
-        )
+    _need_model(get_route(tx, place))
     evaluation.grading.judge_of(tx, place.project, wanted.judge, place.name)
     present = find_sampling(tx, place)
     if present is not None and present.wanted == wanted:
@@ -41,6 +40,53 @@ def set_sampling(tx: Tx, place: Place, wanted: Wanted, secret: bytes, reason: st
     salt = secrets.token_hex(16) if present is None else present.salt
     public = box_key(secret, SEALED_FOR).public_key().public_bytes_raw()
     return _record(tx, place, wanted, (salt, base64.b64encode(public).decode()), reason)
+
+
+def _need_model(route: Route) -> None:
+    if route.kind != "model":
+        raise Conflict(
+            f"{route.key} is a {route.kind}: its calls do not pass here.", remedy="Sample a model."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What setting a sampling would change (of a new one: nothing), and what has to come first."""
+
+    is_new: bool
+    differs: list[str]
+    waits: list[Reason]
+
+
+def compare_sampling(reader: Reader, place: Place, wanted: Wanted) -> Comparison:
+    """Say what setting a sampling would change; it waits for a release, and for its judge's passport.
+
+    Raises: NotFound (environment, judge's provider), Conflict (no model), Invalid (the judge cannot grade
+    live calls).
+    """
+    identity.get_environment(reader, place.project, place.environment)
+    present = find_sampling(reader, place)
+    differs = wanted.differences(present.wanted if present else None)
+    is_same = present is not None and not differs
+    waits = [] if is_same else [*_first_release(reader, place), *_passport(reader, place, wanted.judge)]
+    return Comparison(is_new=present is None, differs=differs, waits=waits)
+
+
+def _first_release(reader: Reader, place: Place) -> list[Reason]:
+    row = store.find_route(reader.conn, place.project, place.environment, place.name)
+    if row is None:
+        message = f"Nothing was released as {place.name} to {place.environment} yet."
+        return [Reason("route", message, f"Release a version of {place.name} first.")]
+    _need_model(read_route(row.document))
+    return []
+
+
+def _passport(reader: Reader, place: Place, judge: str) -> list[Reason]:
+    try:
+        evaluation.grading.judge_of(reader, place.project, judge, place.name)
+    except Refused as error:
+        return list(error.reasons)
+    return []
 
 
 def stop_sampling(tx: Tx, place: Place, reason: str | None) -> Sampling:
