@@ -1,7 +1,8 @@
-"""What Prometheus scrapes: five minutes of what is live, alerts, incidents, rollouts, the process."""
+"""What Prometheus scrapes: five minutes of what is live, a day of what judges say, states, the process."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,14 +19,15 @@ from assent.delivery import service as delivery
 from assent.identity import service as identity
 from assent.kernel.errors import Conflict
 from assent.kernel.runtime import Runtime
-from assent.kernel.tx import Reader
+from assent.kernel.tx import Reader, Session
 from assent.ledger import service as ledger
 from assent.monitoring.domain.figures import quantiles
 from assent.monitoring.domain.kinds import Kind
-from assent.monitoring.service import alerts, incidents, report, span_export
+from assent.monitoring.service import alerts, incidents, quality, report, span_export
 from assent.monitoring.store import reading
 
 WINDOW_S = 300
+DAY_S = 86_400
 NEWEST = 5
 VERDICTS = {"pass": 1.0, "inconclusive": 0.0, "fail": -1.0}
 PLACE = ["project", "environment", "name", "variant", "version"]
@@ -38,6 +40,15 @@ COUNTS = {
     "tokens_in": ("assent_window_tokens_in", "Tokens asked within the last five minutes."),
     "tokens_out": ("assent_window_tokens_out", "Tokens answered within the last five minutes."),
 }
+JUDGED = {
+    "n_units": ("assent_judged_units", "Units that have a judged score of the last 24 hours."),
+    "n_waiting": (
+        "assent_judged_waiting",
+        "Sampled calls of 24 hours that no judge was asked about yet.",
+    ),
+    "n_unreadable": ("assent_judged_unreadable", "Replies of judges that were off-format, of 24 hours."),
+    "n_failed": ("assent_judged_failed", "Sampled calls of the last 24 hours that could not be judged."),
+}
 LATENCIES = {
     Kind.LATENCY: ("assent_window_latency_seconds", "Latency within the last five minutes."),
     Kind.FIRST_TOKEN: ("assent_window_first_token_seconds", "Time to first token within five minutes."),
@@ -45,7 +56,7 @@ LATENCIES = {
 
 
 class Live(Collector):
-    """Reads what it tells at each scrape: a scrape costs one read transaction."""
+    """Reads what it tells at each scrape, which costs one read transaction; once a minute, one more."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -56,11 +67,12 @@ class Live(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Gather all figures."""
+        judged = _judged(self._runtime.session, int(self._runtime.clock.now().timestamp()) // 60)
         with self._runtime.session.read() as reader:
             projects = [one.name for one in identity.list_projects(reader)]
             size = GaugeMetricFamily("assent_ledger_leaves", "Leaves of the ledger.")
             size.add_metric([], ledger.head(reader).size)
-            return [size, *_calls(reader, projects), *_states(reader, projects), *_spans(reader)]
+            return [size, *_calls(reader, projects), *judged, *_states(reader, projects), *_spans(reader)]
 
 
 def _calls(reader: Reader, projects: list[str]) -> list[Metric]:
@@ -76,6 +88,28 @@ def _calls(reader: Reader, projects: list[str]) -> list[Metric]:
                     if value is not None:
                         family.add_metric([*labels, f"0.{name[1:]}"], value)
     return [*counts.values(), *times.values()]
+
+
+@lru_cache(maxsize=1)
+def _judged(session: Session, minute: int) -> tuple[Metric, ...]:
+    """Sum up a day of samples, once a minute however often somebody scrapes: there may be many of them."""
+    score = GaugeMetricFamily(
+        "assent_judged_score",
+        "Mean of the units' judged scores of the last 24 hours; 1 is good.",
+        labels=PLACE,
+    )
+    counts = {name: GaugeMetricFamily(*said, labels=PLACE) for name, said in JUDGED.items()}
+    until_s = (minute + 1) * 60
+    with session.read() as reader:
+        for project in sorted({one.project for one in delivery.list_samplings(reader)}):
+            for one in quality.figures(reader, project, (until_s - DAY_S, until_s), {}):
+                labels = [project, *(one[name] for name in ("environment", "route", "variant", "version"))]
+                if one["score"]["n"]:
+                    score.add_metric(labels, one["score"]["mean"])
+                found = {**one, "n_units": one["score"]["n"]}
+                for name, family in counts.items():
+                    family.add_metric(labels, found[name])
+    return (score, *counts.values())
 
 
 def _states(reader: Reader, projects: list[str]) -> list[Metric]:
