@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import signal
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from assent.gateway import GatewaySettings, serve
+from assent.gateway import GatewaySettings, run
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "client"))
 
@@ -128,16 +131,14 @@ def run_server(pipe: Connection, upstream_port: int | None) -> None:
 
 
 def run_gateway(pipe: Connection, settings: GatewaySettings) -> None:
-    """Run the gateway until told to stop."""
+    """Run the gateway as its command does, until told to stop."""
 
-    async def serve_gateway() -> None:
-        stop = asyncio.Event()
-        task = asyncio.create_task(serve(settings, pipe.send, stop))
-        await asyncio.to_thread(pipe.recv)
-        stop.set()
-        await task
+    def stop() -> None:
+        pipe.recv()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    uvloop.run(serve_gateway())
+    threading.Thread(target=stop, daemon=True).start()
+    run(settings, pipe.send)
 
 
 class Plane(BaseHTTPRequestHandler):
