@@ -160,6 +160,7 @@ async def fuzz(n):
         if chance.random() < 0.05:
             assert await played([content[at : at + 1] for at in range(len(content))]) == whole, content
         assert await played([content], learnt) == whole, content
+        assert await played(pieces, learnt) == whole, content
         both = zip([one[:3] for one in whole[0]], by_h11(content), strict=False)
         assert all(ours == theirs for ours, theirs in both), content
         seen["mutations"] += 1

@@ -207,6 +207,68 @@ def test_a_head_that_is_known_does_not_blind_the_gateway(live):
         assert read_answer(connection)[0].startswith(b"HTTP/1.1 401")
 
 
+def said(content):
+    body = BODY.replace(b"Hi?", content)
+    return START + b"Content-Length: %d\r\n\r\n" % len(body), body
+
+
+def test_a_head_is_known_whatever_its_length_and_however_its_body_comes(live):
+    """Clients send head and body apart, and bodies differ in length; the short cut reads them all alike."""
+    with live.gateway.socket() as connection:
+        for content in (b"first", b"of another length", b"x" * 100):
+            head, body = said(content)
+            connection.sendall(head)
+            until(lambda: live.ready()["calls"] == 0)
+            for byte in body[:3]:
+                connection.sendall(bytes([byte]))
+            connection.sendall(body[3:])
+            assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+        head, body = said(b"before")
+        connection.sendall(head + body[:5])
+        until(lambda: live.ready()["calls"] == 0)
+        connection.sendall(
+            body[5:] + b"".join(said(b"behind"))
+        )  # more than the body: the parser reads all of it
+        for _ in range(2):
+            assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+    contents = [asked.body["messages"][0]["content"] for asked in live.upstream.asked]
+    assert contents == ["first", "of another length", "x" * 100, "before", "behind"]
+
+
+@pytest.mark.parametrize(
+    "length",
+    [b"9000000", b"+7", b"7, 7", b"", b"7\r\nContent-Length: 7", b"7\r\nTransfer-Encoding: chunked"],
+)
+def test_a_known_head_makes_no_odd_length_pass(live, length):
+    with live.gateway.socket() as connection:
+        for _ in range(2):
+            connection.sendall(WHOLE)
+            assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+    expected = send(live, START + b"X-Other: 1\r\nContent-Length: " + length + b"\r\n\r\n")
+    assert send(live, START + b"Content-Length: " + length + b"\r\n\r\n") == expected
+    assert expected[0] in {400, 413}
+
+
+def test_nothing_before_a_head_is_learnt_as_one(live):
+    """Parsers pass over empty lines before a request; they are no head, whoever sends them."""
+    with live.gateway.socket() as connection:
+        connection.sendall(b"\r\n\r\n" + WHOLE[: -len(BODY)])
+        until(lambda: live.ready()["calls"] == 0)
+        connection.sendall(BODY)
+        assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+    assert send(live, b"\r\n\r\n" + WHOLE.replace(KEY.encode(), b"wrong"))[0] == 401
+
+
+def test_a_body_that_never_comes_behind_a_known_head_is_given_up(world):
+    world.publish()
+    world.start(limits=QUICK)
+    with world.gateway.socket() as connection:
+        connection.sendall(WHOLE)
+        assert read_answer(connection)[0].startswith(b"HTTP/1.1 200")
+        connection.sendall(WHOLE[:-1])
+        assert read_all(connection).startswith(b"HTTP/1.1 408")
+
+
 def test_heads_that_differ_each_time_are_not_kept_for_ever(live):
     with live.gateway.socket() as connection:
         for n in range(600):

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from assent.gateway.request import Request
 from assent.gateway.settings import Limits
 from assent_client.calls.refusals import Refusal
+
+_LENGTH: Final = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: (0|[1-9][0-9]{0,8})\r\n")
+
+Form = bytes | tuple[bytes, bytes]
+"""A head but for its length: all of it where it declares none, else what is before and behind the digits."""
+
+
+def form_of(head: bytes) -> tuple[Form, int | None]:
+    """Give the form of a head and the length that it declares; heads of one form are read alike.
+
+    A line cannot begin within another, so what is found is the header, and in all heads of the form.
+    """
+    found = _LENGTH.search(head)
+    if found is None:
+        return head, None
+    return (head[: found.start(1)], head[found.end(1) :]), int(found[1])
 
 
 def too_large(limits: Limits) -> Refusal:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import Final, Protocol
 
+from assent.gateway.heads import Form
 from assent.gateway.hooks import Hooks
 from assent.gateway.request import Request
 from assent.gateway.settings import Limits
@@ -65,8 +66,8 @@ class Shared:
         """What an orderly end waits for; None while nobody does."""
         self._pools: dict[Endpoint, Pool] = {}
         self._aside: set[asyncio.Task[None]] = set()
-        self.heads: dict[bytes, Request] = {}
-        """Requests that were parsed before, by the bytes of their heads."""
+        self.heads: dict[Form, Request] = {}
+        """Requests that were parsed before, by the forms of their heads."""
 
     def pool(self, endpoint: Endpoint) -> Pool:
         """Give the connections to an endpoint."""
@@ -75,12 +76,11 @@ class Shared:
             pool = self._pools[endpoint] = Pool(endpoint, self.limits, self.tls)
         return pool
 
-    def learn(self, head: bytes, request: Request) -> None:
+    def learn(self, head: Form, request: Request) -> None:
         """Remember a head; applications that never repeat one cost no more than these."""
         if len(self.heads) >= _MOST_HEADS:
             self.heads.clear()
         self.heads[head] = request.again(b"", 0.0)
-        self.heads[head].length = request.length
 
     def begin(self, call: Cuttable) -> None:
         """Take notice that a call is under way."""
