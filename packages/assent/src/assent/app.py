@@ -35,6 +35,7 @@ from assent.registry import http as registry
 from assent.retirement import http as retirement
 from assent.web.api import BodyLimit, Call, install_errors, requires
 from assent.web.openapi import describe
+from assent.web.routing import routes_of
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ ROUTERS = (
     cards.router,
     compliance.router,
 )
+
+_ROUTES = routes_of(ROUTERS)
 
 PUBLIC_PATHS = (
     "/healthz",
@@ -86,8 +89,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.oidc = identity_service.Providers(runtime.settings.oidc_providers, runtime.clock)
     app.state.authenticate = identity.authenticator(runtime)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_ROUTES)
     _add_health(app, runtime)
     _add_description(app)
     install_console(app)

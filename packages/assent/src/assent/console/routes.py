@@ -38,6 +38,7 @@ from assent.console import (
     watches,
 )
 from assent.web.headers import SecurityHeaders
+from assent.web.routing import routes_of
 from assent.web.static_files import static_route
 
 ROUTERS = (
@@ -77,9 +78,11 @@ ROUTERS = (
 )
 
 
+_ROUTES = routes_of(ROUTERS)
+
+
 def install_console(app: FastAPI) -> None:
     """Mount pages and static files, and have every answer carry the security headers."""
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(_ROUTES)
     app.router.routes.append(static_route)
     app.add_middleware(SecurityHeaders)
