@@ -5,6 +5,19 @@ import threading
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
+
+from assent.identity import http as identity
+from assent.web.api import install_errors
+
+
+def api_of(runtime, routes):
+    """Make an application of the routes of some slices (`routes_of`)."""
+    app = FastAPI()
+    app.state.runtime, app.state.authenticate = runtime, identity.authenticator(runtime)
+    app.router.routes.extend(routes)
+    install_errors(app)
+    return app
 
 
 @contextmanager

@@ -4,18 +4,19 @@ import json
 
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
 
 from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.kernel.runtime import Runtime
 from assent.kernel.settings import load
 from assent.kernel.tx import SYSTEM
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.cli.main import main
 from tests.databases import prepared
 from tests.ledger.conftest import open_installation
-from tests.serving import listening
+from tests.serving import api_of, listening
+
+ROUTES = routes_of([identity_http.router])
 
 TEXT = """\
 assent: 1
@@ -51,11 +52,7 @@ def session(tmp_path, monkeypatch):
         installed = open_installation(database, tmp_path)
     with installed.session.begin(SYSTEM) as tx:
         token = identity.bootstrap(tx, "root")
-    app = FastAPI()
-    app.state.runtime = Runtime(load(data_dir=tmp_path), installed.session, installed.signers)
-    app.state.authenticate = identity_http.authenticator(app.state.runtime)
-    app.include_router(identity_http.router)
-    install_errors(app)
+    app = api_of(Runtime(load(data_dir=tmp_path), installed.session, installed.signers), ROUTES)
     with listening(app) as port:
         monkeypatch.setenv("ASSENT_URL", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("ASSENT_TOKEN", token)

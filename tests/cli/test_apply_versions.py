@@ -4,9 +4,10 @@ import json
 
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
 
+import assent.evaluation.store as evaluation_store
 import assent.identity.store as identity_store
+from assent.evaluation import http as evaluation_http
 from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.kernel.blobs import Blobs
@@ -17,13 +18,12 @@ from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
 from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import service as ledger
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.cli.main import main
 from tests.databases import prepared
-from tests.serving import NoJobs, listening
+from tests.serving import NoJobs, api_of, listening
 
-evaluation_http = pytest.importorskip("assent.evaluation.http", exc_type=ImportError)
-evaluation_store = pytest.importorskip("assent.evaluation.store")
+ROUTES = routes_of([identity_http.router, evaluation_http.router])
 
 TEXT = """\
 assent: 1
@@ -60,12 +60,7 @@ def session(tmp_path, monkeypatch):
         opened = Session(connect(database), ports)
     with opened.begin(SYSTEM) as tx:
         token = identity.bootstrap(tx, "root")
-    app = FastAPI()
-    app.state.runtime = Runtime(load(data_dir=tmp_path), opened, signers)
-    app.state.authenticate = identity_http.authenticator(app.state.runtime)
-    app.include_router(identity_http.router)
-    app.include_router(evaluation_http.router)
-    install_errors(app)
+    app = api_of(Runtime(load(data_dir=tmp_path), opened, signers), ROUTES)
     with listening(app) as port:
         monkeypatch.setenv("ASSENT_URL", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("ASSENT_TOKEN", token)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 
 from assent.delivery import service
 from assent.delivery.http import router
@@ -21,13 +20,15 @@ from assent.kernel.settings import load
 from assent.kernel.signing import load_signers
 from assent.kernel.tx import SYSTEM, Actor, Ports, Projector, Session
 from assent.ledger import service as ledger
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
 from assent_client.snapshot import Root, verify
 from assent_client.snapshot import Scope as Wanted
 from tests.databases import prepared
 from tests.delivery.releases import PROJECT, PROJECTIONS, plan_form, register, set_up, until
-from tests.serving import NoJobs, listening
+from tests.serving import NoJobs, api_of, listening
+
+ROUTES = routes_of([router, identity_http.router])
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 OPERATOR = Actor("usr_operator", "person")
@@ -161,11 +162,7 @@ class Served:
 
 @pytest.fixture
 def served(desk):
-    app = FastAPI()
-    app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
-    app.include_router(router)
-    app.include_router(identity_http.router)
-    install_errors(app)
+    app = api_of(desk.runtime, ROUTES)
     with desk.begin(SYSTEM) as tx:
         tokens = {role: token_for(tx, role) for role in ("admin", "gateway", "engineer", "operator")}
     with listening(app) as port:

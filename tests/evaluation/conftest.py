@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from fastapi import FastAPI
 
 from assent.evaluation import http, jobs, service, store
 from assent.evaluation.domain.dataset import parse_dataset
@@ -18,7 +17,6 @@ from assent.evaluation.domain.suite import parse_suite
 from assent.evaluation.domain.target import Target
 from assent.evidence import service as evidence
 from assent.evidence import store as evidence_store
-from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.identity import store as identity_store
 from assent.identity.domain import EnvironmentCreated, ProjectCreated
@@ -36,11 +34,13 @@ from assent.providers import store as providers_store
 from assent.providers.domain import Upstream
 from assent.registry import service as registry
 from assent.registry import store as registry_store
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
 from assent_client.cli.connection import OPTIONS
 from assent_client.cli.main import main
-from tests.serving import listening
+from tests.serving import api_of, listening
+
+ROUTES = routes_of([http.router])
 
 
 def completion(text, **message):
@@ -305,10 +305,7 @@ def served(desk):
         account = identity.add_service(tx, "auditor")
         identity.bind(tx, account.id, "auditor")
         tokens["auditor"] = identity.issue_token(tx, account.id, "auditor", None)
-    app = FastAPI()
-    app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
-    app.include_router(http.router)
-    install_errors(app)
+    app = api_of(desk.runtime, ROUTES)
     with listening(app) as port, working(desk), ExitStack() as closing:
         yield Served(f"http://127.0.0.1:{port}", desk, tokens, closing)
 

@@ -12,11 +12,13 @@ from assent.flags.http import router
 from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.kernel.tx import SYSTEM, Actor
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
 from tests.delivery.conftest import Desk, desk, open_desk, opened_desk  # noqa: F401 -- fixtures
 from tests.delivery.releases import PROJECT
-from tests.serving import listening
+from tests.serving import api_of, listening
+
+ROUTES = routes_of([router, delivery_router, identity_http.router])
 
 
 @dataclass
@@ -98,11 +100,7 @@ class Served:
 @pytest.fixture
 def served(alone):
     desk = alone.desk  # noqa: F811 -- the shop's
-    app = FastAPI()
-    app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
-    for one in (router, delivery_router, identity_http.router):
-        app.include_router(one)
-    install_errors(app)
+    app = api_of(desk.runtime, ROUTES)
     tokens = {}
     for name, actor in alone.people.items():
         with desk.begin(actor) as tx:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
 
 import assent.identity.store as identity
-from assent.identity import http as identity_http
 from assent.identity import service as identity_service
 from assent.identity.domain import EnvironmentCreated, ProjectCreated
 from assent.kernel.blobs import Blobs
@@ -20,9 +18,11 @@ from assent.kernel.settings import load
 from assent.kernel.signing import Signers, load_signers
 from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.ledger import http, service
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
-from tests.serving import NoJobs, listening
+from tests.serving import NoJobs, api_of, listening
+
+ROUTES = routes_of([http.public, http.router])
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 
@@ -125,10 +125,6 @@ def served(installed):
         token = identity_service.bootstrap(tx, "ann")
         tx.record(ProjectCreated(project="a", title="A"))
         tx.record(EnvironmentCreated(project="a", name="production", protected=True))
-    app = FastAPI()
-    app.state.runtime, app.state.authenticate = runtime, identity_http.authenticator(runtime)
-    app.include_router(http.public)
-    app.include_router(http.router)
-    install_errors(app)
+    app = api_of(runtime, ROUTES)
     with listening(app) as port:
         yield Served(f"http://127.0.0.1:{port}", token, installed)

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI
 
 from assent.delivery import http as delivery_http
 from assent.delivery import service as delivery
@@ -19,7 +18,6 @@ from assent.delivery.domain.events import RolloutPlanned, RolloutStarted, Versio
 from assent.delivery.domain.route import Route
 from assent.evaluation import store as evaluation_store
 from assent.evidence import store as evidence_store
-from assent.identity import http as identity_http
 from assent.identity import service as identity
 from assent.identity import store as identity_store
 from assent.identity.domain import ProjectCreated
@@ -36,10 +34,12 @@ from assent.monitoring import http, service
 from assent.monitoring import store as monitoring_store
 from assent.providers import store as providers_store
 from assent.registry import store as registry_store
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
 from assent_client.observe import Call, Exposure, Feedback
-from tests.serving import NoJobs, listening
+from tests.serving import NoJobs, api_of, listening
+
+ROUTES = routes_of([http.router, delivery_http.router])
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 STABLE, CANARY = "sha256:" + "aa" * 32, "sha256:" + "cc" * 32
@@ -268,10 +268,6 @@ def serve(running):
             account = identity.add_service(tx, name)
             identity.bind(tx, account.id, name)
             tokens[name] = identity.issue_token(tx, account.id, name, None)
-    app = FastAPI()
-    app.state.runtime, app.state.authenticate = running.runtime, identity_http.authenticator(running.runtime)
-    app.include_router(http.router)
-    app.include_router(delivery_http.router)
-    install_errors(app)
+    app = api_of(running.runtime, ROUTES)
     with listening(app) as port, ExitStack() as closing:
         yield Served(f"http://127.0.0.1:{port}", running, tokens, closing)

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from fastapi import FastAPI
 
 from assent.delivery import http as delivery_http
 from assent.delivery import service as delivery
@@ -15,12 +14,15 @@ from assent.identity.domain import EnvironmentCreated, ProjectCreated
 from assent.ledger import service as ledger
 from assent.monitoring import http
 from assent.providers import service as providers
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
 from assent_client.cli.main import main
 from assent_client.errors import Forbidden
-from tests.monitoring.conftest import PLAN, STABLE, listening
+from tests.monitoring.conftest import PLAN, STABLE
 from tests.monitoring.judging import calibrate, document, judging, sample, tick
+from tests.serving import api_of, listening
+
+ROUTES = routes_of([http.router, identity_http.router, delivery_http.router])
 
 SET = ("set", "assistant", "--environment", "production", "--judge", "polite")
 WHY = ("--reason", "to see")
@@ -37,12 +39,7 @@ def place(desk, monkeypatch, tmp_path):
         eve = identity.add_service(tx, "eve")
         identity.bind(tx, eve.id, "auditor")
         desk.eve = identity.issue_token(tx, eve.id, "eve", None)
-    app = FastAPI()
-    app.state.runtime, app.state.authenticate = desk.runtime, identity_http.authenticator(desk.runtime)
-    app.include_router(http.router)
-    app.include_router(identity_http.router)
-    app.include_router(delivery_http.router)
-    install_errors(app)
+    app = api_of(desk.runtime, ROUTES)
     monkeypatch.setenv("ASSENT_TOKEN", token)
     monkeypatch.setenv("ASSENT_PROJECT", "acme")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from assent.evidence import store as evidence_store
@@ -26,8 +25,10 @@ from assent.prompts import http as prompts_http
 from assent.prompts import service as prompts
 from assent.registry import http as registry_http
 from assent.registry import service as registry
-from assent.web.api import install_errors
-from tests.serving import NoJobs
+from assent.web.routing import routes_of
+from tests.serving import NoJobs, api_of
+
+ROUTES = routes_of([registry_http.often, identity_http.router, registry_http.router, prompts_http.router])
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 PROJECT = "shop"
@@ -84,13 +85,7 @@ class Shelf:
         return Actor(account.id, "person", self.clock.now())
 
     def app(self):
-        app = FastAPI()
-        app.state.runtime = self.runtime
-        app.state.authenticate = identity_http.authenticator(self.runtime)
-        for router in (registry_http.often, identity_http.router, registry_http.router, prompts_http.router):
-            app.include_router(router)
-        install_errors(app)
-        return app
+        return api_of(self.runtime, ROUTES)
 
     def client(self, actor=None):
         with self.begin(actor) as tx:

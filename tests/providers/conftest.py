@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 
 from assent.identity import http as identity_http
 from assent.identity import service as identity
@@ -26,9 +25,11 @@ from assent.kernel.signing import load_signers
 from assent.kernel.tx import SYSTEM, Actor, Ports, Projector, Session
 from assent.ledger import service as ledger
 from assent.providers import http, service
-from assent.web.api import install_errors
+from assent.web.routing import routes_of
 from assent_client.api import Api
-from tests.serving import NoJobs, listening
+from tests.serving import NoJobs, api_of, listening
+
+ROUTES = routes_of([identity_http.router, http.router])
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 PROJECT = "shop"
@@ -93,12 +94,7 @@ class Served:
 def served(desk):
     with desk.runtime.session.begin(SYSTEM) as tx:
         admin = identity.bootstrap(tx, "root")
-    app = FastAPI()
-    app.state.runtime = desk.runtime
-    app.state.authenticate = identity_http.authenticator(desk.runtime)
-    app.include_router(identity_http.router)
-    app.include_router(http.router)
-    install_errors(app)
+    app = api_of(desk.runtime, ROUTES)
     with listening(app) as port:
         yield Served(desk, f"http://127.0.0.1:{port}", admin)
 
