@@ -98,6 +98,17 @@ def test_a_file_is_applied_once_and_the_second_time_changes_nothing(run, file, s
     assert n_leaves(session) == size
 
 
+def test_what_was_made_before_an_error_is_told_with_its_secrets(run, file, session, capsys):
+    file.write_text(file.read_text() + "- {name: worse, environment: production, models: ['no name']}\n")
+    assert main(["apply", "-f", str(file), "--json"]) != 0
+    told, refused = map(json.loads, capsys.readouterr())
+    assert (told["applied"], told["n_create"], list(told["secrets"])) == (False, 8, ["key production/web"])
+    assert "no name" in json.dumps(refused)
+
+    assert main(["apply", "-f", str(file)]) != 0
+    assert capsys.readouterr().out == ""
+
+
 def test_check_changes_nothing_and_says_by_its_exit_code_whether_it_would(run, file, session):
     size = n_leaves(session)
     code, planned = run("apply", "-f", str(file), "--check")

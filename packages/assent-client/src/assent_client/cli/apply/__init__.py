@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,8 +32,12 @@ app = typer.Typer()
 
 @dataclass(slots=True)
 class Told:
-    """What was made leaves to tell: secrets by kind and name, and each warning once."""
+    """What was made leaves to tell: secrets by kind and name, and each warning once.
 
+    n_done: how many of the changes were done, those that change nothing among them.
+    """
+
+    n_done: int = 0
     secrets: dict[str, str] = field(default_factory=dict)
     warnings: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -54,9 +58,16 @@ def apply(
             f"{file} describes the project {name!r}, not {OPTIONS.project!r}.", remedy="Leave out --project."
         )
     OPTIONS.project = name
+    told = Told()
     with connect() as api:
         changes = plan(api, entries)
-        told = Told() if check else make(changes)
+        try:
+            if not check:
+                make(changes, told)
+        except BaseException:
+            if told.secrets:  # what was made stays, and a key is never shown again
+                _show(changes[: told.n_done], told, is_made=True, is_whole=False)
+            raise
     _show(changes, told, is_made=not check)
     if check and any(one.action is not Action.UNCHANGED for one in changes):
         raise typer.Exit(DIFFERS)
@@ -101,9 +112,8 @@ def plan(api: Api, entries: Mapping[str, list[Entry]]) -> list[Change]:
     return changes
 
 
-def make(changes: list[Change]) -> Told:
-    """Do what the plan says; give what is to be told of it."""
-    told = Told()
+def make(changes: list[Change], told: Told) -> None:
+    """Do what the plan says, and note what is to be told of it. Raises: AssentError; what was done stays."""
     for change in changes:
         if change.action in {Action.CREATE, Action.UPDATE}:
             with placed(change.entry, change.kind, change.name):
@@ -111,15 +121,16 @@ def make(changes: list[Change]) -> Told:
             if made.secret is not None:
                 told.secrets[f"{change.kind} {change.name}"] = made.secret
             told.warnings += [one for one in made.warnings if one not in told.warnings]
-    return told
+        told.n_done += 1
 
 
 COLUMNS = ("action", "kind", "name", Column("differs"))
 
 
-def _show(changes: list[Change], told: Told, *, is_made: bool) -> None:
+def _show(changes: list[Change], told: Told, *, is_made: bool, is_whole: bool = True) -> None:
     counts = {f"n_{action}": sum(one.action is action for one in changes) for action in list(Action)[:3]}
-    value = {"changes": [one.to_wire() for one in changes], **counts, "applied": is_made, **asdict(told)}
+    value = {"changes": [one.to_wire() for one in changes], **counts, "applied": is_made and is_whole}
+    value |= {"secrets": told.secrets, "warnings": told.warnings}
     if OPTIONS.json:
         emit(value)
         return
