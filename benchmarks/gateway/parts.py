@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ KEY = "sk-bench"
 SNAPSHOT = "/v1/projects/acme/environments/production/snapshot"
 ANSWER = json.dumps(
     {
-        "id": "chatcmpl-bench",
+        "id": "chatcmpl-{n}",
         "object": "chat.completion",
         "created": 1,
         "model": "upstream-1",
@@ -36,10 +37,12 @@ ANSWER = json.dumps(
         "usage": {"prompt_tokens": 200, "completion_tokens": 100, "total_tokens": 300},
     }
 ).encode()
-RESPONSE = (
+N_DIGITS = 24
+TO_ID, _, FROM_ID = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r\r\ncontent-length: %d\r\n\r\n%b"
-    % (len(ANSWER), ANSWER)
-)
+    % (len(ANSWER) - len("{n}") + N_DIGITS, ANSWER)
+).partition(b"{n}")
+"""What stands before and after the number of an answer: each has an id of its own, as in life."""
 
 
 def _event(delta: dict[str, str], **more: Any) -> bytes:
@@ -69,6 +72,8 @@ STREAM_REST = (
 class UpstreamProtocol(asyncio.Protocol):
     """Answer every whole request at once; a stream's first token at once and the rest 5 ms later."""
 
+    numbers = itertools.count()
+
     def connection_made(self, transport: Any) -> None:
         self.transport, self.buffer = transport, b""
 
@@ -85,7 +90,7 @@ class UpstreamProtocol(asyncio.Protocol):
                 self.transport.write(STREAM_HEAD)
                 asyncio.get_running_loop().call_later(0.005, self.transport.write, STREAM_REST)
             else:
-                self.transport.write(RESPONSE)
+                self.transport.write(b"%b%0*d%b" % (TO_ID, N_DIGITS, next(self.numbers), FROM_ID))
 
 
 class PipeEnd(asyncio.Protocol):

@@ -1,5 +1,6 @@
 """Observations: bounded, counted, delivered at least once."""
 
+import gc
 import json
 import os
 import shutil
@@ -313,3 +314,25 @@ def test_a_units_hash_depends_on_the_key_and_is_kept(tmp_path):
     assert hash_unit(load_unit_key(tmp_path, "shared"), "u") == hash_unit(
         load_unit_key(tmp_path, "shared"), "u"
     )
+
+
+def test_a_batch_that_was_delivered_is_let_go_without_the_collector():
+    seen = []
+
+    class Taking(httpx.BaseTransport):  # httpx's own for tests reads and keeps the body
+        def handle_request(self, request):
+            said = request.headers["content-length"], request.headers.get("transfer-encoding")
+            seen.append((*said, sum(map(len, request.stream))))
+            return httpx.Response(202)
+
+    sink = HttpSink("http://server.example", "t", transport=Taking())
+    body = bytes(1000)
+    held = sys.getrefcount(body)
+    gc.disable()
+    try:
+        assert sink("b1", body) == 202
+        assert sys.getrefcount(body) == held
+    finally:
+        gc.enable()
+        sink.close()
+    assert seen == [("1000", None, 1000)]

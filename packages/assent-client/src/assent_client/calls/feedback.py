@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple
 
@@ -73,7 +74,7 @@ def opinion(thumb: Thumb, known: Known | Call | None, environment: str, applicat
 class Remembered:
     """The latest completions, newest last, at most `capacity`; safe in threads."""
 
-    def __init__(self, capacity: int = 100_000) -> None:
+    def __init__(self, capacity: int) -> None:
         self._known: OrderedDict[str, Known | Call] = OrderedDict()
         self._capacity = capacity
 
@@ -82,6 +83,12 @@ class Remembered:
         self._known[completion_id] = known
         if len(self._known) > self._capacity:
             self._known.popitem(last=False)
+
+    def shorten(self, known: Mapping[str, Known]) -> None:
+        """Put what is needed of calls in the place of their whole observations."""
+        for completion_id, one in known.items():
+            if completion_id in self._known:
+                self._known[completion_id] = one
 
     def find(self, completion_id: str) -> Known | Call | None:
         """Find a completion, or None."""

@@ -26,9 +26,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Completions(Remembered):
-    """The latest completions, newest last, at most `capacity`; the journal holds up to twice as many."""
+    """The latest completions, newest last, at most `capacity`; the journal holds up to twice as many.
 
-    def __init__(self, folder: Path, capacity: int = 100_000) -> None:
+    20,000 of them take 9 MB. A thumb that comes later, or to another worker, is matched by the server.
+    """
+
+    def __init__(self, folder: Path, capacity: int = 20_000) -> None:
         super().__init__(capacity)
         self._now = folder / "completions.jsonl"
         self._before = folder / "completions.before.jsonl"
@@ -38,19 +41,19 @@ class Completions(Remembered):
             self._n_lines = self._load(path)
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Append a batch's calls to the journal. Raises: OSError."""
-        lines = [
-            _encode(
-                (
-                    row.completion_id,
-                    Known(row.at, row.route, row.variant, row.version, row.unit, row.application),
-                )
-            )
+        """Append a batch's calls to the journal, and keep no more of them in memory than it has of each.
+
+        Raises: OSError.
+        """
+        known = {
+            row.completion_id: Known(row.at, row.route, row.variant, row.version, row.unit, row.application)
             for row in rows
             if isinstance(row, Call) and row.completion_id is not None
-        ]
-        if not lines:
+        }
+        if not known:
             return
+        self.shorten(known)
+        lines = [_encode(one) for one in known.items()]
         if self._n_lines >= self._capacity:
             self._now.replace(self._before)
             self._n_lines = 0
