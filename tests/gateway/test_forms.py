@@ -296,6 +296,14 @@ def test_a_wrong_key_and_a_large_body_are_refused_in_anthropics_shape(messages):
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
 
 
+def test_a_large_body_is_refused_in_openais_shape_by_its_length_and_by_what_comes(live):
+    whole = live.ask("x" * 9_000_000)
+    address, sent = f"{live.gateway.url}/v1/chat/completions", {"authorization": f"Bearer {KEY}"}
+    parts = live.http.post(address, headers=sent, content=iter([b"x" * 3_000_000] * 3))
+    for answer in (whole, parts):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
+
+
 def test_upstream_failures_are_in_anthropics_shape(messages):
     messages.upstream.answer = http(b"<html>", "200 OK", "content-type: text/html")
     answer = anthropic(messages, **WHO)

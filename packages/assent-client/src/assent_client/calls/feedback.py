@@ -81,7 +81,7 @@ class Remembered:
     def remember(self, completion_id: str, known: Known | Call) -> None:
         """Note a completion; the oldest is forgotten when there are too many."""
         self._known[completion_id] = known
-        if len(self._known) > self._capacity:
+        while len(self._known) > self._capacity:  # `shorten` may have put one back
             self._known.popitem(last=False)
 
     def shorten(self, known: Mapping[str, Known]) -> None:

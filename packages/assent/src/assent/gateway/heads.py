@@ -29,7 +29,7 @@ def form_of(head: bytes) -> tuple[Form, int | None]:
 
 def too_large(limits: Limits) -> Refusal:
     """Refuse a body above the limit."""
-    return Refusal(413, "requesttoo_large", f"The request is larger than {limits.body_bytes} bytes.")
+    return Refusal(413, "request_too_large", f"The request is larger than {limits.body_bytes} bytes.")
 
 
 def _judge_length(request: Request, value: bytes, limits: Limits) -> None:
