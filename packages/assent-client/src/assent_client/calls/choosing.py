@@ -13,6 +13,7 @@ from assent_client.calls.edit import Ask
 from assent_client.calls.guarding import GUARDRAIL_BLOCKED, Guard, blocked
 from assent_client.calls.hooks import Hook
 from assent_client.calls.refusals import Refusal
+from assent_client.calls.sampling import sampling_of
 from assent_client.calls.served import Served, ServedRoute, ServedVersion, ending
 from assent_client.calls.stream import Outcome
 from assent_client.conversations import new_conversation
@@ -77,6 +78,45 @@ class Ending(NamedTuple):
 
 
 AnyChosen = TypeVar("AnyChosen", bound=Chosen)
+
+
+class Caller(NamedTuple):
+    """Who calls, and what the headers of the call name."""
+
+    application: str
+    conversation: str | None
+    preview: str | None
+
+
+def choose(  # noqa: PLR0913 -- each is a part of the choice
+    kind: type[AnyChosen],
+    ask: Ask,
+    dialect: Dialect,
+    served: Served,
+    route: ServedRoute,
+    caller: Caller,
+    *,
+    new_unit: Callable[[], str],
+    **more: Any,
+) -> AnyChosen:
+    """Choose the version that answers; `new_unit` names who names no unit. Raises: Refusal."""
+    named, told = unit_of(ask, route, caller.conversation)
+    unit = new_unit() if named is None else named
+    decision, version = decided(served, route, unit, context_of(ask, caller.preview))
+    return kind(
+        dialect=dialect,
+        ask=ask,
+        served=served,
+        route=route,
+        decision=decision,
+        version=version,
+        headers=route.headers[decision.variant or ""] + told,
+        unit=unit,
+        sticky=named is not None,
+        application=caller.application,
+        sampling=sampling_of(route, unit, dialect),
+        **more,
+    )
 
 
 def decided(

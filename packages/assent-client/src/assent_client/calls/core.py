@@ -14,13 +14,13 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from assent_client.calls import choosing
-from assent_client.calls.choosing import Ending, context_of, decided, next_hop, unit_of
+from assent_client.calls.choosing import Caller, Ending, choose, next_hop
 from assent_client.calls.dialects import DIALECTS, Dialect
 from assent_client.calls.edit import Ask
 from assent_client.calls.feedback import Remembered, Thumb, opinion, read_thumb
 from assent_client.calls.places import NOWHERE, Place, Upstream, place_of
 from assent_client.calls.refusals import Refusal
-from assent_client.calls.sampling import Given, Taken, sampling_of
+from assent_client.calls.sampling import Given, Taken
 from assent_client.calls.served import Served, ServedVersion, model_entry, models_body
 from assent_client.calls.stream import Outcome
 from assent_client.observe import Row, hash_unit
@@ -31,6 +31,10 @@ Header = tuple[bytes, bytes]
 _FORMS: Final = tuple((dialect.target, dialect) for dialect in DIALECTS.values())
 _MODELS: Final = "/models"
 _FEEDBACK: Final = "/feedback"
+
+
+def _new_unit() -> str:
+    return secrets.token_hex(12)
 
 
 def utc_now() -> datetime:
@@ -163,23 +167,9 @@ class Core:
         served = self.ready()
         ask = Ask(asked.body)
         route = served.route(ask.model)
-        unit, told = unit_of(ask, route, asked.header(b"x-assent-conversation"))
-        one = unit or secrets.token_hex(12)
-        context = context_of(ask, asked.header(b"x-assent-preview"))
-        decision, version = decided(served, route, one, context)
-        return Chosen(
-            dialect=dialect,
-            ask=ask,
-            served=served,
-            route=route,
-            decision=decision,
-            version=version,
-            headers=route.headers[decision.variant or ""] + told,
-            unit=one,
-            sticky=unit is not None,
-            application=self._about.application,
-            sampling=sampling_of(route, one, dialect),
-        )
+        conversation, preview = map(asked.header, (b"x-assent-conversation", b"x-assent-preview"))
+        caller = Caller(self._about.application, conversation, preview)
+        return choose(Chosen, ask, dialect, served, route, caller, new_unit=_new_unit)
 
     @staticmethod
     def settle(chosen: Chosen, asked: Asked) -> None:

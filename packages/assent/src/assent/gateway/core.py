@@ -24,19 +24,12 @@ from assent.gateway.served import Served
 from assent.gateway.settings import GatewaySettings
 from assent.gateway.shared import Shared
 from assent.gateway.targets import Upstream
-from assent_client.calls.choosing import (
-    context_of,
-    decided,
-    next_hop,
-    prepare,
-    unit_of,
-)
+from assent_client.calls.choosing import Caller, choose, next_hop, prepare
 from assent_client.calls.dialects import DIALECTS, EMBEDDINGS, MESSAGES, Dialect
 from assent_client.calls.edit import Ask
 from assent_client.calls.feedback import read_thumb
 from assent_client.calls.places import ANTHROPIC_VERSION
 from assent_client.calls.refusals import Refusal
-from assent_client.calls.sampling import sampling_of
 from assent_client.calls.served import ServedVersion, model_entry, models_body
 from assent_client.decide import Decision, is_mirrored
 from assent_client.observe import SHADOW
@@ -192,31 +185,17 @@ class Core:
             self._recorder.quotas.admit(key.id, limits)
         ask = Ask(b"".join(request.body))
         route = served.allowed(ask.model, key)
-        unit, told = unit_of(ask, route, request.conversation)
-        is_sticky = unit is not None
-        if unit is None:
-            unit = f"{self._process}-{next(self._fresh_units)}"
-        decision, version = decided(served, route, unit, context_of(ask, request.preview))
-        chosen = Chosen(
-            dialect=dialect,
-            ask=ask,
-            served=served,
-            route=route,
-            decision=decision,
-            version=version,
-            headers=route.headers[decision.variant or ""] + told,
-            unit=unit,
-            sticky=is_sticky,
-            application=key.id,
-            sampling=None if route.sampling is None else sampling_of(route, unit, dialect),
-            limits=limits,
-        )
+        caller = Caller(key.id, request.conversation, request.preview)
+        chosen = choose(Chosen, ask, dialect, served, route, caller, new_unit=self._new_unit, limits=limits)
         try:
-            chosen.upstream, chosen.start = self._target(served, version, dialect, request)
+            chosen.upstream, chosen.start = self._target(served, chosen.version, dialect, request)
         except Refusal as refusal:  # a canary that cannot be asked fails its users: its guards must see it
             self._recorder.refused(chosen, refusal, monotonic() - request.started_at)
             raise
         return chosen
+
+    def _new_unit(self) -> str:
+        return f"{self._process}-{next(self._fresh_units)}"
 
     def _target(
         self, served: Served, version: ServedVersion, dialect: Dialect, request: Request

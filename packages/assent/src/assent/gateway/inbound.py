@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -75,12 +75,12 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the client, or close where there are too many."""
-        self._transport = transport  # type: ignore[assignment] # a stream's transport is a Transport
+        stream = self._transport = cast("asyncio.Transport", transport)  # that of a stream is one
         if len(self._shared.clients) >= self._limits.n_connections:
-            transport.abort()  # type: ignore[attr-defined] # as above
+            stream.abort()
             return
         # What is written goes out at once, not after what this turn of the loop has still to do.
-        transport.set_write_buffer_limits(high=0)  # type: ignore[attr-defined] # as above
+        stream.set_write_buffer_limits(high=0)
         self._shared.clients.add(self)
         self.deadline = monotonic() + self._limits.header_s
 

@@ -148,7 +148,7 @@ def checkpoint(reader: Reader) -> str:
 def inclusion_proofs(reader: Reader, indices: Sequence[int], size: int) -> list[Sequence[bytes]]:
     """Prove of each leaf that it stands in the tree of `size` leaves. Raises: Invalid."""
     with _seeing(reader.conn, size) as (conn, _):
-        tree = Tree(size, functools.cache(lambda tile: store.hashes_of(conn, tile)))
+        tree = _tree(conn, size)
         return [_proof(functools.partial(tree.inclusion_proof, index)) for index in indices]
 
 
@@ -237,7 +237,7 @@ def _port(reader: Reader) -> Ledger:
 
 
 def _tree(conn: sa.Connection, size: int) -> Tree:
-    return Tree(size, lambda tile: store.hashes_of(conn, tile))
+    return Tree(size, functools.cache(lambda tile: store.hashes_of(conn, tile)))
 
 
 @contextmanager
