@@ -220,6 +220,7 @@ def test_embeddings_pass_and_are_observed(world):
     assert world.upstream.asked[0].body == expected
     (row,) = world.calls()
     assert (row["tokens_in"], row["tokens_out"], row["completion_id"]) == (4, None, None)
+    assert row["operation"] == "embeddings"
     assert call(world, "embeddings").status_code == 400
 
 

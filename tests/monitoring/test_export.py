@@ -61,7 +61,7 @@ def three(running):
     running.send(
         first,
         running.thumb(first, 0.25),
-        running.call("u2", "canary", status=500, error_class='=1,"a"\nb', ago_s=4),
+        running.call("u2", "canary", status=500, error_class='=1,"a"\nb', ago_s=4, operation="embeddings"),
     )
     running.send(running.call("u3", environment="staging", ttft_s=0.5, as_approved=None, ago_s=3))
     return running
@@ -77,6 +77,7 @@ def test_each_form_holds_the_same_rows(three, tmp_path):
     assert [line["unit"] for line in lines] == ["u1", "u2", "u3"]
     assert (lines[0]["feedback"], lines[0]["guardrails"], lines[0]["language"]) == (0.25, "pii,words", "de")
     assert (lines[0]["unguarded"], lines[1]["unguarded"]) == (True, False)
+    assert [line["operation"] for line in lines] == ["chat", "embeddings", "chat"]
     assert (lines[2]["environment"], lines[2]["ttft_s"], lines[2]["as_approved"]) == ("staging", 0.5, None)
     at = three.clock.now() - timedelta(seconds=5)
     assert lines[0]["called_at"] == f"{at:%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -161,6 +161,11 @@ def test_an_inference_is_a_call_of_the_model_that_was_asked_for(running):
     assert (figures["route"], figures["environment"], figures["n_calls"]) == ("gpt-x", "production", 1)
 
 
+def test_a_call_is_kept_with_its_operation(running):
+    take(running, trace(running).span().span({**GENAI, "gen_ai.operation.name": "embeddings"}).body())
+    assert {facet.operation for facet in running.rows("facets")} == {"chat", "embeddings"}
+
+
 def test_spans_decide_no_rollout(running):
     take(
         running,

@@ -133,6 +133,15 @@ def test_a_collector_gets_each_call_as_a_span_of_the_conventions(running, collec
     assert len(collector.receiver.got) == 1
 
 
+def test_embeddings_are_called_so(running, collector):
+    running.send(running.call("u1"), running.call("u2", operation="embeddings"))
+    collector.tick()
+    assert [span.attributes["gen_ai.operation.name"] for span in collector.spans] == ["chat", "embeddings"]
+    request = ExportTraceServiceRequest.FromString(gzip.decompress(collector.receiver.got[0].body))
+    names = [span.name for span in request.resource_spans[0].scope_spans[0].spans]
+    assert names == ["chat assistant", "embeddings assistant"]
+
+
 def test_what_is_sent_and_taken_in_again_gives_the_same_figures(running, collector):
     running.send(
         *(running.call(f"u{n}", latency_s=0.1 * n, ttft_s=0.05 * n, tokens_in=n) for n in range(1, 30)),
@@ -309,6 +318,7 @@ def test_what_is_not_known_is_left_out():
     values = dict.fromkeys(shape.Observed._fields)
     values |= {"project": "p", "environment": "e", "route": "r", "version": STABLE, "completion": "c"}
     values |= {"at": 0.5, "latency_s": 1.0, "status": 500, "serial": 1, "stream": False, "variant": ""}
+    values |= {"operation": "chat"}
     bare = shape.Observed(**values)
     assert shape.begin_and_end(bare) == (0, 500_000_000)
     assert shape.attributes_of(bare, shape.Asked()) == {

@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 SHADOW: Final = "shadow"
 """Variant and reason of calls that were mirrored: they answered nobody."""
 
+CHAT: Final = "chat"
+"""The operation of calls that say none."""
+
 _HOPELESS: Final = frozenset({400, 413, 415, 422})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _encode = msgspec.json.Encoder().encode
@@ -50,8 +53,9 @@ class Call(
     `unit` is a keyed hash; `sticky` tells whether the caller named it; `as_approved` is None where the
     upstream did not say which model answered; `guardrails` names those that stopped the call (None where no
     guardrail looked at it); `language` is that of the question where the caller names it; `unguarded` tells
-    that a guardrail which fails open gave no answer and was passed. Times are seconds. A call whose variant
-    and reason are `shadow` was mirrored and answered nobody.
+    that a guardrail which fails open gave no answer and was passed; `operation` is what the model did, in the
+    words of OpenTelemetry (`chat`, `embeddings`). Times are seconds. A call whose variant and reason are
+    `shadow` was mirrored and answered nobody.
     """
 
     at: datetime
@@ -80,6 +84,7 @@ class Call(
     guardrails: tuple[str, ...] | None = None
     language: str | None = None
     unguarded: bool = False
+    operation: str = CHAT
 
 
 class Feedback(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback", gc=False, kw_only=True):

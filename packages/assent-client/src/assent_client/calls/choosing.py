@@ -250,6 +250,7 @@ def observed(chosen: Chosen, outcome: Outcome, ending: Ending, unit: str) -> Cal
         guardrails=chosen.guardrails,
         language=language_of(chosen.ask),
         unguarded=chosen.unguarded,
+        operation=chosen.dialect.operation,
     )
 
 

@@ -10,6 +10,7 @@ from assent_client.calls.edit import Editor
 from assent_client.calls.editors import EmbeddingsEditor, MessagesEditor, ResponsesEditor
 from assent_client.calls.readers import Read, read_answer, read_event
 from assent_client.calls.stream import Outcome
+from assent_client.observe import CHAT as CHAT_OPERATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Dialect:
     read_event: Read
     is_home: bool = True
     """Whether every version of such a provider must be callable by it."""
+    operation: str = CHAT_OPERATION
+    """What its calls are observed as."""
 
 
 _OPENAI: Final = frozenset({"openai", "azure"})
@@ -38,7 +41,7 @@ RESPONSES: Final = Dialect(
 )  # fmt: skip
 EMBEDDINGS: Final = Dialect(
     "embeddings", b"/v1/embeddings", "/embeddings", _OPENAI, EmbeddingsEditor, read_answer, read_event,
-    is_home=False,
+    is_home=False, operation="embeddings",
 )  # fmt: skip
 MESSAGES: Final = Dialect(
     "messages",

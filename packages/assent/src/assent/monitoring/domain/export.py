@@ -18,6 +18,7 @@ COLUMNS = (
     Column("completion_id", Kind.TEXT),
     Column("unit", Kind.TEXT),
     Column("application", Kind.TEXT),
+    Column("operation", Kind.TEXT),
     Column("rollout", Kind.TEXT),
     Column("serial", Kind.INT),
     Column("rule", Kind.TEXT),

@@ -11,7 +11,6 @@ from assent.monitoring.domain.kinds import has_failed
 
 Value = str | bool | int | float | tuple[str, ...]
 NAMES = CONVENTIONS["1.41"]
-OPERATION = "chat"
 PROVIDERS = {"openai": "openai", "azure": "azure.ai.openai", "anthropic": "anthropic"}
 """What the conventions call our kinds of provider."""
 
@@ -47,6 +46,7 @@ class Observed(NamedTuple):
     guardrails: str | None
     unguarded: bool
     application: str
+    operation: str
 
 
 class Asked(NamedTuple):
@@ -84,7 +84,7 @@ def resource_of(project: str, environment: str) -> dict[str, Value]:
 def attributes_of(call: Observed, asked: Asked) -> dict[str, Value]:
     """Give the attributes of a span; what is not known is left out."""
     given: dict[str | None, Value | None] = {
-        NAMES.operation: OPERATION,
+        NAMES.operation: call.operation,
         NAMES.provider: PROVIDERS.get(asked.kind or ""),
         NAMES.request_model: call.route,
         NAMES.response_model: call.response_model,

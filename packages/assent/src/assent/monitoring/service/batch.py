@@ -60,6 +60,7 @@ class Call(observe.Call, frozen=True, forbid_unknown_fields=True, gc=False, kw_o
     application: Text
     guardrails: Annotated[tuple[Id, ...], Meta(max_length=3)] | None = None
     language: Annotated[str, Meta(min_length=2, max_length=16)] | None = None
+    operation: Annotated[str, Meta(min_length=1, max_length=32)] = observe.CHAT
 
 
 class Feedback(observe.Feedback, frozen=True, forbid_unknown_fields=True, gc=False, kw_only=True):

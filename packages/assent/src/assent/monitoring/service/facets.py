@@ -17,7 +17,7 @@ _SHARED = attrgetter(
     "environment", "route", "variant", "version",
     "serial", "rule", "reason", "rollout", "sticky", "stream", "status", "error_class",
     "finish_reason", "response_model", "as_approved", "application", "guardrails", "language",
-    "unguarded",
+    "unguarded", "operation",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ class FacetRow(NamedTuple):
     guardrails: str | None
     language: str | None
     unguarded: bool
+    operation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,9 @@ def _own(
 
 def _facet(project: str, values: tuple[Any, ...]) -> Facet:
     key = SeriesKey(project, *values[:4])
-    *shared, guardrails, language, unguarded = values[4:]
-    row = FacetRow._make([key.id, *shared, ",".join(guardrails) if guardrails else None, language, unguarded])
+    *shared, guardrails, language, unguarded, operation = values[4:]
+    stopped = ",".join(guardrails) if guardrails else None
+    row = FacetRow._make([key.id, *shared, stopped, language, unguarded, operation])
     failed = has_failed(row.status, row.error_class)
     return Facet(
         id=_number(msgspec.msgpack.encode(row)),

@@ -115,6 +115,7 @@ def _call(span: Span, sender: Sender) -> Call:
         "response_model": answered,
         "as_approved": None,
         "application": sender.account,
+        "operation": _operation(span),
     }
     call = msgspec.convert(values, Call)
     if any("\0" in value for value in values.values() if isinstance(value, str)):

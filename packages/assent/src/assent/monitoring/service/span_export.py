@@ -118,7 +118,7 @@ def _asked(reader: Reader, project: str, version: str) -> Asked:
 
 def _add(span: Any, call: Observed, asked: Asked) -> None:
     span.trace_id, span.span_id = shape.ids(call)
-    span.name = f"{shape.OPERATION} {call.route}"
+    span.name = f"{call.operation} {call.route}"
     span.kind = Span.SPAN_KIND_CLIENT
     span.start_time_unix_nano, span.end_time_unix_nano = shape.begin_and_end(call)
     span.attributes.extend(_written(shape.attributes_of(call, asked)))

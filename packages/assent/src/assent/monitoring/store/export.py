@@ -28,8 +28,8 @@ def page(conn: sa.Connection, asked: Asked, after: int, limit: int) -> list[tupl
     s, f, c = series.c, facets.c, calls.c
     columns = (
         c.n, c.at, s.environment, s.route, s.variant, s.version, c.completion, c.unit, f.application,
-        f.rollout, f.serial, f.rule, f.reason, f.sticky, f.stream, f.status, f.error_class, c.latency_s,
-        c.ttft_s, c.tokens_in, c.tokens_out, f.finish_reason, f.response_model, f.as_approved,
+        f.operation, f.rollout, f.serial, f.rule, f.reason, f.sticky, f.stream, f.status, f.error_class,
+        c.latency_s, c.ttft_s, c.tokens_in, c.tokens_out, f.finish_reason, f.response_model, f.as_approved,
         f.guardrails, f.language, f.unguarded, 1.0 - feedback.c.badness,
     )  # fmt: skip
     joined = _joined().outerjoin(feedback, feedback.c.completion == c.completion)

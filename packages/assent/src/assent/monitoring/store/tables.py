@@ -156,6 +156,7 @@ facets = table(
     sa.Column("guardrails", KEY),  # names of those that stopped it, with commas
     sa.Column("language", sa.String(16)),
     sa.Column("unguarded", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("operation", sa.String(32), nullable=False, server_default="chat"),
     sa.Column("seen_at", sa.Double, nullable=False),  # when a batch had it last, for pruning
     sa.Index("ix_monitoring_facets_seen_at", "seen_at"),
     kind="operational",
