@@ -337,6 +337,13 @@ def test_a_judge_that_may_not_grade_live_calls_is_refused(desk, judge, changed, 
     assert desk.read(delivery.list_samplings) == []
 
 
+def test_who_misspells_a_judge_is_told_which_there_are(graded):
+    with pytest.raises(Refused) as refused:
+        set_sampling(graded, judge="pollite")
+    (reason,) = refused.value.reasons
+    assert reason.message == "The judge pollite has no passport for assistant; those that have one: polite."
+
+
 def test_a_sampling_is_set_changed_and_ended(graded):
     before = graded.read(delivery.get_sampling, PLACE)
     with graded.writing() as tx:

@@ -60,7 +60,9 @@ def judge_of(reader: Reader, project: str, name: str, system: str) -> tuple[Judg
     found = list_passports(reader, project, {"name": name, "system": system}, limit=1)
     remedy = f"assent judge calibrate {name} JUDGE --subject {system}@VERSION --labels LABELS"
     if not found:
-        raise _refused(f"the judge {name} has no passport for {system}", remedy)
+        others = {one.record.name for one in list_passports(reader, project, {"system": system})}
+        known = f"; those that have one: {', '.join(sorted(others))}" if others else ""
+        raise _refused(f"the judge {name} has no passport for {system}{known}", remedy)
     passport = found[0]
     if passport.state != USABLE:
         said = {ENDED: "ended, as the judge was changed", EXPIRED: "is over its days"}
