@@ -79,11 +79,11 @@ def ask(llm, **more):
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_a_governed_name_becomes_the_approved_version(world, client, library):
     llm = world.llm(client, library.HTTPTransport)
-    answer = ask(llm, user="ada")
+    answer = ask(llm, user="user-ada")
     assert answer.choices[0].message.content == "Hello."
     (asked,) = world.upstream.asked
     assert (asked.path, asked.body) == (
-        "/v1/chat/completions", {"model": "upstream-1", "messages": USER, "user": "ada"})  # fmt: skip
+        "/v1/chat/completions", {"model": "upstream-1", "messages": USER, "user": "user-ada"})  # fmt: skip
     assert asked.header("authorization") == "Bearer sk-mine"
     assert asked.header("accept-encoding") == "identity"
     (row,) = world.rows()
@@ -92,7 +92,7 @@ def test_a_governed_name_becomes_the_approved_version(world, client, library):
     assert (row["sticky"], row["as_approved"], row["application"], row["completion_id"]) == (
         True, True, "sdk", "chatcmpl-1")  # fmt: skip
     assert row.get("error_class") is None
-    assert "ada" not in json.dumps(row)
+    assert "user-ada" not in json.dumps(row)
 
 
 def test_answers_carry_our_headers_beside_the_providers_own(world, client):

@@ -26,7 +26,7 @@ def cases(wrong=0):
         human = "refusal" if n % 2 else "answer"
         other = "answer" if n % 2 else "refusal"
         found.append(
-            {"id": f"c{n}", "human": human, "reply": other if wrong and n // 2 % wrong == 0 else human}
+            {"id": f"case-{n}", "human": human, "reply": other if wrong and n // 2 % wrong == 0 else human}
         )
     return found
 
@@ -103,7 +103,7 @@ def test_what_is_not_there_is_not_found(ready):
 def test_the_leaf_holds_no_label_of_people_and_the_replay_is_equal(ready):
     calibrate(ready)
     leaf = next(one for one in ready.leaves() if one["type"] == "evaluation.judge.calibrated")
-    assert "c17" not in json.dumps(leaf)
+    assert "case-17" not in json.dumps(leaf)
     assert ready.read(replay.check).equal
 
 

@@ -363,7 +363,7 @@ def test_what_the_gateway_does_not_know_passes_byte_for_byte(live):
     "body",
     [b"", b"{", b"[]", b'{"messages":[]}', b'{"model":1}', b'{"model":"assistant"}', b"\xff", b'{"model":"assistant","x":"\xff","messages":[]}',
      b'{"model":"assistant","messages":{}}', b'{"model":"assistant","messages":[{"content":"x"}]}', b'{"model":"assistant","messages":[{"role":"root"}]}',
-     b'{"model":"assistant","messages":[],"assent":{"other":1}}', b'{"model":"assistant","messages":[],"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+     b'{"model":"assistant","messages":[],"assent":{"other":1}}', b'{"model":"assistant","messages":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
      b'{"model":"assistant","messages":[],"stream":true,"stream_options":7}', b'{"model":"assistant","messages":[],"assent":{"unit":"' + b"u" * 600 + b'"}}'],
 )  # fmt: skip
 def test_a_request_out_of_form_is_a_clear_400(live, body):
