@@ -1,9 +1,11 @@
 """What may be declared as a job or a tick."""
 
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from assent.kernel import jobs
 
@@ -26,6 +28,13 @@ def test_a_second_job_or_tick_of_a_name_is_refused(declared):
 def test_a_tick_runs_at_least_once_a_minute(declared, every_s):
     with pytest.raises(ValueError, match="runs every 1 to 59 seconds"):
         jobs.tick("shelf.watch", every_s=every_s)
+
+
+def test_any_sqlite_tells_milliseconds_as_dbos_asks_for_them():
+    asked = sa.text("SELECT unixepoch('subsec') * 1000")
+    with sa.create_engine("sqlite://").connect() as conn:
+        told = conn.execute(asked).scalar_one()
+    assert abs(told - time.time() * 1000) < 60_000
 
 
 def test_a_job_that_nobody_declared_is_not_enqueued():

@@ -9,6 +9,7 @@ run of a schedule is several transactions, hence one schedule, by whose runs all
 
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig
+from sqlalchemy import event
 
 from assent.kernel.db import Utc, table
 from assent.kernel.ids import new_id
@@ -70,6 +72,19 @@ def tick(name: str, *, every_s: int) -> Callable[[Job], Job]:
         return run
 
     return declare
+
+
+@event.listens_for(sa.Engine, "connect")
+def _tell_milliseconds(connection: object, _record: object) -> None:
+    """Have SQLite before 3.42 answer `unixepoch('subsec')`, which DBOS asks on Python 3.12 and later."""
+    if isinstance(connection, sqlite3.Connection) and sqlite3.sqlite_version_info < (3, 42):
+        connection.create_function("unixepoch", 1, _unixepoch)
+
+
+def _unixepoch(asked: str) -> float:
+    if asked != "subsec":
+        raise ValueError(f"unixepoch({asked!r}) is not known before SQLite 3.42")
+    return round(time.time(), 3)
 
 
 class DbosPort:
