@@ -2,6 +2,7 @@ import io
 import json
 import os
 import pty
+import re
 import sys
 
 import pytest
@@ -76,6 +77,12 @@ def test_with_json_the_value_is_printed_as_it_is_and_notes_are_silent(capsys):
         (True, "yes"),
         (False, "no"),
         (0.1 + 0.2, "0.3"),
+        ("0.0274286669", "0.0274287"),
+        ("1.51e-05", "1.51e-05"),
+        ("-29.048123456", "-29.0481"),
+        ("1.10.12345678", "1.10.12345678"),
+        ("2026-11-26T23:22:42.270574Z", "2026-11-26T23:22:42Z"),
+        ("2026-11-26T23:22:42Z", "2026-11-26T23:22:42Z"),
         ([], "-"),
         ([1, "a"], "1, a"),
         ({}, "-"),
@@ -120,6 +127,46 @@ def test_progress_is_silent_where_nobody_watches(capsys):
     with progress("running", 10) as advance:
         advance(5)
     assert capsys.readouterr() == ("", "")
+
+
+def on_a_terminal(monkeypatch, columns, *printed):
+    """Give what a terminal of so many columns gets, line by line."""
+    master, slave = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with os.fdopen(slave, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        emit(*printed)
+        print_text("that was all")
+        terminal.flush()
+        seen = b""
+        while b"that was all" not in seen:
+            seen += os.read(master, 65536)
+    os.close(master)
+    plainly = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())
+    return [line.rstrip() for line in plainly.splitlines()][:-1]
+
+
+ROWS = [{"id": "ro_01a21a2af9d374cf9ab1", "state": "open", "note": "answers are rude"}, {"id": "ro_2"}]
+
+
+def test_a_table_folds_sentences_and_never_an_id(monkeypatch):
+    assert on_a_terminal(monkeypatch, 42, ROWS, ["id", "state", "note"]) == [
+        "ID                       STATE  NOTE",
+        "ro_01a21a2af9d374cf9ab1  open   answers",
+        "                                are rude",
+        "ro_2                     -      -",
+    ]
+
+
+def test_a_table_whose_words_do_not_fit_is_shown_line_by_line_without_what_is_absent(monkeypatch):
+    assert on_a_terminal(monkeypatch, 30, ROWS, ["id", "state", "note"]) == [
+        "id     ro_01a21a2af9d374cf9ab1",
+        "state  open",
+        "note   answers are rude",
+        "",
+        "id  ro_2",
+    ]
 
 
 def test_on_a_terminal_progress_moves_and_tables_are_drawn(monkeypatch):

@@ -55,7 +55,11 @@ BUDGETS = [
 def _bounded(found: Any) -> str:
     if found is None:
         return UNKNOWN
-    return f"{found['value']} [{found['low'] or 'open'}, {found['high'] or 'open'}]"
+    return f"{_figure(found['value'])} [{_figure(found['low'])}, {_figure(found['high'])}]"
+
+
+def _figure(value: str | None) -> str:
+    return "open" if value is None else f"{float(value):.4g}"
 
 
 USAGE = [

@@ -190,10 +190,12 @@ def _print_clock(clock: Mapping[str, Any]) -> None:
 
 def _print_evidence(evidence: Mapping[str, Any]) -> None:
     agrees = "as recorded, to the bit" if evidence["matches"] else "NOT as recorded"
-    print_text(f"{evidence['n_blocks']} blocks of {evidence['rollout']}: {agrees}")
+    n = evidence["n_blocks"]
+    print_text(f"{n} {'block' if n == 1 else 'blocks'} of {evidence['rollout']}: {agrees}")
     print_text(f"evidence: {evidence['total']} of {evidence['threshold']}")
     if evidence["failed_at_block"] is not None:
-        print_text(f"reached after block: {evidence['failed_at_block']}")
+        numbers = [one["block"] for one in evidence["blocks"]]
+        print_text(f"reached after block: {numbers.index(evidence['failed_at_block']) + 1} of {n}")
     if evidence["wrong_digests"]:
         print_text(f"blocks whose digest is wrong: {', '.join(map(str, evidence['wrong_digests']))}")
     _print_guards(evidence["guards"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assent_client.cli.connection import OPTIONS
 from assent_client.errors import AssentError, Internal
@@ -33,6 +34,9 @@ __all__ = [
 
 
 ABSENT = "-"
+GAP = 2
+_FIGURE = re.compile(r"-?\d+(\.\d{7,}|(\.\d+)?e[+-]\d+)")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def progress(description: str, total: float | None = None) -> Iterator[Callable[
 
 
 def cell(value: Any) -> str:
-    """Give a JSON value as the text of one cell."""
+    """Give a JSON value as the text of one cell: figures to six digits, moments to the second."""
     if value is None:
         return ABSENT
     if isinstance(value, bool):
@@ -159,7 +163,13 @@ def cell(value: Any) -> str:
         return ABSENT
     if isinstance(value, Mapping | list | tuple):
         return plain(json.dumps(value, ensure_ascii=False, default=str))
-    return plain(str(value))
+    return plain(_shortened(str(value)))
+
+
+def _shortened(text: str) -> str:
+    if _FIGURE.fullmatch(text):
+        return f"{float(text):.6g}"
+    return _MOMENT.sub(r"\1Z", text) if _MOMENT.fullmatch(text) else text
 
 
 def plain(text: str) -> str:
@@ -202,14 +212,43 @@ def _print_table(items: Sequence[Any], columns: list[Column], title: str | None,
             print_text(cell(item))
         return
     columns = columns or [Column(key) for key in dict.fromkeys(key for item in items for key in item)]
+    widths = _widths(items, columns)
+    if widths is None:
+        _print_records(items, columns, title)
+        return
     table = Table(title=plain(title) if title else None, box=None, pad_edge=False, title_justify="left")
-    for column in columns:
-        table.add_column(
-            column.heading().upper(), justify="right" if column.right else "left", overflow="fold"
-        )
+    for column, width in zip(columns, widths, strict=True):
+        side: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading().upper(), justify=side, overflow="fold", width=width)
     for item in items:
         table.add_row(*(Text(column.text(item)) for column in columns))
     _print_lines(table)
+
+
+def _widths(items: Sequence[Any], columns: Sequence[Column]) -> list[int] | None:
+    """Give the columns' widths for this terminal; None where words, such as ids to copy, would be broken."""
+    from rich.cells import cell_len  # noqa: PLC0415 -- see _console
+
+    console = _console()
+    texts = [[column.heading(), *(column.text(item) for item in items)] for column in columns]
+    widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts]
+    least = [max(cell_len(word) for text in column for word in (text.split() or [""])) for column in texts]
+    room = console.width - GAP * (len(columns) - 1)
+    while console.is_terminal and sum(widths) > room:
+        widest = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
+        if widths[widest] <= least[widest]:
+            return None
+        widths[widest] -= 1
+    return widths
+
+
+def _print_records(items: Sequence[Any], columns: list[Column], title: str | None) -> None:
+    """Print each item as lines of its own; what it does not have is left out."""
+    for at, item in enumerate(items):
+        if at:
+            print_text("")
+        known = [column for column in columns if column.text(item) != ABSENT]
+        _print_view(item, known or columns, None if at else title)
 
 
 def _print_view(item: Mapping[str, Any], lines: list[Column], title: str | None) -> None:

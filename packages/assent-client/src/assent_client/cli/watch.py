@@ -30,6 +30,10 @@ def _rate(figures: Mapping[str, Any]) -> str:
     return f"{100 * figures['rate']:.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
 
 
+_NONE = (
+    "Nothing is watched: assent alert set worse kind=regression; "
+    "the watch begins when the worker looks next, within about ten seconds."
+)
 _WATCHES = [
     Column("watch"),
     Column("ref", "version"),
@@ -60,7 +64,7 @@ def list_() -> None:
     """
     with connect() as api:
         found = list(api.pages(api.path("watches")))
-    emit(found, _WATCHES, empty="Nothing is watched: assent alert set worse kind=regression.")
+    emit(found, _WATCHES, empty=_NONE)
 
 
 @app.command()
