@@ -39,7 +39,9 @@ def plan(tmp_path):
 
 
 def test_a_release_by_hand_from_plan_to_rollback(served, assent, plan):
-    assert assent("env", "adopt", "production", "support@2.0.0", "--reason", "live", "--yes")[0] == 0
+    code, out, _ = assent("env", "adopt", "production", "support@2.0.0", "--reason", "live", "--yes")
+    assert (code, "sha256:" in out) == (0, False)
+    assert re.search(r"^version +support@2\.0\.0$", out, re.MULTILINE)
     code, out, _ = assent(
         "rollout", "request", "support@2.1.0", "production", "--plan", plan(), role="engineer"
     )

@@ -29,6 +29,18 @@ ROUTES = [
     Column("changed_at", "changed"),
     Column("generation", right=True),
 ]
+ROUTE = [
+    Column("name"),
+    Column("kind"),
+    Column("stable_ref", "version"),
+    Column("canary_ref", "canary"),
+    Column("share", show=lambda share: f"{share:.6g}"),
+    Column("unit"),
+    Column("rollout"),
+    Column("enabled", "on"),
+    Column("cut"),
+    Column("generation"),
+]
 GATEWAYS = [Column("replica"), Column("epoch"), Column("serial"), Column("acknowledged_at", "acknowledged")]
 DRILLS = [
     Column("id"),
@@ -84,7 +96,7 @@ def adopt(
     confirm(f"Let {environment} serve {version} without a review?", yes=yes)
     body = {"subject": version, "reason": reason, "unit": unit}
     with connect() as api:
-        emit(api.post(api.path("environments", environment, "adoptions"), body))
+        emit(api.post(api.path("environments", environment, "adoptions"), body), ROUTE)
 
 
 @app.command()
@@ -187,7 +199,7 @@ def _switch(action: str, environment: str, name: str, reason: str, **more: bool)
     with connect() as api:
         route = api.get(api.path("environments", environment, "routes", name))
         path = api.path("environments", environment, "routes", name, action)
-        emit(api.post(path, {"reason": reason, **more}, if_match=str(route["generation"])))
+        emit(api.post(path, {"reason": reason, **more}, if_match=str(route["generation"])), ROUTE)
 
 
 def _print_drill(found: Any) -> None:

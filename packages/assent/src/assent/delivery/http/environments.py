@@ -9,7 +9,7 @@ import pydantic
 from fastapi import APIRouter
 
 from assent.delivery import service
-from assent.delivery.domain import Unit
+from assent.delivery.domain import Route, Unit
 from assent.delivery.http.wire import Reason, Wire, changing, route_wire
 from assent.flags import service as flags
 from assent.identity import service as identity
@@ -81,7 +81,7 @@ def get_route(
 ) -> dict[str, Any]:
     """Show a route."""
     with call.read() as reader:
-        return route_wire(service.get_route(reader, _place(call, environment, name)))
+        return _named(reader, call.project, service.get_route(reader, _place(call, environment, name)))
 
 
 @router.post("/routes/{name}/previews")
@@ -122,7 +122,7 @@ def adopt(
         unit=body.unit,
     )
     with changing(call) as tx:
-        return route_wire(service.adopt(tx, wanted))
+        return _named(tx, call.project, service.adopt(tx, wanted))
 
 
 @router.post("/routes/{name}/drills", status_code=201)
@@ -171,7 +171,7 @@ def kill(
     """Switch a name off: it answers nobody; a rollout on it is taken back."""
     with changing(call) as tx:
         place = _place(call, environment, name, expected)
-        return route_wire(service.kill(tx, place, body.reason, cut=body.cut))
+        return _named(tx, call.project, service.kill(tx, place, body.reason, cut=body.cut))
 
 
 @router.post("/routes/{name}/restorations", status_code=201)
@@ -184,7 +184,8 @@ def restore(
 ) -> dict[str, Any]:
     """Let a name answer again, with its stable version."""
     with changing(call) as tx:
-        return route_wire(service.restore(tx, _place(call, environment, name, expected), body.reason))
+        route = service.restore(tx, _place(call, environment, name, expected), body.reason)
+        return _named(tx, call.project, route)
 
 
 def _place(call: Call, environment: str, name: str, expected: int | None = None) -> service.Place:
@@ -192,10 +193,13 @@ def _place(call: Call, environment: str, name: str, expected: int | None = None)
 
 
 def _live(reader: Reader, project: str, live: service.Live) -> dict[str, Any]:
-    route = live.route
+    return {**_named(reader, project, live.route), "changed_at": live.changed_at}
+
+
+def _named(reader: Reader, project: str, route: Route) -> dict[str, Any]:
+    """Write a route with the names of its versions beside their digests."""
     return {
         **route_wire(route),
         "stable_ref": service.ref_of(reader, project, route.stable),
         "canary_ref": service.ref_of(reader, project, route.canary) if route.canary else None,
-        "changed_at": live.changed_at,
     }
