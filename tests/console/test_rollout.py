@@ -41,6 +41,7 @@ def test_a_running_rollout_shows_its_ramp_its_guards_and_its_figures(console):
     assert "under the line 20" in answer.text
     assert "canary 2.1.0" in words
     assert "of the leading guard" in words
+    assert "Thumbs-down of opinions, last 5 min" in words
     assert 'hx-trigger="every 2s"' in answer.text
     assert "Lacks" in words
 
@@ -78,6 +79,7 @@ def test_a_rollout_that_a_guard_took_back_shows_its_incident_in_figures(console)
     assert "at or over the line 20" in answer.text
     assert "stopped here" in words
     assert "This rollout has ended" in words
+    assert "last 5 min" not in words
     assert "hx-get" not in answer.text
 
 

@@ -93,8 +93,8 @@ class MonitoringView:
 
 
 HEADS = (
-    "Requests", "Errors", "Refusals", "Guardrail hits", "Thumbs-down", "Latency p50", "p95", "p99",
-    "First token p50", "Tokens in", "Tokens out", "Cost",
+    "Requests", "Errors", "Refusals", "Guardrail hits", "Thumbs-down of opinions", "Latency p50", "p95",
+    "p99", "First token p50", "Tokens in", "Tokens out", "Cost",
 )  # fmt: skip
 
 
@@ -185,7 +185,12 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> list[Markup]:
             _latency_estimate,
             lambda row: bool(row["n_calls"]),
         ),
-        ("Thumbs-down", "thumbs_down", _rate_estimate, lambda row: bool(row["thumbs_down"]["n"])),
+        (
+            "Thumbs-down of opinions",
+            "thumbs_down",
+            _rate_estimate,
+            lambda row: bool(row["thumbs_down"]["n"]),
+        ),
         ("Refusals", "refusals", _rate_estimate, lambda row: bool(row["refusals"]["rate"])),
         ("Guardrail hits", "guardrails", _rate_estimate, lambda row: bool(row["guardrails"]["rate"])),
         (

@@ -170,29 +170,33 @@ def _lack(reason: Reason) -> str:
 
 
 def _arms(reader: Reader, rollout: Rollout, figures: Mapping[str, Any], labels: tuple[str, str]) -> Arms:
+    arms = [figures["arms"]["canary"], figures["arms"]["stable"]]
+    rows = [
+        ("Units exposed", [count(arm["n_units"]) for arm in arms]),
+        ("Units scored", [count(arm["n_scored_units"]) for arm in arms]),
+    ]
+    return Arms(labels, [*rows, *(_lately(reader, rollout) if rollout.state in EXPOSED else [])])
+
+
+def _lately(reader: Reader, rollout: Rollout) -> list[tuple[str, list[str]]]:
+    """Give the arms' figures of now: after the end of a rollout they would be another's."""
     live = monitoring.live.by_version(
         reader, rollout.project, last_s=LIVE_S, environment=rollout.environment, route=rollout.name
     )
     digests = (rollout.subject, rollout.stable)
     live = [row for row in live if row["variant"] != SHADOW]
     found = [next((row for row in live if row["version"] == digest), None) for digest in digests]
-    arms = [figures["arms"]["canary"], figures["arms"]["stable"]]
 
     def lately(show: Any) -> list[str]:
         return ["–" if row is None else show(row) for row in found]  # noqa: RUF001 -- a dash for "none"
 
-    return Arms(
-        labels,
-        [
-            ("Units exposed", [count(arm["n_units"]) for arm in arms]),
-            ("Units scored", [count(arm["n_scored_units"]) for arm in arms]),
-            ("Calls, last 5 min", lately(lambda row: count(row["n_calls"]))),
-            ("Errors, last 5 min", lately(lambda row: rate_text(row["errors"]))),
-            ("Thumbs-down, last 5 min", lately(lambda row: rate_text(row["thumbs_down"]))),
-            ("Latency p50 / p95", lately(lambda row: milliseconds(row["latency_s"]))),
-            ("Tokens out, last 5 min", lately(lambda row: count(row["tokens_out"]))),
-        ],
-    )
+    return [
+        ("Calls, last 5 min", lately(lambda row: count(row["n_calls"]))),
+        ("Errors, last 5 min", lately(lambda row: rate_text(row["errors"]))),
+        ("Thumbs-down of opinions, last 5 min", lately(lambda row: rate_text(row["thumbs_down"]))),
+        ("Latency p50 / p95, last 5 min", lately(lambda row: milliseconds(row["latency_s"]))),
+        ("Tokens out, last 5 min", lately(lambda row: count(row["tokens_out"]))),
+    ]
 
 
 def _acks(reader: Reader, rollout: Rollout) -> list[Ack]:
