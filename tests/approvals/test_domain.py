@@ -128,6 +128,17 @@ def test_without_anything_live_a_regression_cannot_pass_unless_the_policy_says_s
     assert "non-inferior" not in relaxed.judge(alone).need
 
 
+def test_the_remedy_is_a_command_that_can_be_typed_but_for_the_suite_that_the_policy_leaves_open():
+    run = "assent eval run {} --subject support@2.1.0"
+    assert REGRESSION.judge(facts()).remedy == (
+        "Run a regression suite of `assent suite list`: " + run.format("SUITE")
+    )
+    named = SafetySuite(id="safety", suite="probes")
+    assert named.judge(facts()).remedy == "Run it: " + run.format("probes")
+    elsewhere = named.judge(facts(environment="staging")).remedy
+    assert elsewhere == "Run it: " + run.format("probes") + " --env staging"
+
+
 def imported(*, value="0.95", low="0.91", high="0.98", coverage="1", **changes):
     one = {"task": "t", "metric": "pass", "value": value, "low": low, "high": high, "coverage": coverage}
     claimed = {"suite": "probes", "import": "imp_1", "tool": "junit", "complete": None, "figures": [one]}

@@ -75,7 +75,10 @@ class _Suite(Condition):
 
     def _judge(self, facts: Facts) -> Result:
         need = self._need(facts)
-        remedy = "Run it: " + _ASSESS.format(suite=self.suite or self.PURPOSE.upper(), ref=facts.ref)
+        remedy = "Run it: " if self.suite else f"Run a {self.PURPOSE} suite of `assent suite list`: "
+        remedy += _ASSESS.format(suite=self.suite or "SUITE", ref=facts.ref)
+        if facts.environment not in {None, "production"}:
+            remedy += f" --env {facts.environment}"
         if not facts.model:
             remedy += " --through MODEL@VERSION"
         found = self._latest(facts)
