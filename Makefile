@@ -15,7 +15,7 @@ revision: $(READY) ## Write the next migration from what the tables say: make re
 .PHONY: revision help setup demo up test test-clients test-browser test-envoy check lint types imports templates format coverage fuzz-api chaos bench-gateway sim docs clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## Bring all packages into .venv (done by the others by themselves)
 

@@ -191,6 +191,7 @@ def _to_paste(story: Story, links: Mapping[str, str]) -> list[str]:
         f"export ASSENT_URL={story.desk.url} ASSENT_PROJECT={story.desk.project}",
         f"export ASSENT_GATEWAY={gateway} ASSENT_KEY={_key(story)}",
         f'as() {{ who=$1; shift; XDG_CONFIG_HOME="{story.desk.folder}/people/$who" assent "$@"; }}',
+        """sign_in() { as "$1" login --link "$(as admin user link "$1" | sed 's/.* //')"; }""",
         *(f"as {who} login --link {link}" for who, link in links.items()),
     ]
 
@@ -205,6 +206,9 @@ def _stay(story: Story) -> None:
     lines = _to_paste(story, terminal)
     narrator.say(f"\nfor a terminal of your own, in this folder ({', '.join(browser)} are who acts):\n")
     print("\n".join(lines), flush=True)
+    narrator.say(
+        "\nvotes and confirmations take a sign-in at most 10 minutes old: `sign_in rita` signs in again"
+    )
     narrator.say("\nCtrl-C ends it.")
     while True:
         story.cast.children.check()
