@@ -247,7 +247,7 @@ def _print_records(items: Sequence[Any], columns: list[Column], title: str | Non
     for at, item in enumerate(items):
         if at:
             print_text("")
-        known = [column for column in columns if column.text(item) != ABSENT]
+        known = [column for column in columns if column.text(item) not in {ABSENT, ""}]
         _print_view(item, known or columns, None if at else title)
 
 
