@@ -19,8 +19,7 @@ from assent.monitoring import jobs, service
 from assent.monitoring.domain import span_export as shape
 from assent.monitoring.service import otlp, spans
 from assent.monitoring.store import span_export as store
-from assent.monitoring.store.observations import ROWS_PER_BATCH
-from assent.monitoring.store.tables import batches
+from assent.monitoring.store.tables import ROWS_PER_BATCH, batches
 from assent.providers import service as providers
 from assent.providers.domain import Upstream
 from assent_client.cli.main import main

@@ -6,7 +6,7 @@ The form is that of `assent_client.observe`:
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -192,7 +192,10 @@ def parse(body: bytes, now: datetime) -> Batch:
     samples: list[tuple[int, Sample]] = []
     rejections: list[Rejection] = []
     oldest, newest = present - ANCIENT_S, present + FUTURE_S
-    for index, row in _readable(envelope.observations, rejections):
+    rows: Iterable[tuple[int, Row]] = (
+        enumerate(envelope.observations) if isinstance(envelope, Whole) else _readable(envelope, rejections)
+    )
+    for index, row in rows:
         at = row.at.timestamp()
         if not oldest <= at <= newest:
             rejections.append(Rejection(index, _untimely(present - at)))
@@ -212,7 +215,7 @@ def parse(body: bytes, now: datetime) -> Batch:
 
 def _read(body: bytes) -> Envelope | Whole:
     """Read all rows at once where all are right, which is twice as fast; else leave them unread."""
-    if _NUL not in body:
+    if b"\\" not in body or _NUL not in body:  # to look for one character takes a tenth of the time
         with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a bad row costs only itself: see below
             whole = _read_whole(body)
             if all(map(_is_digest, {row.version for row in whole.observations if isinstance(row, Call)})):
@@ -229,12 +232,9 @@ def _read(body: bytes) -> Envelope | Whole:
     return envelope
 
 
-def _readable(rows: Sequence[Row | msgspec.Raw], rejections: list[Rejection]) -> Iterator[tuple[int, Row]]:
+def _readable(envelope: Envelope, rejections: list[Rejection]) -> Iterator[tuple[int, Row]]:
     """Give the rows that can be read; add the others to the rejections."""
-    for index, row in enumerate(rows):
-        if not isinstance(row, msgspec.Raw):
-            yield index, row
-            continue
+    for index, row in enumerate(envelope.observations):
         try:
             read = _read_row(row)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

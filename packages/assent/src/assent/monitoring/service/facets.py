@@ -142,9 +142,11 @@ def by_column(batch: Batch) -> Calls:
     """Turn a batch's calls into columns; of two calls with one key the first stands."""
     places: dict[tuple[Any, ...], int] = {}
     shared: list[Facet] = []
-    facets = []
+    facets: list[int] = []
+    last, place = None, None
     for values in map(_SHARED, batch.calls):
-        place = places.get(values)
+        if values != last:  # to compare is cheaper than to hash
+            last, place = values, places.get(values)
         if place is None:
             place = places[values] = len(shared)
             shared.append(_facet(batch.project, values))
@@ -155,7 +157,8 @@ def by_column(batch: Batch) -> Calls:
         for index, call in zip(batch.indexes, batch.calls, strict=True)
     ]
     columns = Calls(shared, completions, at, facets, *_own(batch.calls))
-    if len(set(zip(completions, at, strict=True))) == len(at):
+    n = len(at)
+    if len(set(completions)) == n or len(set(zip(completions, at, strict=True))) == n:
         return columns
     first: dict[tuple[str, float], int] = {}
     for place, key in enumerate(zip(completions, at, strict=True)):

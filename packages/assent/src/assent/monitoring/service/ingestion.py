@@ -77,10 +77,9 @@ def _write_calls(conn: sa.Connection, calls: Calls, seq: int, now_s: float) -> C
     """Write calls into the raw ring; give those that were not known."""
     store.add_series(conn, {facet.key.id: facet.key for facet in calls.shared})
     store.add_facets(conn, [(facet.id, *facet.row) for facet in calls.shared], now_s)
-    first = seq * store.ROWS_PER_BATCH
-    if store.add_calls(conn, calls.rows(range(first, first + len(calls)))) == len(calls):
+    if store.add_calls(conn, seq, calls.rows(store.numbers(seq, len(calls)))) == len(calls):
         return calls
-    return calls.pick(n - first for n in sorted(store.written(conn, first)))
+    return calls.pick(store.written(conn, seq))
 
 
 def _count(tx: Tx, ready: Prepared, calls: Calls) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -134,18 +135,21 @@ class UnitSums:
     ) -> None:
         """Judge by what stands in the database: units known before (`others` too), blocks closed since."""
         self._watches = watches
-        for key, row in self._rows.items():
-            if row[self.BLOCK] <= watches[row[0]].closed_through:
-                late = row[self.CALLS] + row[self.LATE]
-                sums = (*self.NOTHING[:6], late, *self.NOTHING[7:-2])
-                self._rows[key] = (*row[: self.CALLS], *sums, *row[self.APPLICATION :])
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for rollout, unit in {*self._rows, *others}:
-            wanted[rollout].add(unit)
+        closed = {rollout: watch.closed_through for rollout, watch in watches.items()}
+        for key in [key for key, row in self._rows.items() if row[self.BLOCK] <= closed[row[0]]]:
+            row = self._rows[key]
+            late = row[self.CALLS] + row[self.LATE]
+            sums = (*self.NOTHING[:6], late, *self.NOTHING[7:-2])
+            self._rows[key] = (*row[: self.CALLS], *sums, *row[self.APPLICATION :])
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for rollout, unit in chain(self._rows, others):
+            wanted[rollout].append(unit)
         known: dict[UnitKey, Sequence[Any]] = {}
         for rollout, names in wanted.items():
             for state in store.find_units(conn, rollout, names):
                 known[rollout, state.unit] = state
+        if not known:
+            return
         self._rows |= {key: (*state, *self.NOTHING) for key, state in known.items()}
         theirs = outcomes.of(known)
         if theirs.units:

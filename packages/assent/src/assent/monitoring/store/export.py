@@ -6,8 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from assent.monitoring.store.observations import ROWS_PER_BATCH
-from assent.monitoring.store.tables import batches, calls, facets, feedback, series
+from assent.monitoring.store.tables import ROWS_PER_BATCH, batches, calls, facets, feedback, series
 
 EARLIEST_S = 60.0
 """A call comes at most so long before its own time: clocks that go wrong by more are refused."""

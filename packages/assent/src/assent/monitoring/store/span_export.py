@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from assent.monitoring.domain.span_export import Observed
-from assent.monitoring.store.observations import ROWS_PER_BATCH
-from assent.monitoring.store.tables import batches, calls, facets, series, span_export
+from assent.monitoring.store.tables import ROWS_PER_BATCH, batches, calls, facets, series, span_export
 
 BATCHES_AT_ONCE = 500
 
