@@ -1,13 +1,15 @@
 """Speed of monitoring: observations taken in per second, and the cost of a look at a rollout.
 
-python benchmarks/monitoring.py [--rows 100000] [--url postgresql://…] prints JSON and keeps it as
+python benchmarks/monitoring.py [--rows 100000] [--feedback 0] [--url postgresql://…] prints JSON, kept as
 build/bench/monitoring.json (with --url, monitoring-postgresql.json). One core; SQLite with synchronous=FULL
 unless a URL names an empty database. `write_lock_s_per_batch` is how long 10,000 rows keep others waiting.
+With --feedback, each batch says something of so many calls of its own or of earlier batches.
 """
 
 import argparse
 import hashlib
 import json
+import random
 import secrets
 import tempfile
 import time
@@ -28,7 +30,7 @@ from assent.monitoring.domain import eprocess, state
 from assent.monitoring.domain.events import GuardCounts
 from assent.monitoring.domain.scores import Block, block_index, tally
 from assent.monitoring.store.blocks import Watch, add_watch, find_watch, tallies
-from assent_client.observe import Call
+from assent_client.observe import Call, Feedback
 
 BATCH = 10_000
 OUT = Path(__file__).parents[1] / "build/bench"
@@ -46,7 +48,7 @@ class NoJobs:
         raise AssertionError("observations need no jobs")
 
 
-def batch(number: int, size: int, now: float) -> bytes:
+def batch(number: int, size: int, now: float, seen: list[str], n_feedback: int) -> bytes:
     rows = [
         Call(
             at=datetime.fromtimestamp(now - 5 + i / size, UTC),
@@ -75,18 +77,32 @@ def batch(number: int, size: int, now: float) -> bytes:
         )
         for i in range(size)
     ]
+    seen += [str(row.completion_id) for row in rows]
+    said = [
+        Feedback(
+            at=rows[0].at,
+            environment="production",
+            completion_id=completion,
+            value=0.0,
+            comment=None,
+            matched=True,
+            application="key_1",
+        )
+        for completion in random.sample(seen, n_feedback)
+    ]
     envelope = {
         "batch": f"b{number}",
         "instance": "i",
         "project": "acme",
         "n_dropped": 0,
-        "observations": rows,
+        "observations": [*rows, *said],
     }
     return msgspec.json.encode(envelope)
 
 
-def ingestion(session: Session, n_rows: int) -> dict[str, float]:
-    bodies = [batch(i, BATCH, time.time()) for i in range(n_rows // BATCH)]
+def ingestion(session: Session, n_rows: int, n_feedback: int) -> dict[str, float]:
+    seen: list[str] = []
+    bodies = [batch(i, BATCH, time.time(), seen, n_feedback) for i in range(n_rows // BATCH)]
     held = []
     began, cpu = time.perf_counter(), time.process_time()
     for body in bodies:
@@ -97,7 +113,7 @@ def ingestion(session: Session, n_rows: int) -> dict[str, float]:
         with session.begin(SYSTEM) as tx:
             receipt = service.take(tx, parsed, body, prepared)
         held.append(time.perf_counter() - locked)
-        assert receipt["n_accepted"] == BATCH, receipt
+        assert receipt["n_accepted"] == BATCH + n_feedback, receipt
     elapsed, used = time.perf_counter() - began, time.process_time() - cpu
     return {
         "rows": len(bodies) * BATCH,
@@ -148,6 +164,7 @@ def statistics() -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--feedback", type=int, default=0, help="opinions in each batch")
     parser.add_argument("--url", help="an empty PostgreSQL database")
     options = parser.parse_args()
     shorten_pauses()  # as the server does
@@ -164,7 +181,7 @@ def main() -> None:
             add_watch(tx.conn, Watch(ROLLOUT, 3.0, 1.0, None, -1, None))
         found = {
             "database": engine.dialect.name,
-            "ingestion": ingestion(session, options.rows),
+            "ingestion": ingestion(session, options.rows, options.feedback),
             "look": looking(session),
             "statistics": statistics(),
         }

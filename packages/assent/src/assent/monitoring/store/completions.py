@@ -1,8 +1,8 @@
 """Finding calls by their completion on SQLite, without an index that each new call writes to.
 
 Ids come in no order: an index of them has another page to write for almost each call, and more of them the
-longer the ring. Here the calls of eight batches enter `monitoring_completions` together, in the order of their
-hashes; those that came since are looked at one by one. PostgreSQL has an index of the ids themselves.
+longer the ring. Here the calls of eight batches enter `monitoring_completions` together, in the order of
+their hashes; those that came since are looked at one by one. PostgreSQL has an index of the ids themselves.
 """
 
 import sqlite3
