@@ -7,8 +7,8 @@ from zlib import crc32
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0035"
-down_revision = "0034"
+revision = "0036"
+down_revision = "0035"
 
 
 def _key_of(completion: str, n: int) -> int:
