@@ -44,7 +44,7 @@ def test_an_edited_ledger_is_shown_as_frozen(console):
         conn.execute("DROP TRIGGER ledger_leaves_no_update")
         conn.execute("UPDATE ledger_leaves SET leaf_hash = zeroblob(32) WHERE idx = 3")
         conn.execute("UPDATE ledger_head SET root = zeroblob(32)")
-
+    conn.close()
     assert "the ledger was edited" in words_of(browser.get(PAGE))
 
 

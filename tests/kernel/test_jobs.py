@@ -32,8 +32,10 @@ def test_a_tick_runs_at_least_once_a_minute(declared, every_s):
 
 def test_any_sqlite_tells_milliseconds_as_dbos_asks_for_them():
     asked = sa.text("SELECT unixepoch('subsec') * 1000")
-    with sa.create_engine("sqlite://").connect() as conn:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as conn:
         told = conn.execute(asked).scalar_one()
+    engine.dispose()
     assert abs(told - time.time() * 1000) < 60_000
 
 

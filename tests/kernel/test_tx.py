@@ -259,3 +259,4 @@ def test_a_readonly_database_is_frozen_for_writers_and_open_for_readers(shelf, w
     with session.read() as reader:
         assert reader.conn.execute(sa.select(words.table)).all() == []
     session.engine.dispose()
+    session.engine.dispose()
