@@ -159,6 +159,16 @@ def test_a_table_folds_sentences_and_never_an_id(monkeypatch):
     ]
 
 
+def test_a_narrow_table_breaks_other_words_before_an_id(monkeypatch):
+    rows = [{"id": "ro_01a21a2af9d374cf9ab1", "version": "customer-support-assistant@2.2.0"}]
+    assert on_a_terminal(monkeypatch, 40, rows, ["id", "version"]) == [
+        "ID                       VERSION",
+        "ro_01a21a2af9d374cf9ab1  customer-suppor",
+        "                         t-assistant@2.2",
+        "                         .0",
+    ]
+
+
 def test_a_table_whose_words_do_not_fit_is_shown_line_by_line_without_what_is_absent(monkeypatch):
     assert on_a_terminal(monkeypatch, 30, ROWS, ["id", "state", "note"]) == [
         "id     ro_01a21a2af9d374cf9ab1",

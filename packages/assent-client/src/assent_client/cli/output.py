@@ -35,6 +35,8 @@ __all__ = [
 
 ABSENT = "-"
 GAP = 2
+SHORT = 12
+_TO_COPY = re.compile(r"[a-z]+_[0-9a-f]{20,}|sha256:[0-9a-f]{64}")
 _FIGURE = re.compile(r"-?\d+(\.\d{7,}|(\.\d+)?e[+-]\d+)")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
 
@@ -226,20 +228,33 @@ def _print_table(items: Sequence[Any], columns: list[Column], title: str | None,
 
 
 def _widths(items: Sequence[Any], columns: Sequence[Column]) -> list[int] | None:
-    """Give the columns' widths for this terminal; None where words, such as ids to copy, would be broken."""
+    """Give the columns' widths for this terminal; None where not even ids and digests would stay whole."""
     from rich.cells import cell_len  # noqa: PLC0415 -- see _console
 
     console = _console()
     texts = [[column.heading(), *(column.text(item) for item in items)] for column in columns]
+    words = [[word for text in column for word in text.split()] or [""] for column in texts]
     widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts]
-    least = [max(cell_len(word) for text in column for word in (text.split() or [""])) for column in texts]
+    if not console.is_terminal:
+        return widths
     room = console.width - GAP * (len(columns) - 1)
-    while console.is_terminal and sum(widths) > room:
-        widest = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
-        if widths[widest] <= least[widest]:
-            return None
-        widths[widest] -= 1
-    return widths
+    floors = [max(map(cell_len, column)) for column in words]
+    if sum(floors) > room:  # then other words may be broken, to no less than SHORT
+        floors = [
+            max(cell_len(word) if _TO_COPY.fullmatch(word) else min(cell_len(word), SHORT) for word in column)
+            for column in words
+        ]
+    return _shrunk(widths, floors, room)
+
+
+def _shrunk(widths: Sequence[int], floors: Sequence[int], room: int) -> list[int] | None:
+    """Take from the widest column, one by one, until all fit; None where the floors do not."""
+    if sum(floors) > room:
+        return None
+    shrunk = list(widths)
+    for _ in range(sum(widths) - room):
+        shrunk[max(range(len(shrunk)), key=lambda at: (shrunk[at] > floors[at], shrunk[at]))] -= 1
+    return shrunk
 
 
 def _print_records(items: Sequence[Any], columns: list[Column], title: str | None) -> None:
