@@ -36,9 +36,9 @@ __all__ = [
 ABSENT = "-"
 GAP = 2
 SHORT = 12
-_TO_COPY = re.compile(r"[a-z]+_[0-9a-f]{20,}|sha256:[0-9a-f]{64}")
+_WHOLE = re.compile(r"[a-z]+_[0-9a-f]{20,}|sha256:[0-9a-f]{64}|\d{4}-\d\d-\d\dT[\d:]+Z")
 _FIGURE = re.compile(r"-?\d+(\.\d{7,}|(\.\d+)?e[+-]\d+)")
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+Z")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+(?:Z|\+00:00)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def _print_table(items: Sequence[Any], columns: list[Column], title: str | None,
 
 
 def _widths(items: Sequence[Any], columns: Sequence[Column]) -> list[int] | None:
-    """Give the columns' widths for this terminal; None where not even ids and digests would stay whole."""
+    """Give the columns' widths for this terminal; None where not even ids and moments would stay whole."""
     from rich.cells import cell_len  # noqa: PLC0415 -- see _console
 
     console = _console()
@@ -241,7 +241,7 @@ def _widths(items: Sequence[Any], columns: Sequence[Column]) -> list[int] | None
     floors = [max(map(cell_len, column)) for column in words]
     if sum(floors) > room:  # then other words may be broken, to no less than SHORT
         floors = [
-            max(cell_len(word) if _TO_COPY.fullmatch(word) else min(cell_len(word), SHORT) for word in column)
+            max(cell_len(word) if _WHOLE.fullmatch(word) else min(cell_len(word), SHORT) for word in column)
             for column in words
         ]
     return _shrunk(widths, floors, room)
