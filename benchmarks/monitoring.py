@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from assent.kernel.blobs import Blobs
 from assent.kernel.clock import SystemClock
 from assent.kernel.db import connect, metadata
+from assent.kernel.ids import new_id
 from assent.kernel.pauses import shorten_pauses
 from assent.kernel.tx import SYSTEM, Ports, Projector, Session
 from assent.monitoring import service, store
@@ -34,7 +35,7 @@ from assent_client.observe import Call, Feedback
 
 BATCH = 10_000
 OUT = Path(__file__).parents[1] / "build/bench"
-ROLLOUT = "ro_bench"
+ROLLOUT = new_id("ro")
 DIGEST = "sha256:" + "ab" * 32
 
 
