@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -338,3 +339,20 @@ def test_alerts_over_http_and_on_the_command_line(served, monkeypatch, capsys, t
     with pytest.raises(AssentError) as refused:
         auditor.put(auditor.path("alerts", "x"), {"environment": ENVIRONMENT, "condition": ERRORS})
     assert refused.value.code == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.0000794, "0.0000794"),
+        (0.05, "0.05"),
+        (1.23456, "1.235"),
+        (12345.6, "12350"),
+        (1e7, "10000000"),
+    ],
+)
+def test_figures_are_written_without_powers_of_ten(value, text):
+    condition = rules.Condition(kind=Kind.THRESHOLD, metric="cost", above=Decimal(value), window_s=60)
+    says = rules.judge(condition, {"long": Reading(value, None, 10)}).says
+    assert says == f"cost {text} over 60 s of 10 calls, limit {text}"

@@ -162,12 +162,16 @@ def _compared(condition: Condition, reading: Reading) -> float:
     return (reading.low if certain else reading.value) or 0.0
 
 
+def _figure(value: float) -> str:
+    """Write four digits, and never a power of ten: people read it at night."""
+    return f"{float(f'{value:.4g}'):.10f}".rstrip("0").rstrip(".")
+
+
 def _says(condition: Condition, reading: Reading, limit: float) -> str:
-    value = "unknown" if reading.value is None else f"{reading.value:.4g}"
-    low = "" if reading.low is None else f" (at least {reading.low:.4g})"
-    return (
-        f"{condition.metric} {value}{low} over {condition.window_s} s of {reading.n} calls, limit {limit:.4g}"
-    )
+    value = "unknown" if reading.value is None else _figure(reading.value)
+    low = "" if reading.low is None else f" (at least {_figure(reading.low)})"
+    over = f"over {condition.window_s} s of {reading.n} calls"
+    return f"{condition.metric} {value}{low} {over}, limit {_figure(limit)}"
 
 
 def parse_condition(document: Mapping[str, Any]) -> Condition:

@@ -117,7 +117,8 @@ def _lagging(reader: Reader, scope: Scope, condition: Condition) -> Finding:
     newest = max((row["epoch"], row["serial"]) for row in rows)
     since = min(row["acknowledged_at"] for row in rows if (row["epoch"], row["serial"]) == newest)
     wrong = [*_behind(rows, newest, since, now, condition.window_s), *_silent(rows, now, scope.ttl_s)]
-    text = "; ".join(wrong) or f"all {len(rows)} replicas serve serial {newest[1]}"
+    whole = "the one replica serves" if len(rows) == 1 else f"all {len(rows)} replicas serve"
+    text = "; ".join(wrong) or f"{whole} serial {newest[1]}"
     return Finding(bool(wrong), text, float(len(wrong)), len(rows))
 
 
