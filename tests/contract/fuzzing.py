@@ -281,8 +281,9 @@ def noun_of(path: str) -> str:
 def aim(case: Any, known: Known, rng: random.Random) -> None:
     """Put what is known into the path."""
     for name, value in aimed_path(case.operation.path, list(case.path_parameters or {}), known, rng).items():
-        if isinstance(value, str | int) and rng.random() < 0.9:
-            case.path_parameters[name] = value
+        is_dots = case.path_parameters[name] in {".", ".."}  # on the way they lead to another operation
+        if is_dots or (isinstance(value, str | int) and rng.random() < 0.9):
+            case.path_parameters[name] = "dots" if is_dots else value
 
 
 def aimed_path(path: str, names: list[str], known: Known, rng: random.Random) -> dict[str, Any]:

@@ -51,3 +51,10 @@ def test_a_body_that_no_parser_reads_is_refused_as_invalid(ask, content):
     answer = ask(FLAGS, content)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_takes(ask):
+    answer = ask("/v1/projects/shop", b"{}")
+    found = answer.json()
+    assert (answer.status_code, answer.headers["allow"], found["remedy"]) == (405, "GET", "Use GET.")
+    assert found["detail"] == "POST is not taken at /v1/projects/shop."

@@ -202,9 +202,14 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return problem(Invalid("The body cannot be read as JSON in UTF-8."), _request_id(request))
     if error.status_code == 404:  # noqa: PLR2004 -- the status
         return problem(NotFound(f"There is nothing at {request.url.path}."), _request_id(request))
-    wire = {"type": "about:blank", "title": error.detail, "status": error.status_code, "detail": error.detail,
-            "code": "http", "reasons": [], "remedy": None, "request_id": _request_id(request)}  # fmt: skip
-    return _Problem(wire, error.status_code, dict(error.headers or {}))
+    detail, remedy, headers = error.detail, None, dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 -- the status
+        allowed = headers.get("Allow", "")
+        detail = f"{request.method} is not taken at {request.url.path}."
+        remedy = f"Use {allowed}." if allowed else None
+    wire = {"type": "about:blank", "title": error.detail, "status": error.status_code, "detail": detail,
+            "code": "http", "reasons": [], "remedy": remedy, "request_id": _request_id(request)}  # fmt: skip
+    return _Problem(wire, error.status_code, headers)
 
 
 async def _on_integrity(request: Request, error: Exception) -> Response:
