@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import requests
 import schemathesis
@@ -244,6 +245,7 @@ class Campaign:
     def keep(self, case: Any, sent: dict[str, Any], answer: Any, failure: Exception) -> None:
         what = f"{case.operation.label}: {type(failure).__name__} {answer.status_code}"
         said = {key: str(sent.get(key))[:1500] for key in ("url", "params", "data")}
+        said["path"] = str(case.path_parameters)[:1500]
         self.outcome.failures.setdefault(what, f"{said}\n{str(failure)[:800]}\n{answer.text[:800]}")
 
 
@@ -281,9 +283,10 @@ def noun_of(path: str) -> str:
 def aim(case: Any, known: Known, rng: random.Random) -> None:
     """Put what is known into the path."""
     for name, value in aimed_path(case.operation.path, list(case.path_parameters or {}), known, rng).items():
-        is_dots = case.path_parameters[name] in {".", ".."}  # on the way they lead to another operation
-        if is_dots or (isinstance(value, str | int) and rng.random() < 0.9):
-            case.path_parameters[name] = "dots" if is_dots else value
+        if isinstance(value, str | int) and rng.random() < 0.9:
+            case.path_parameters[name] = value
+        if {".", ".."}.intersection(unquote(str(case.path_parameters[name])).split("/")):
+            case.path_parameters[name] = "dots"  # on the way they lead to another operation
 
 
 def aimed_path(path: str, names: list[str], known: Known, rng: random.Random) -> dict[str, Any]:
