@@ -261,3 +261,26 @@ def test_follow_applies_each_change_and_tells_what_it_cannot(server, options, tm
     assert "cannot follow the rule staff" in told
     assert "Receipt 2" in told
     assert "The engine keeps what it has: production has no route assistant." in told
+
+
+def test_follow_ends_on_a_signal_that_did_not_reach_its_main_thread(server, options, tmp_path):
+    server.publish_payload(payload(server))
+    script = (
+        "import pathlib, signal, sys, threading, time\n"
+        "from assent_client.cli.main import main\n"
+        "def interrupt():\n"
+        "    while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.05)\n"
+        "    time.sleep(0.5)\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
+        "threading.Thread(target=interrupt, daemon=True).start()\n"
+        "sys.exit(main(['target', 'follow', '--env', 'production', '-f', sys.argv[2]]))\n"
+    )
+    routes = tmp_path / "out" / "routes.json"
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(routes), str(options)],
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert routes.exists()
+    assert b"Receipt 1" in ended.stderr

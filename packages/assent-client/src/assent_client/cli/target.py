@@ -26,6 +26,7 @@ __all__ = ["app"]
 app = typer.Typer()
 
 FIRST_S = 10.0
+_LOOK_UP_S = 1.0
 File = Annotated[Path, typer.Option("--file", "-f", help="The target's settings, YAML.")]
 Environment = Annotated[str, typer.Option("--env", help="Name of the environment.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -81,7 +82,8 @@ def follow(environment: Environment, file: File) -> None:
         while True:
             changed.clear()
             applied = _follow_once(client, target, applied)
-            changed.wait()
+            while not changed.wait(_LOOK_UP_S):
+                pass  # a signal that comes just before an endless wait would not end it
 
 
 @app.command()
