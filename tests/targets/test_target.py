@@ -18,7 +18,9 @@ from assent_client.snapshot import Scope, verify
 from assent_client.targets import Desired, Slice, Target, desired_of, httproute, read_settings
 
 OLD, NEW = model_document(upstream_model="old"), model_document(upstream_model="new")
-ASSENT = [sys.executable, "-c", "import sys; from assent_client.cli.main import main; sys.exit(main())"]
+# What is started in the background of a shell script has SIGINT ignored, and its children too.
+LISTENING = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+ASSENT = [sys.executable, "-c", LISTENING + "from assent_client.cli.main import main; sys.exit(main())"]
 REFS = {digest(OLD): "assistant@2.0.0", digest(NEW): "assistant@2.1.0"}
 BACKENDS = {
     ref: {"host": host, "port": 8000} for ref, host in zip(REFS.values(), ("old", "new"), strict=True)
@@ -266,7 +268,7 @@ def test_follow_applies_each_change_and_tells_what_it_cannot(server, options, tm
 def test_follow_ends_on_a_signal_that_did_not_reach_its_main_thread(server, options, tmp_path):
     server.publish_payload(payload(server))
     script = (
-        "import pathlib, signal, sys, threading, time\n"
+        LISTENING + "import pathlib, threading, time\n"
         "from assent_client.cli.main import main\n"
         "def interrupt():\n"
         "    while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.05)\n"
