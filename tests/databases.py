@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.script import ScriptDirectory
 
 from assent.installation import prepare
 from assent.kernel.db import connect
 from assent.kernel.settings import load
+from assent.migrations import config
 
 POSTGRES = os.environ.get("ASSENT_TEST_POSTGRES", "")
 BOTH = [
@@ -53,10 +56,26 @@ def prepared(kind, folder):
 
 
 def drop_all():
-    """Drop what `prepared` made on the test server; at the end of a process."""
+    """Drop what `prepared` made, on the test server and on disk; at the end of a process."""
     while _made:
         _drop(_made.pop())
     _free.clear()
+    if _template.cache_info().currsize:
+        shutil.rmtree(_template().parent)
+        _template.cache_clear()
+
+
+@contextmanager
+def before_revision(url, ending):
+    """An engine on an empty database, brought up to before the revision whose file ends so; and that revision."""
+    revisions = ScriptDirectory.from_config(config()).walk_revisions()
+    (revision,) = [one for one in revisions if one.path.endswith(ending)]
+    command.upgrade(config(url), str(revision.down_revision))
+    engine = connect(url)
+    try:
+        yield engine, revision.revision
+    finally:
+        engine.dispose()
 
 
 @functools.cache

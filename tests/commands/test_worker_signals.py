@@ -7,16 +7,17 @@ import sys
 import pytest
 
 SCRIPT = """
-import signal, sys, threading, time
+import signal, sys, threading
 from assent.worker import listen, wait
 
 stops = listen()
 
 def tell():
-    time.sleep(0.3)
+    sys.stdin.readline()
     signal.pthread_kill(threading.get_ident(), int(sys.argv[1]))
 
 threading.Thread(target=tell, daemon=True).start()
+print("ready", flush=True)
 wait(stops)
 print("stopped")
 """
@@ -25,5 +26,11 @@ print("stopped")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_another_thread_got_ends_the_wait(number):
     command = [sys.executable, "-c", SCRIPT, str(int(number))]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert (ended.returncode, ended.stdout) == (0, "stopped\n"), ended.stderr
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            said, error = process.communicate("now\n", timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, said) == (0, "stopped\n"), error

@@ -265,24 +265,23 @@ def test_follow_applies_each_change_and_tells_what_it_cannot(server, options, tm
     assert "The engine keeps what it has: production has no route assistant." in told
 
 
-def test_follow_ends_on_a_signal_that_did_not_reach_its_main_thread(server, options, tmp_path):
+def test_follow_ends_on_a_signal_that_did_not_reach_its_main_thread(server, options):
     server.publish_payload(payload(server))
     script = (
-        LISTENING + "import pathlib, threading, time\n"
+        LISTENING + "import threading\n"
         "from assent_client.cli.main import main\n"
         "def interrupt():\n"
-        "    while not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.05)\n"
-        "    time.sleep(0.5)\n"
+        "    sys.stdin.readline()\n"
         "    signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
         "threading.Thread(target=interrupt, daemon=True).start()\n"
-        "sys.exit(main(['target', 'follow', '--env', 'production', '-f', sys.argv[2]]))\n"
+        "sys.exit(main(['target', 'follow', '--env', 'production', '-f', sys.argv[1]]))\n"
     )
-    routes = tmp_path / "out" / "routes.json"
-    ended = subprocess.run(
-        [sys.executable, "-c", script, str(routes), str(options)],
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    assert routes.exists()
-    assert b"Receipt 1" in ended.stderr
+    command = [sys.executable, "-c", script, str(options)]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            while "Receipt 1" not in (line := process.stderr.readline()):
+                assert line, "it ended before it applied anything"
+            process.communicate("now\n", timeout=30)
+        finally:
+            process.kill()

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from assent_client import observe
 from assent_client.calls.edit import Editor
 from assent_client.calls.editors import EmbeddingsEditor, MessagesEditor, ResponsesEditor
 from assent_client.calls.readers import Read, read_answer, read_event
 from assent_client.calls.stream import Outcome
-from assent_client.observe import CHAT as CHAT_OPERATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Dialect:
     read_event: Read
     is_home: bool = True
     """Whether every version of such a provider must be callable by it."""
-    operation: str = CHAT_OPERATION
+    operation: str = observe.CHAT
     """What its calls are observed as."""
 
 
