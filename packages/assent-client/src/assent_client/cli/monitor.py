@@ -172,7 +172,7 @@ def _columns(*, variants: bool) -> list[Column]:
         Column("errors", right=True, show=_rate),
         Column("refusals", right=True, show=_rate),
         Column("guardrails", right=True, show=_rate),
-        Column("thumbs_down", right=True, show=_rate),
+        Column("thumbs_down", "thumbs-down of opinions", right=True, show=_rate),
         *(
             Column(f"latency_s.{name}", f"latency {name}", right=True, show=_seconds)
             for name in ("p50", "p95", "p99")
